@@ -1,0 +1,50 @@
+# Two commands: `make run` builds the airlines lakehouse from landed files, `make test` passes the tests.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export DAGSTER_DISABLE_TELEMETRY := 1
+
+.PHONY: run test lint bench dev setup lock clean
+
+run: setup
+	@$(BIN)/lakehouse land airlines
+	@$(BIN)/lakehouse run
+
+test: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+# exec, so that Ctrl-C and TERM reach the server itself.
+dev: setup
+	@exec $(BIN)/lakehouse dev
+
+setup: .venv/.installed
+
+.venv/.installed: requirements.lock pyproject.toml setup.cfg
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	  || { echo "Python 3.11 is missing: install it (Debian: apt-get install python3.11 python3.11-venv), or pass PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing: install it (Debian: apt-get install python3.11-venv)"; exit 1; }
+	@java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])' \
+	  || { echo "Java 17 is missing: install it (Debian: apt-get install openjdk-17-jre-headless)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned packages into .venv (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Resolving the pinned JARs"
+	@$(BIN)/python -c 'from lakehouse_assets.resources.jars import jar_folder; from lakehouse_assets.settings import read_settings; jar_folder(read_settings().cache)'
+	@touch $@
+
+# Pins every package with its hashes; needs `uv`.
+lock:
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
+
+clean:
+	-$(BIN)/lakehouse engine stop
+	rm -rf .venv .lakehouse .dagster

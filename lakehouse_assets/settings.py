@@ -1,0 +1,75 @@
+"""The environment, read once into a frozen value. Every setting is a variable that begins with `LAKEHOUSE_`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse_assets.engine.errors import SettingsError
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are, and which Spark does the work.
+
+    | variable | meaning | default |
+    |---|---|---|
+    | LAKEHOUSE_HOME | folder of everything below that isn't set by itself | `.lakehouse` in the project |
+    | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL | `HOME/lake` |
+    | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
+    | LAKEHOUSE_SPARK | `local` (a warm engine on this machine) or the `sc://` address of a Spark Connect server | `local` |
+    | LAKEHOUSE_SPARK_MEMORY | heap of the local engine | `3g` |
+    | LAKEHOUSE_SPARK_CORES | threads of the local engine | the machine's cores |
+    | LAKEHOUSE_SPARK_IDLE_MINUTES | the local engine stops after so long without a client | `30` |
+    | LAKEHOUSE_CACHE | JARs, and the local engine's state | `~/.cache/lakehouse-assets` |
+    """
+
+    home: Path
+    lake: str
+    landing: str
+    spark: str
+    spark_memory: str
+    spark_cores: int
+    spark_idle_minutes: float
+    cache: Path
+
+
+def read_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a number isn't one, or the Spark address has a form we don't know.
+    """
+    env = os.environ if env is None else env
+    home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
+    return Settings(
+        home=home,
+        lake=env.get("LAKEHOUSE_LAKE") or str(home / "lake"),
+        landing=env.get("LAKEHOUSE_LANDING") or str(home / "landing"),
+        spark=_spark(env.get("LAKEHOUSE_SPARK") or "local"),
+        spark_memory=env.get("LAKEHOUSE_SPARK_MEMORY") or "3g",
+        spark_cores=int(_number(env, "LAKEHOUSE_SPARK_CORES", os.cpu_count() or 2)),
+        spark_idle_minutes=_number(env, "LAKEHOUSE_SPARK_IDLE_MINUTES", 30),
+        cache=Path(env.get("LAKEHOUSE_CACHE") or Path.home() / ".cache" / "lakehouse-assets").absolute(),
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if number <= 0:
+        raise SettingsError(f"{name} is {text!r}; set it to a number above zero, or leave it out for {default}")
+    return number
+
+
+def _spark(address: str) -> str:
+    if address == "local" or address.startswith("sc://"):
+        return address
+    raise SettingsError(f"LAKEHOUSE_SPARK is {address!r}; use `local`, or `sc://host:port` of a Spark Connect server")
