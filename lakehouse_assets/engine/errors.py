@@ -1,0 +1,46 @@
+"""What can go wrong, as one tree of classes; each message says what was being done, why it failed, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LakehouseError(Exception):
+    """Every error this project raises on purpose."""
+
+
+class DeclarationError(LakehouseError):
+    """The declared tables don't fit together; `problems` lists everything found, not only the first."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        listed = "\n".join(f"  {i}. {p}" for i, p in enumerate(problems, 1))
+        super().__init__(f"{len(problems)} problem(s) in the declared tables:\n{listed}")
+
+
+class ContractError(LakehouseError):
+    """What a table's function returned doesn't fit the columns it declares."""
+
+
+class RuleFailed(LakehouseError):
+    """A row broke a rule declared with `fail`; nothing was written."""
+
+    def __init__(self, message: str, rule: str) -> None:
+        self.rule = rule
+        super().__init__(message)
+
+
+class SourceError(LakehouseError):
+    """Files could not be listed or read."""
+
+
+class WriteConflict(LakehouseError):
+    """Another run kept changing the same table."""
+
+
+class SparkUnavailable(LakehouseError):
+    """No Spark engine could be reached or started."""
+
+
+class SettingsError(LakehouseError):
+    """A setting is missing or can't be understood."""

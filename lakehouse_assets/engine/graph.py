@@ -1,0 +1,159 @@
+"""Validates all declared tables together; every problem is found before any is reported."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+
+from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
+from lakehouse_assets.engine.errors import DeclarationError
+from lakehouse_assets.engine.spec import LAYERS, Append, Domain, Merge, Table
+
+_TYPE = re.compile(
+    r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"
+    r"|decimal\(\d+, ?\d+\)|(array|map|struct)<.+>)"
+)
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def load(package: str) -> Lakehouse:
+    """Discover and validate the tables below a package.
+
+    Raises:
+        DeclarationError: with every problem found, each with its file, line and remedy.
+    """
+    domains, declared = discover(package)
+    return validate(domains, declared)
+
+
+def validate(domains: Mapping[str, Domain], declared: Iterable[Declared]) -> Lakehouse:
+    """The declared tables as a whole, in dependency order.
+
+    Raises:
+        DeclarationError: with every problem found.
+    """
+    declared = list(declared)
+    tables = {t.key: t for d in declared for t in d.tables.values()}
+    problems = [p for d in declared for p in _file_problems(d)]
+    problems += [p for t in tables.values() for check in _CHECKS for p in check(t, domains, tables)]
+    order, cycle = _order(tables)
+    problems += cycle
+    if problems:
+        raise DeclarationError(problems)
+    return Lakehouse(domains, {key: tables[key] for key in order})
+
+
+def _order(tables: Mapping[str, Table]) -> tuple[list[str], list[str]]:
+    edges = {k: [u for u in _upstream_keys(t) if u in tables and u != k] for k, t in tables.items()}
+    try:
+        return list(TopologicalSorter(edges).static_order()), []
+    except CycleError as error:
+        ring = error.args[1]
+        where = _where(tables[ring[0]])
+        return [], [f"{where}: the tables read each other in a circle: {' → '.join(ring)}; take one of the inputs out"]
+
+
+def _upstream_keys(table: Table) -> list[str]:
+    return [full_key(table, u.table) for u in table.upstreams.values()]
+
+
+def _where(table: Table) -> str:
+    return f"{table.file}:{table.line}: {table.key}"
+
+
+def _file_problems(declared: Declared) -> Iterator[str]:
+    stem = declared.file.stem
+    if not declared.tables:
+        yield f"{declared.file}:1: declares no table; decorate a function named {stem!r} with @table, or move the file"
+    for name, table in declared.tables.items():
+        if table.name != stem or name != stem:
+            wrong = table.name if table.name != stem else name
+            yield f"{_where(table)}: the file says {stem!r} and the table {wrong!r}; give both one name"
+    if len(declared.tables) > 1:
+        yield f"{declared.file}:1: declares {len(declared.tables)} tables ({', '.join(declared.tables)}); one file, one table"
+
+
+def _domain_problems(table: Table, domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    if table.domain not in domains:
+        yield f"{_where(table)}: its domain has no Domain; add one to {table.domain}/__init__.py"
+    if table.layer not in LAYERS:
+        yield f"{_where(table)}: folder {table.layer!r} is no layer; use {', '.join(LAYERS)}"
+    if not table.doc:
+        yield f"{_where(table)}: has no docstring, which is its description for analysts; write one"
+
+
+def _input_problems(table: Table, _domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:
+    if not table.inputs:
+        yield f'{_where(table)}: reads nothing; bind a parameter to a table or a source, as in raw="bronze.{table.name}"'
+    references = [*(u.table for u in table.upstreams.values()), *(r for c in table.checks for r in c.reads)]
+    for name in references:
+        if full_key(table, name) not in tables:
+            yield f"{_where(table)}: reads {name!r}, which no file declares{_nearest(full_key(table, name), tables)}"
+        elif full_key(table, name) == table.key and name not in (r for c in table.checks for r in c.reads):
+            yield f"{_where(table)}: reads itself; a table's own past is not an input"
+
+
+def _nearest(key: str, tables: Mapping[str, Table]) -> str:
+    near = get_close_matches(key, tables, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else "; add it, or mend the name"
+
+
+def _parameter_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    if table.fn is None:
+        return
+    parameters = set(inspect.signature(table.fn).parameters)
+    for name in sorted(parameters - set(table.inputs)):
+        yield f'{_where(table)}: parameter {name!r} is bound to nothing; add {name}="layer.table" to @table'
+    for name in sorted(set(table.inputs) - parameters):
+        yield f"{_where(table)}: {name!r} is bound, but the function has no such parameter; add or remove it"
+
+
+def _column_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    for name in _repeated(c.name.lower() for c in table.columns):
+        yield f"{_where(table)}: column {name!r} is declared twice; Delta takes names without regard to case"
+    for column in table.columns:
+        if not _TYPE.fullmatch(column.type):
+            yield f"{_where(table)}: column {column.name!r} has type {column.type!r}, which Spark SQL doesn't know"
+
+
+def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    names = [r.name for r in table.rules] + [c.name for c in table.checks] + (["unique_key"] if table.keys else [])
+    for name in _repeated(names):
+        yield f"{_where(table)}: two rules or checks are called {name!r}; give one of them name=…"
+    for name in names:
+        if not _NAME.fullmatch(name):
+            yield f"{_where(table)}: a rule is called {name!r}; give it name=… of letters, digits and underscores"
+
+
+def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    growing = [p for p, i in table.inputs.items() if not getattr(i, "lookup", False)]
+    if isinstance(table.write, Append | Merge) and len(growing) > 1:
+        names = ", ".join(growing)
+        yield f"{_where(table)}: takes new rows from several inputs ({names}); keep one, make the others lookup(…)"
+    if table.source is not None and (len(table.inputs) > 1 or not isinstance(table.write, Append)):
+        yield f"{_where(table)}: a table with a source appends what arrives and reads nothing else; use a silver table"
+    if isinstance(table.write, Merge):
+        declared = {c.name for c in table.columns}
+        for name in [n for n in (*table.write.on, *table.write.newest) if n not in declared and not n.startswith("_")]:
+            yield f"{_where(table)}: merges by {name!r}, which isn't among its columns; declare it"
+        if set(table.keys) - set(table.write.on):
+            yield f"{_where(table)}: merges on {table.write.on}, but its key columns are {table.keys}; make them one"
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+_Check = Callable[[Table, Mapping[str, Domain], Mapping[str, Table]], Iterator[str]]
+_CHECKS: tuple[_Check, ...] = (
+    _domain_problems,
+    _input_problems,
+    _parameter_problems,
+    _column_problems,
+    _rule_problems,
+    _write_problems,
+)

@@ -1,0 +1,213 @@
+"""The vocabulary of a lakehouse: frozen values that say what a table is, and nothing about how it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Layer = Literal["bronze", "silver", "gold"]
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
+Action = Literal["warn", "drop", "fail"]
+Format = Literal["csv", "jsonl", "json", "parquet", "avro", "orc"]
+Evolution = Literal["add", "rescue", "fail"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table's contract.
+
+    `type` is a Spark SQL type (`"string"`, `"decimal(10,2)"`). A `key` column identifies a row, is never null,
+    and the key as a whole is checked to be unique. A row with a null where `nullable` is false is quarantined.
+    """
+
+    name: str
+    type: str
+    key: bool = False
+    nullable: bool = True
+    doc: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.key or not self.nullable
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A rule each row should meet: a SQL condition, and what happens to a row for which it is not true.
+
+    As in Delta constraints, a condition that is null for a row is not met by it.
+    """
+
+    name: str
+    condition: str
+    action: Action
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """A rule about a whole table: a SQL query whose rows are the violations.
+
+    The query reads the table as `{table}` and other tables as `{layer.name}`.
+    """
+
+    name: str
+    violations: str
+    severity: Literal["warn", "error"] = "error"
+    doc: str = ""
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that arrive under a path, each read exactly once.
+
+    `path` is a glob (`flights/*.csv.gz`), relative to the domain's landing folder unless it's absolute or a URL
+    that fsspec knows. `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep
+    its values in `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value.
+    """
+
+    path: str
+    format: Format = "csv"
+    evolve: Evolution = "add"
+    encoding: str = "UTF-8"
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = '"'
+    header: bool = True
+    multiline: bool = False
+    nulls: tuple[str, ...] = ("",)
+    infer_types: bool = False
+
+
+Source = Files
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A table read by another. A `lookup` is read whole, at one version; any other input brings its new rows only."""
+
+    table: str
+    lookup: bool = False
+
+
+@dataclass(frozen=True)
+class Append:
+    """Add the new rows; never change a row that is there."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """One row a key: of several, the one with the greatest `newest` columns wins, whatever order they arrive in.
+
+    Rows with equal `newest` are ordered by their other columns, in order of declaration, so the result doesn't
+    depend on arrival. A winning row that meets the condition `delete_when` removes the key.
+    """
+
+    on: tuple[str, ...]
+    newest: tuple[str, ...] = ()
+    delete_when: str | None = None
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Compute the whole table anew from its inputs, and put it in place in one commit."""
+
+
+WriteMode = Append | Merge | Replace
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A business domain: who owns its tables, when they're refreshed, and how old they may get.
+
+    `schedule` is a cron line in UTC. `freshness` is the longest time between two materialisations of a table.
+    """
+
+    owner: str
+    schedule: str
+    freshness: timedelta
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table. Call it to run its function on DataFrames of your own, as in a test."""
+
+    domain: str
+    layer: str
+    name: str
+    doc: str
+    inputs: Mapping[str, Upstream | Files]
+    columns: tuple[Column, ...]
+    expect: tuple[Expectation, ...]
+    checks: tuple[TableCheck, ...]
+    write: WriteMode
+    file: Path
+    line: int
+    fn: Callable[..., DataFrame] | None = None
+    sql: str | None = None
+    owner: str | None = None
+    freshness: timedelta | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
+        if self.fn is None:
+            raise TypeError(f"{self.key} is declared in SQL; it has no Python function to call")
+        return self.fn(*args, **inputs)
+
+    @property
+    def key(self) -> str:
+        """`domain.layer.name`, the table's name everywhere: logs, commands, Delta transactions."""
+        return f"{self.domain}.{self.layer}.{self.name}"
+
+    @property
+    def source(self) -> Files | None:
+        return next((i for i in self.inputs.values() if isinstance(i, Files)), None)
+
+    @property
+    def upstreams(self) -> dict[str, Upstream]:
+        """Parameter name → upstream table, sources left out."""
+        return {p: i for p, i in self.inputs.items() if isinstance(i, Upstream)}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns if c.key)
+
+    @property
+    def rules(self) -> tuple[Expectation, ...]:
+        """The declared expectations, and one that drops a null for each required column that none of them covers."""
+        covered = {e.condition for e in self.expect}
+        implied = (
+            Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop") for c in self.columns if c.required
+        )
+        return tuple(e for e in implied if e.condition not in covered) + self.expect
+
+    @property
+    def rules_version(self) -> str:
+        """A hash of the rule set, stored with every row it rejects."""
+        return _digest([asdict(r) for r in self.rules])
+
+    @property
+    def code_version(self) -> str:
+        """A hash of all that decides the table's contents: its code, contract, rules and write mode."""
+        body = self.sql if self.fn is None else _code(self.fn)
+        contract = [(c.name, c.type, c.required) for c in self.columns]
+        return _digest([body, contract, self.rules_version, repr(self.write), repr(sorted(self.inputs.items()))])
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _code(fn: Callable[..., object]) -> str:
+    import inspect
+
+    return inspect.getsource(fn)

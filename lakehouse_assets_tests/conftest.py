@@ -1,0 +1,51 @@
+"""One warm engine for the whole suite, and a small lakehouse of one's own for each test that wants one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets.settings import PROJECT, read_settings
+from lakehouse_assets_tests.project import Project
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(scope="session")
+def engine() -> SparkResource:
+    return SparkResource.from_settings(read_settings())
+
+
+@pytest.fixture
+def spark(engine: SparkResource) -> SparkSession:
+    return engine.session()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    folder = PROJECT.parent / "shared" / "data"
+    if not folder.is_dir():
+        message = f"the real data files are not at {folder}"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, engine: SparkResource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """An empty lakehouse with a domain `shop`: write its files, land data, run its tables."""
+    package = f"domains_{os.getpid()}_{tmp_path.name}".replace("-", "_")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    # A test declares a table anew within one clock tick; a compiled file would hide that.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield Project(tmp_path, package, engine)
+    for name in [n for n in sys.modules if n.split(".")[0] == package]:
+        del sys.modules[name]

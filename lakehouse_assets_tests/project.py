@@ -1,0 +1,111 @@
+"""A lakehouse in a temporary folder, made of domain files as a user writes them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.delta_log import TableLog, read_log
+from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
+from lakehouse_assets.engine.run.plan import Logs, Plan, plan_table
+from lakehouse_assets.resources.spark import SparkResource
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOMAIN = """
+from datetime import timedelta
+from lakehouse_assets.engine import Domain
+shop = Domain(owner="team:shop", schedule="0 6 * * *", freshness=timedelta(days=1))
+"""
+IMPORTS = """
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from lakehouse_assets.engine import *
+"""
+
+
+class Project:
+    """`table` declares, `land` delivers, `run` materialises, `rows` looks."""
+
+    def __init__(self, root: Path, package: str, engine: SparkResource) -> None:
+        self.root, self.package, self.engine = root, package, engine
+        self.lake = Lake(str(root / "lake"), str(root / "landing"))
+        self._write("__init__.py", "")
+        self._write("shop/__init__.py", DOMAIN)
+        for layer in ("bronze", "silver", "gold"):
+            self._write(f"shop/{layer}/__init__.py", "")
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.root / self.package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def table(self, name: str, text: str) -> None:
+        """Declare `layer.name`, or declare it anew, by the text of its file."""
+        layer, stem = name.split(".")
+        self._write(f"shop/{layer}/{stem}.py", f'"""The {stem}."""\n{IMPORTS}\n{dedent(text)}')
+
+    def bronze(self, name: str, options: str = "") -> None:
+        """A bronze table of CSV files in the landing folder of its name."""
+        self.table(
+            f"bronze.{name}",
+            f"""
+            @table(landed=files("{name}/*"{options and ", " + options}))
+            def {name}(landed: DataFrame) -> DataFrame:
+                return landed
+            """,
+        )
+
+    @property
+    def lakehouse(self) -> Lakehouse:
+        """The tables as their files have them now."""
+        importlib.invalidate_caches()
+        for module in [n for n in sys.modules if n.split(".")[0] == self.package]:
+            del sys.modules[module]
+        return load(self.package)
+
+    def land(self, name: str, data: str | bytes) -> Path:
+        """Deliver a file, complete at once."""
+        path = self.root / "landing" / "shop" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return path
+
+    def environment(self) -> Environment:
+        return Environment(self.lakehouse, self.lake, self.engine.session)
+
+    def run(self, name: str, full: bool = False) -> Outcome:
+        env = self.environment()
+        return materialize(env.lakehouse.tables[f"shop.{name}"], env, full)
+
+    def plan(self, name: str, full: bool = False) -> Plan:
+        lakehouse = self.lakehouse
+        return plan_table(lakehouse.tables[f"shop.{name}"], lakehouse, Logs(self.lake), full)
+
+    def log(self, name: str) -> TableLog:
+        log = read_log(self.lake.table(f"shop.{name}"), {})
+        assert log is not None, f"{name} isn't built"
+        return log
+
+    def rows(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
+        """The rows of a table, sorted, read by delta-rs and not by the engine that wrote them."""
+        return _sorted(self.log(name).table.to_pandas(), columns)
+
+    def rejected(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
+        """The rows of a table's quarantine."""
+        log = read_log(self.lake.quarantine(f"shop.{name}"), {})
+        return [] if log is None else _sorted(log.table.to_pandas(), columns)
+
+
+def _sorted(rows: pd.DataFrame, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    chosen = rows[list(columns)] if columns else rows
+    plain = chosen.astype(object).where(chosen.notna(), None)
+    return sorted(plain.itertuples(index=False, name=None), key=repr)
