@@ -1,0 +1,76 @@
+"""Spark, for every step that computes: the warm local engine, or any Spark Connect server."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.spark_server import ServerSettings
+from lakehouse_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+SESSION = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.connect.serverStacktrace.enabled": "false",
+    "spark.sql.pyspark.jvmStacktrace.enabled": "false",
+}
+
+
+class SparkResource(dg.ConfigurableResource[None]):
+    """A Spark session by Spark Connect, opened when a step first asks for it.
+
+    `address` is `local` or an `sc://` URL; the rest describes the local engine.
+    """
+
+    address: str = "local"
+    memory: str = "3g"
+    cores: int = 2
+    idle_minutes: float = 30
+    cache: str
+
+    _session: SparkSession | None = PrivateAttr(default=None)
+    _url: str = PrivateAttr(default="")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> SparkResource:
+        return cls(
+            address=settings.spark,
+            memory=settings.spark_memory,
+            cores=settings.spark_cores,
+            idle_minutes=settings.spark_idle_minutes,
+            cache=str(settings.cache),
+        )
+
+    @property
+    def server_settings(self) -> ServerSettings:
+        return ServerSettings(Path(self.cache), self.memory, self.cores, self.idle_minutes)
+
+    def session(self) -> SparkSession:
+        """A session on an engine that answers: the one from before, or a new one if that engine is gone.
+
+        Raises:
+            SparkUnavailable: no engine could be reached or started.
+        """
+        url = self.address if self.address != "local" else spark_server.attach(self.server_settings).url
+        if self._session is None or url != self._url:
+            self._session, self._url = _connect(url), url
+        return self._session
+
+
+def _connect(url: str) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    session = SparkSession.builder.remote(url).create()
+    for name, value in SESSION.items():
+        session.conf.set(name, value)
+    return session

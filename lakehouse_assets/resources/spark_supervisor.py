@@ -1,0 +1,108 @@
+"""Runs beside the warm engine: starts its JVM, says where it listens, stops it when it was idle for long enough.
+
+A program, not a module: it gets its orders as JSON on standard input, and uses the standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+POLL_SECONDS = 0.5
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main() -> int:
+    """Run the engine until it ends, is told to stop, or has been idle for long enough."""
+    orders = json.load(sys.stdin)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    jvm = _launch(orders)
+    state = Path(orders["folder"]) / "state.json"
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        jvm.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
+    if _wait_for_port(jvm, orders["port"]):
+        _publish(state, {"pid": jvm.pid, "supervisor": os.getpid(), "started": time.time(), **_address(orders)})
+        _watch(jvm, Path(orders["folder"]), orders["idle_seconds"])
+    state.unlink(missing_ok=True)
+    return _end(jvm)
+
+
+def _launch(orders: dict[str, Any]) -> subprocess.Popen[bytes]:
+    env = {**os.environ, "SPARK_CONNECT_AUTHENTICATE_TOKEN": orders["token"], "SPARK_LOCAL_IP": "127.0.0.1"}
+    for name in ("SPARK_REMOTE", "SPARK_HOME", "SPARK_CONNECT_MODE_ENABLED"):
+        env.pop(name, None)
+    return subprocess.Popen(orders["command"], env=env, cwd=orders["folder"], preexec_fn=_die_with_parent)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _address(orders: dict[str, Any]) -> dict[str, Any]:
+    return {"port": orders["port"], "token": orders["token"]}
+
+
+def _wait_for_port(jvm: subprocess.Popen[bytes], port: int) -> bool:
+    while jvm.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def _publish(path: Path, state: dict[str, Any]) -> None:
+    scratch = path.with_suffix(".new")
+    scratch.touch(mode=0o600)
+    scratch.write_text(json.dumps(state))
+    scratch.replace(path)
+
+
+def _watch(jvm: subprocess.Popen[bytes], folder: Path, idle_seconds: float) -> None:
+    """Return when the JVM ended, or when nobody held the clients' lock for `idle_seconds`."""
+    clients = os.open(folder / "clients.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    last_used = time.monotonic()
+    while jvm.poll() is None:
+        if not _free(clients):
+            last_used = time.monotonic()
+        elif time.monotonic() - last_used > idle_seconds:
+            # Still locked: a client that comes now waits until the state file is gone, then starts a new engine.
+            return
+        else:
+            fcntl.flock(clients, fcntl.LOCK_UN)
+        time.sleep(POLL_SECONDS)
+
+
+def _free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _end(jvm: subprocess.Popen[bytes]) -> int:
+    jvm.terminate()
+    try:
+        return jvm.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        jvm.kill()
+        return jvm.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
