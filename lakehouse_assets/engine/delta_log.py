@@ -1,0 +1,166 @@
+"""What the Delta logs say, read by delta-rs: nothing here starts a JVM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+# Our part of a commit's userMetadata.
+MARK = "lakehouse"
+# Operations that leave the rows as they are.
+_UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
+           "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "FSCK", "ADD CONSTRAINT", "CLUSTER BY", "COMPUTE STATS"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One version of a table: what was done, when (UTC), with what counts, and what our run wrote about it."""
+
+    version: int
+    at: datetime
+    operation: str
+    mode: str
+    metrics: Mapping[str, str]
+    run: Mapping[str, Any] | None
+
+    @property
+    def changes_data(self) -> bool:
+        return self.operation not in _UPKEEP
+
+    @property
+    def only_adds(self) -> bool:
+        """No row that was there before was changed or removed."""
+        touched = ("numTargetRowsUpdated", "numTargetRowsDeleted", "numDeletedRows", "numUpdatedRows")
+        return (
+            not self.changes_data
+            or (self.operation == "WRITE" and self.mode == "Append")
+            or (self.operation == "MERGE" and not any(int(self.metrics.get(m) or 0) for m in touched))
+        )
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Rows may be added or changed, none is removed."""
+        removed = int(self.metrics.get("numTargetRowsDeleted") or 0)
+        return self.only_adds or (self.operation == "MERGE" and not removed)
+
+
+@dataclass(frozen=True)
+class TableLog:
+    """A Delta table as its log describes it, at the version it had when this was read."""
+
+    table: DeltaTable = field(repr=False)
+
+    @property
+    def version(self) -> int:
+        return self.table.version()
+
+    @cached_property
+    def id(self) -> str:
+        """Stays the same for as long as the table isn't dropped and made anew."""
+        return str(self.table.metadata().id)
+
+    @cached_property
+    def commits(self) -> list[Commit]:
+        """The commits whose log files are still there, newest first."""
+        return [_commit(entry) for entry in self.table.history()]
+
+    @cached_property
+    def last_run(self) -> Commit | None:
+        """The newest commit that one of our runs made."""
+        return next((c for c in self.commits if c.run is not None), None)
+
+    @cached_property
+    def last_change(self) -> int:
+        """The newest version that changed rows; the oldest known one where upkeep is all that is left in the log."""
+        return next(
+            (c.version for c in self.commits if c.changes_data), self.commits[-1].version if self.commits else 0
+        )
+
+    def since(self, version: int) -> list[Commit] | None:
+        """The commits after a version, newest first; None where the log no longer has them all."""
+        found = [c for c in self.commits if c.version > version]
+        return found if len(found) == self.version - version else None
+
+    def transaction(self, app: str) -> int:
+        """The last transaction version an application wrote; 0 if it never did. Survives the cleaning of the log."""
+        return self.table.transaction_version(app) or 0
+
+    @cached_property
+    def rows(self) -> int:
+        return sum(self._files["num_records"].to_pylist())
+
+    @cached_property
+    def bytes(self) -> int:
+        return sum(self._files["size_bytes"].to_pylist())
+
+    @cached_property
+    def file_count(self) -> int:
+        return int(self._files.num_rows)
+
+    @cached_property
+    def _files(self) -> pa.Table:
+        import pyarrow as pa
+
+        return pa.table(self.table.get_add_actions(flatten=True)).select(["num_records", "size_bytes"])
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Column name → Spark SQL type."""
+        fields = json.loads(self.table.schema().to_json())["fields"]
+        return {f["name"]: type_name(f["type"]) for f in fields}
+
+    def head(self, rows: int) -> pa.Table:
+        """A few rows, whichever come first."""
+        return self.table.to_pyarrow_dataset().head(rows)
+
+
+def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:
+    """The log of the table at a path; None if there is no table yet."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    try:
+        return TableLog(DeltaTable(path, storage_options=dict(storage) or None))
+    except TableNotFoundError:
+        return None
+
+
+def type_name(kind: Any) -> str:
+    """A Delta schema type as Spark SQL writes it (`long` is `bigint`)."""
+    names = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
+    if isinstance(kind, str):
+        return names.get(kind, kind)
+    match kind["type"]:
+        case "array":
+            return f"array<{type_name(kind['elementType'])}>"
+        case "map":
+            return f"map<{type_name(kind['keyType'])},{type_name(kind['valueType'])}>"
+        case _:
+            return f"struct<{','.join(f['name'] + ':' + type_name(f['type']) for f in kind['fields'])}>"
+
+
+def _commit(entry: Mapping[str, Any]) -> Commit:
+    return Commit(
+        version=int(entry["version"]),
+        at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+        operation=entry["operation"],
+        mode=(entry.get("operationParameters") or {}).get("mode", ""),
+        metrics=entry.get("operationMetrics") or {},
+        run=_run(entry.get("userMetadata")),
+    )
+
+
+def _run(text: str | None) -> Mapping[str, Any] | None:
+    try:
+        value = json.loads(text or "null")
+    except json.JSONDecodeError:
+        return None
+    return value.get(MARK) if isinstance(value, dict) else None

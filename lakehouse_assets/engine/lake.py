@@ -1,0 +1,36 @@
+"""Where the tables of a lake are, on a disk or in an object store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Paths of the lake: `<root>/<domain>/<layer>/<table>`, with quarantine and arrivals beside the layers.
+
+    `storage` holds the options that delta-rs needs to reach an object store; empty for a disk.
+    """
+
+    root: str
+    landing: str
+    storage: Mapping[str, str] = field(default_factory=dict)
+
+    def table(self, key: str) -> str:
+        """The Delta table of `domain.layer.name`."""
+        return "/".join([self.root, *key.split(".")])
+
+    def quarantine(self, key: str) -> str:
+        """The rows that broke a `drop` rule of the table."""
+        domain, layer, name = key.split(".")
+        return f"{self.root}/{domain}/quarantine/{layer}_{name}"
+
+    def arrivals(self, key: str) -> str:
+        """The ledger of the files that the table has read or is about to."""
+        domain, _, name = key.split(".")
+        return f"{self.root}/{domain}/arrivals/{name}"
+
+    def landing_folder(self, domain: str) -> str:
+        """Where a domain's files arrive."""
+        return f"{self.landing}/{domain}"

@@ -1,0 +1,207 @@
+"""Decides, from the logs alone, what a run would do to a table, how, and why. Nothing here starts a JVM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lakehouse_assets.engine.delta_log import TableLog, read_log
+from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.spec import Append, Files, Merge, Replace, Table
+
+Way = Literal["nothing", "append", "merge", "full"]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What to read of one upstream: the version to read it at and, for changes only, the version already consumed."""
+
+    key: str
+    path: str
+    id: str
+    to: int
+    after: int | None = None
+    lookup: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do: `way` and `reason` for people, `run` and `reads` for the run itself.
+
+    `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet.
+    """
+
+    table: Table
+    way: Way
+    reason: str
+    run: int = 0
+    reads: Mapping[str, Read] = field(default_factory=dict)
+    files: int = 0
+
+
+@dataclass
+class Logs:
+    """The logs of a lake, each read once in one act of planning."""
+
+    lake: Lake
+    _seen: dict[str, TableLog | None] = field(default_factory=dict)
+
+    def table(self, key: str) -> TableLog | None:
+        return self._at(self.lake.table(key))
+
+    def quarantine(self, key: str) -> TableLog | None:
+        return self._at(self.lake.quarantine(key))
+
+    def _at(self, path: str) -> TableLog | None:
+        if path not in self._seen:
+            self._seen[path] = read_log(path, self.lake.storage)
+        return self._seen[path]
+
+
+def plan_all(lakehouse: Lakehouse, lake: Lake, keys: Iterable[str], full: bool = False) -> list[Plan]:
+    """A plan for each table, as one run over all of them would find it: changes upstream are foreseen."""
+    logs, chosen = Logs(lake), set(keys)
+    plans: dict[str, Plan] = {}
+    for key, table in lakehouse.tables.items():
+        if key in chosen:
+            plans[key] = _foresee(plan_table(table, lakehouse, logs, full), plans, lakehouse)
+    return list(plans.values())
+
+
+def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse) -> Plan:
+    """The plan once the upstreams in this run have done their part."""
+    moving = [plans[k] for k in lakehouse.upstreams(plan.table).values() if k in plans and plans[k].way != "nothing"]
+    if not moving or plan.way == "full":
+        return plan
+    names = ", ".join(f"{p.table.layer}.{p.table.name}" for p in moving)
+    rebuilt = [p for p in moving if p.way == "full"]
+    if isinstance(plan.table.write, Replace) or rebuilt:
+        return Plan(plan.table, "full", f"{names} will change")
+    return Plan(plan.table, _way(plan.table), f"{names} will have new rows")
+
+
+def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = False) -> Plan:
+    """A plan for one table against its upstreams as they stand."""
+    if table.source is not None:
+        return _plan_source(table, table.source, logs, full)
+    missing = [key for key in lakehouse.upstreams(table).values() if logs.table(key) is None]
+    if missing:
+        return Plan(table, "nothing", f"{', '.join(missing)} not built yet")
+    return _plan_reads(table, lakehouse, logs, full)
+
+
+def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
+    from lakehouse_assets.engine.arrivals import Ledger
+    from lakehouse_assets.engine.sources.files import list_arrivals
+
+    ledger = Ledger(logs.lake.arrivals(table.key), logs.lake.storage)
+    listing = list_arrivals(source, logs.lake.landing_folder(table.domain))
+    open_batch, pending = ledger.open_batch(), ledger.pending(listing)
+    if open_batch:
+        return Plan(table, "append", f"batch {open_batch[0]} was planned and not finished", files=len(open_batch[1]))
+    if full:
+        return Plan(table, "full", f"a full refresh was asked for; {len(listing)} files", files=len(listing))
+    if not pending:
+        return Plan(table, "nothing", "no new files")
+    return Plan(table, "append", f"{len(pending)} new files", files=len(pending))
+
+
+def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> Plan:
+    own = logs.table(table.key)
+    run = (own.transaction(table.key) if own else 0) + 1
+    whole = _whole_reads(table, lakehouse, logs)
+    why_full = "a full refresh was asked for" if full else _why_full(table, own, whole, logs)
+    if why_full:
+        return Plan(table, "full", why_full, run, whole)
+    assert own is not None and own.last_run is not None and own.last_run.run is not None  # noqa: S101  (see _why_full)
+    consumed = own.last_run.run["read"]
+    if isinstance(table.write, Replace):
+        return _plan_replace(table, whole, consumed, logs, run)
+    return _plan_changes(table, whole, consumed, logs, run)
+
+
+def _whole_reads(table: Table, lakehouse: Lakehouse, logs: Logs) -> dict[str, Read]:
+    reads = {}
+    for parameter, key in lakehouse.upstreams(table).items():
+        log = logs.table(key)
+        assert log is not None  # noqa: S101  (plan_table looked)
+        path = logs.lake.table(key)
+        reads[parameter] = Read(key, path, log.id, log.version, lookup=table.upstreams[parameter].lookup)
+    return reads
+
+
+def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], logs: Logs) -> str | None:
+    """Why nothing less than the whole table will do; None if less will."""
+    if own is None:
+        return "first build"
+    if own.last_run is None or own.last_run.run is None:
+        return "the log no longer says what was read"
+    consumed = own.last_run.run["read"]
+    for read in whole.values():
+        seen = consumed.get(read.key)
+        if seen is None or seen["id"] != read.id or seen["to"] > read.to:
+            return f"{read.key} is not the table that was read before"
+        if not isinstance(table.write, Replace) and not read.lookup:
+            why = _why_not_changes(table, read.key, seen["to"], logs)
+            if why:
+                return why
+    return None
+
+
+def _why_not_changes(table: Table, key: str, after: int, logs: Logs) -> str | None:
+    log = logs.table(key)
+    commits = log.since(after) if log else None
+    if commits is None:
+        return f"the log of {key} no longer reaches back to version {after}"
+    allowed = "only_adds" if isinstance(table.write, Append) else "keeps_rows"
+    bad = [c for c in commits if not getattr(c, allowed)]
+    if bad:
+        what = f"{bad[0].operation} {bad[0].mode}".strip().lower()
+        return f"{key} was changed by more than new rows ({what} at version {bad[0].version})"
+    return None
+
+
+def _plan_replace(
+    table: Table, whole: Mapping[str, Read], consumed: Mapping[str, Mapping[str, int]], logs: Logs, run: int
+) -> Plan:
+    moved = [r.key for r in whole.values() if _changed(logs, r.key, consumed[r.key]["to"])]
+    own = logs.table(table.key)
+    code = own.last_run.run["code"] if own and own.last_run and own.last_run.run else ""
+    if moved:
+        return Plan(table, "full", f"{', '.join(moved)} changed", run, whole)
+    if code != table.code_version:
+        return Plan(table, "full", "the declaration changed", run, whole)
+    return Plan(table, "nothing", "no upstream changed")
+
+
+def _plan_changes(
+    table: Table, whole: Mapping[str, Read], consumed: Mapping[str, Mapping[str, int]], logs: Logs, run: int
+) -> Plan:
+    reads, news = {}, []
+    for parameter, read in whole.items():
+        after = None if read.lookup else consumed[read.key]["to"]
+        reads[parameter] = Read(read.key, read.path, read.id, read.to, after, read.lookup)
+        if after is not None and _changed(logs, read.key, after):
+            news.append(f"{read.key} has versions {after + 1} to {read.to}")
+    if not news:
+        return Plan(table, "nothing", "no new rows upstream" + _stale(table, logs))
+    return Plan(table, _way(table), "; ".join(news) + _stale(table, logs), run, reads)
+
+
+def _stale(table: Table, logs: Logs) -> str:
+    own = logs.table(table.key)
+    code = own.last_run.run["code"] if own and own.last_run and own.last_run.run else ""
+    return (
+        "" if code == table.code_version else "; the declaration changed, older rows keep what they have until --full"
+    )
+
+
+def _changed(logs: Logs, key: str, after: int) -> bool:
+    log = logs.table(key)
+    return log is not None and log.last_change > after
+
+
+def _way(table: Table) -> Way:
+    return "merge" if isinstance(table.write, Merge) else "append"
