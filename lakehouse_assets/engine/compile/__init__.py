@@ -1,0 +1,1 @@
+"""spec → Dagster, one file per Dagster noun."""

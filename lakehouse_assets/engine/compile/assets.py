@@ -1,0 +1,139 @@
+"""A table as a Dagster asset. (Dagster reads the annotations of a step as values, so they aren't postponed here.)"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from lakehouse_assets.engine.compile.checks import (
+    carried_results,
+    check_specs,
+    failed_rule,
+    rule_results,
+    stored_results,
+    table_results,
+)
+from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.errors import LakehouseError, RuleFailed, SparkUnavailable
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
+from lakehouse_assets.engine.spec import Domain, Files, Table
+
+
+class RunOptions(dg.Config):
+    """How to run a table; in the UI's launchpad, under the table's name."""
+
+    full_refresh: bool = False
+
+
+def asset_key(key: str) -> dg.AssetKey:
+    return dg.AssetKey(key.split("."))
+
+
+def op_name(key: str) -> str:
+    """The name of a table's step, by which run config finds it."""
+    return key.replace(".", "__")
+
+
+def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
+    """The asset of a table, with its rules and checks in the same step.
+
+    The step materialises the table; where only checks were selected, it judges the table as stored.
+    """
+
+    @dg.multi_asset(
+        name=op_name(table.key),
+        specs=[_spec(table, lakehouse)],
+        check_specs=check_specs(table),
+        can_subset=True,
+        required_resource_keys={"spark", "lake"},
+        op_tags={"lakehouse/table": table.key},
+    )
+    def step(context: dg.AssetExecutionContext, config: RunOptions) -> Iterator[Any]:
+        lake: Lake = context.resources.lake.lake()
+        env = Environment(lakehouse, lake, context.resources.spark.session)
+        if context.selected_asset_keys:
+            yield from _materialized(table, env, config.full_refresh, context)
+        else:
+            yield from _checked(table, env, context)
+
+    return step
+
+
+def source_asset(table: Table, source: Files) -> dg.AssetSpec:
+    """The landing folder a table reads, as an external asset at the head of the lineage."""
+    doc = f"Files as they arrive at `{source.path}` in the landing folder of {table.domain}."
+    return dg.AssetSpec(landing_key(table), description=doc, group_name=table.domain, kinds={source.format})
+
+
+def landing_key(table: Table) -> dg.AssetKey:
+    return dg.AssetKey([table.domain, "landing", table.name])
+
+
+def _spec(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
+    domain = lakehouse.domains[table.domain]
+    deps = [asset_key(key) for key in lakehouse.upstreams(table).values()]
+    return dg.AssetSpec(
+        asset_key(table.key),
+        deps=deps or [landing_key(table)],
+        description=table.doc,
+        group_name=table.domain,
+        owners=[table.owner or domain.owner],
+        kinds={"sql" if table.sql is not None else "pyspark", "deltalake", table.layer},
+        tags={"domain": table.domain, "layer": table.layer, **table.tags},
+        freshness_policy=_freshness(table, domain),
+        code_version=table.code_version,
+        metadata=declared_metadata(table),
+    )
+
+
+def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:
+    return dg.FreshnessPolicy.time_window(fail_window=table.freshness or domain.freshness)
+
+
+def _materialized(table: Table, env: Environment, full: bool, context: dg.AssetExecutionContext) -> Iterator[Any]:
+    try:
+        outcome = materialize(table, env, full)
+    except RuleFailed as error:
+        yield failed_rule(table, error.rule, str(error))
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except SparkUnavailable as error:
+        raise dg.RetryRequested(max_retries=1) from error
+    except LakehouseError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    context.log.info(f"{table.key}: {outcome.plan.way} ({outcome.plan.reason})")
+    yield _result(table, outcome, env, context)
+
+
+def _result(
+    table: Table, outcome: Outcome, env: Environment, context: dg.AssetExecutionContext
+) -> dg.MaterializeResult[Any]:
+    path = env.lake.table(table.key)
+    log = read_log(path, env.lake.storage)
+    if outcome.version is None or log is None:
+        checks = carried_results(context)
+        metadata = idle_metadata(outcome, log)
+    else:
+        checks = [*rule_results(table, outcome.verdicts), *table_results(table, env.lake, env.session())]
+        metadata = run_metadata(table, outcome, log, path)
+    return dg.MaterializeResult(
+        asset_key=asset_key(table.key),
+        metadata=metadata,
+        data_version=dg.DataVersion(f"{log.id}@{log.version}") if log else None,
+        check_results=[c for c in checks if _selected(c, context)],
+    )
+
+
+def _checked(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    spark = env.session()
+    for result in (*stored_results(table, env.lake, spark), *table_results(table, env.lake, spark)):
+        if _selected(result, context):
+            yield result
+
+
+def _selected(result: dg.AssetCheckResult, context: dg.AssetExecutionContext) -> bool:
+    assert result.asset_key is not None  # noqa: S101  (set by all who make one)
+    assert result.check_name is not None  # noqa: S101
+    return dg.AssetCheckKey(result.asset_key, result.check_name) in context.selected_asset_check_keys

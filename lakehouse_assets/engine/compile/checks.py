@@ -1,0 +1,150 @@
+"""Expectations and table checks as Dagster asset checks, and the queries behind the table checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.discover import full_key
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.check import Verdicts
+from lakehouse_assets.engine.spec import Action, Expectation, Table, TableCheck
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_MEANING: Mapping[Action, str] = {
+    "warn": "rows that break it are kept and counted",
+    "drop": "rows that break it go to quarantine",
+    "fail": "a row that breaks it stops the write",
+}
+
+
+def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
+    """One check per rule and per table check. Those that are errors block what is downstream."""
+    asset = dg.AssetKey(table.key.split("."))
+    rules = [_rule_spec(rule, asset, table.rules_version) for rule in table.rules]
+    return rules + [_table_spec(c, asset) for c in table_checks(table)]
+
+
+def _rule_spec(rule: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
+    metadata = {"condition": rule.condition, "action": rule.action, "rules_version": version}
+    doc = f"`{rule.condition}`: {_MEANING[rule.action]}."
+    return dg.AssetCheckSpec(rule.name, asset=asset, description=doc, blocking=rule.action == "fail", metadata=metadata)
+
+
+def _table_spec(check: TableCheck, asset: dg.AssetKey) -> dg.AssetCheckSpec:
+    blocking = check.severity == "error"
+    return dg.AssetCheckSpec(check.name, asset=asset, description=check.doc, blocking=blocking)
+
+
+def table_checks(table: Table) -> tuple[TableCheck, ...]:
+    """The declared checks, and that the key is unique where there is one."""
+    return ((_unique(table.keys),) if table.keys else ()) + table.checks
+
+
+def _unique(keys: tuple[str, ...]) -> TableCheck:
+    names = ", ".join(f"`{k}`" for k in keys)
+    query = f"SELECT {names}, count(*) AS rows FROM {{table}} GROUP BY {names} HAVING count(*) > 1"
+    return TableCheck("unique_key", query, doc=f"No two rows have the same {', '.join(keys)}.")
+
+
+def rule_results(table: Table, verdicts: Verdicts) -> Iterator[dg.AssetCheckResult]:
+    """What the run saw of each rule."""
+    broken = dict(verdicts.by_rule)
+    for rule in table.rules:
+        rows = broken.get(rule.name, 0)
+        yield _rule_result(table, rule, rows, verdicts.judged)
+
+
+def _rule_result(table: Table, rule: Expectation, rows: int, judged: int) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if rule.action == "fail" else dg.AssetCheckSeverity.WARN
+    metadata = {"rows_judged": judged, "rows_broken": rows, "action": rule.action, "rules_version": table.rules_version}
+    return dg.AssetCheckResult(
+        passed=rows == 0, check_name=rule.name, asset_key=dg.AssetKey(table.key.split(".")),
+        severity=severity, metadata=metadata,
+    )  # fmt: skip
+
+
+def failed_rule(table: Table, rule: str, message: str) -> dg.AssetCheckResult:
+    """The verdict on a `fail` rule that stopped the write."""
+    return dg.AssetCheckResult(
+        passed=False, check_name=rule, asset_key=dg.AssetKey(table.key.split(".")),
+        severity=dg.AssetCheckSeverity.ERROR, description=message, metadata={"action": "fail"},
+    )  # fmt: skip
+
+
+def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
+    """The rules judged on the rows as stored: what a run of the checks alone looks at."""
+    from lakehouse_assets.engine.run.check import broke, judge
+
+    if read_log(lake.table(table.key), lake.storage) is None:
+        return
+    from pyspark.sql import functions as F
+
+    rules = [Expectation(r.name, r.condition, "warn") for r in table.rules]
+    rows = judge(spark.read.format("delta").load(lake.table(table.key)), rules)
+    counts = [F.count_if(broke(rules, i)).alias(f"r{i}") for i in range(len(rules))]
+    found = rows.agg(F.count(F.lit(1)).alias("judged"), *counts).first()
+    assert found is not None  # noqa: S101  (an aggregate without groups has one row)
+    for i, rule in enumerate(table.rules):
+        yield _rule_result(table, rule, found[f"r{i}"], found["judged"])
+
+
+def table_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
+    """Run the table checks; each reports how many violations there are, and shows a few."""
+    for check in table_checks(table):
+        missing = [
+            k for k in (full_key(table, r) for r in check.reads) if read_log(lake.table(k), lake.storage) is None
+        ]
+        if missing:
+            yield _table_result(table, check, False, {"not_built_yet": ", ".join(missing)})
+        else:
+            yield _table_result(table, check, *_violations(spark, query(check, table, lake)))
+
+
+def _violations(spark: SparkSession, sql: str) -> tuple[bool, dict[str, dg.MetadataValue]]:
+    found = spark.sql(sql)
+    sample = found.limit(5).collect()
+    if not sample:
+        return True, {"violations": dg.MetadataValue.int(0)}
+    rows = "\n".join(f"- `{row.asDict()}`" for row in sample)
+    return False, {"violations": dg.MetadataValue.int(found.count()), "sample": dg.MetadataValue.md(rows)}
+
+
+def _table_result(
+    table: Table, check: TableCheck, passed: bool, metadata: Mapping[str, dg.MetadataValue | str]
+) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        passed=passed, check_name=check.name, asset_key=dg.AssetKey(table.key.split(".")),
+        severity=severity, metadata=metadata,
+    )  # fmt: skip
+
+
+def query(check: TableCheck, table: Table, lake: Lake) -> str:
+    """The check's query with the tables it names put in."""
+
+    def path(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"delta.`{lake.table(table.key if name == 'table' else full_key(table, name))}`"
+
+    return re.sub(r"\{([\w.]+)\}", path, check.violations)
+
+
+def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    """The last verdicts again, for a run that found nothing to do: what they were about hasn't changed."""
+    storage = context.instance.event_log_storage
+    for key in context.selected_asset_check_keys:
+        # The newest record is this run's own, planned and not evaluated.
+        history = storage.get_asset_check_execution_history(key, limit=5)
+        last = next((r.evaluation for r in history if r.evaluation is not None), None)
+        if last is not None:
+            yield dg.AssetCheckResult(
+                passed=last.passed, check_name=key.name, asset_key=key.asset_key, severity=last.severity,
+                metadata=last.metadata, description=last.description,
+            )  # fmt: skip

@@ -1,0 +1,110 @@
+"""What the UI shows of a table: its schema, lineage and code before it's built; rows, bytes and a preview after."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from lakehouse_assets.engine.delta_log import TableLog
+from lakehouse_assets.engine.run.lineage import Lineage
+from lakehouse_assets.engine.run.materialize import Outcome
+from lakehouse_assets.engine.spec import Column, Table
+
+PREVIEW_ROWS = 10
+PREVIEW_CELL = 60  # characters
+
+
+def declared_metadata(table: Table) -> dict[str, Any]:
+    """Known before anything runs: contract and code."""
+    metadata: dict[str, Any] = {"dagster/code_references": _code_reference(table), "dagster/table_name": table.key}
+    if table.columns:
+        metadata["dagster/column_schema"] = dg.TableSchema([_declared_column(c) for c in table.columns])
+    return metadata
+
+
+def _code_reference(table: Table) -> dg.CodeReferencesMetadataValue:
+    with warnings.catch_warnings():
+        # Code references are the UI's way to show the source; in Dagster 1.13 they are still called beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        reference = dg.LocalFileCodeReference(file_path=str(table.file), line_number=table.line, label=table.file.name)
+        return dg.CodeReferencesMetadataValue(code_references=[reference])
+
+
+def _declared_column(column: Column) -> dg.TableColumn:
+    constraints = dg.TableColumnConstraints(nullable=not column.required, other=["key"] if column.key else [])
+    return dg.TableColumn(column.name, column.type, column.doc or None, constraints)
+
+
+def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> dict[str, Any]:
+    """Known after a run; all of it read from the Delta log, none of it by another query."""
+    verdicts = outcome.verdicts
+    return {
+        "dagster/row_count": log.rows,
+        "dagster/uri": path,
+        "dagster/column_schema": written_schema(table, log.columns),
+        **_lineage(outcome.lineage),
+        "delta_version": log.version,
+        "bytes": log.bytes,
+        "files": log.file_count,
+        "seconds": round(outcome.seconds, 3),
+        "way": outcome.plan.way,
+        "reason": outcome.plan.reason,
+        "rows_judged": verdicts.judged,
+        "rows_rejected": verdicts.rejected,
+        "preview": dg.MetadataValue.md(preview(log)),
+        **_arrivals(outcome),
+    }
+
+
+def idle_metadata(outcome: Outcome, log: TableLog | None) -> dict[str, Any]:
+    """A run that found nothing to do."""
+    counts = {"dagster/row_count": log.rows, "delta_version": log.version} if log else {}
+    return {**counts, "way": "nothing", "reason": outcome.plan.reason, "rows_judged": 0, "rows_rejected": 0,
+            "seconds": round(outcome.seconds, 3), **_arrivals(outcome)}  # fmt: skip
+
+
+def _arrivals(outcome: Outcome) -> dict[str, Any]:
+    metadata: dict[str, Any] = {f"arrivals_{status}": n for status, n in outcome.files.items() if n}
+    if outcome.failed_files:
+        lines = [f"- `{p}`: {reason}" for p, reason in list(outcome.failed_files.items())[:20]]
+        metadata["failed_files"] = dg.MetadataValue.md("\n".join(lines))
+    if outcome.added:
+        metadata["columns_added"] = dg.MetadataValue.md("\n".join(f"- `{n}` {t}" for n, t in outcome.added.items()))
+    return metadata
+
+
+def written_schema(table: Table, columns: Mapping[str, str]) -> dg.TableSchema:
+    """The columns as they are in Delta, with what the contract says of them."""
+    declared = {c.name: _declared_column(c) for c in table.columns}
+    return dg.TableSchema([declared.get(n) or dg.TableColumn(n, kind) for n, kind in columns.items()])
+
+
+def _lineage(lineage: Lineage) -> dict[str, Any]:
+    if not lineage:
+        return {}
+    deps = {
+        column: [dg.TableColumnDep(dg.AssetKey(key.split(".")), name) for key, name in origins]
+        for column, origins in lineage.items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
+
+
+def preview(log: TableLog) -> str:
+    """A few rows as a Markdown table, long cells cut."""
+    head = log.head(PREVIEW_ROWS)
+    lines = [_row(head.column_names), _row(["---"] * len(head.column_names))]
+    lines += [_row([_cell(v) for v in row.values()]) for row in head.to_pylist()]
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    cut = text if len(text) <= PREVIEW_CELL else f"{text[: PREVIEW_CELL - 1]}…"
+    return cut.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

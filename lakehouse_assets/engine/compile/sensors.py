@@ -1,0 +1,94 @@
+"""A domain's sensor for arrivals: it decides when to run; the ledger of each table decides which files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+import dagster as dg
+
+from lakehouse_assets.engine.compile.assets import asset_key
+from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.spec import Table
+
+TICK_SECONDS = 30
+# A run that failed is tried again after 1, 2, 4 … minutes, at most an hour apart, for as long as its files wait.
+FIRST_RETRY_SECONDS = 60
+LAST_RETRY_SECONDS = 3600
+RUN_TAG = "lakehouse/arrivals"
+_IN_FLIGHT = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
+              dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What the last run was launched for: a digest of the files that waited, when, and the how manieth try it was."""
+
+    digest: str = ""
+    at: float = 0
+    tries: int = 0
+
+    def wait(self, digest: str, now: float) -> float:
+        """Seconds before these files may be tried (again)."""
+        if digest != self.digest:
+            return 0
+        pause = min(FIRST_RETRY_SECONDS * 2 ** (self.tries - 1), LAST_RETRY_SECONDS)
+        return float(max(0.0, self.at + pause - now))
+
+
+def arrivals_sensor(name: str, lakehouse: Lakehouse) -> dg.SensorDefinition | None:
+    """The sensor of a domain; None where no table has a source."""
+    tables = [t for t, _ in lakehouse.source_tables() if t.domain == name]
+    if not tables:
+        return None
+    downstream = dg.AssetSelection.assets(*(asset_key(t.key) for t in tables)).downstream()
+    target = downstream & dg.AssetSelection.groups(name)
+
+    @dg.sensor(
+        name=f"{name}_arrivals",
+        target=target,
+        minimum_interval_seconds=TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"lake"},
+        description=f"Runs the tables of {name} when files have arrived that no run has read yet.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return evaluate(context, name, tables, context.resources.lake.lake())
+
+    return sensor
+
+
+def evaluate(
+    context: dg.SensorEvaluationContext, name: str, tables: list[Table], lake: Lake
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick: at most one run, for all the files that wait."""
+    import time
+
+    if context.instance.get_runs_count(dg.RunsFilter(tags={RUN_TAG: name}, statuses=_IN_FLIGHT)):
+        return dg.SkipReason("a run for earlier arrivals is still under way")
+    waiting = {t.key: pending(t, lake) for t in tables}
+    if not any(waiting.values()):
+        return dg.SkipReason("no new files")
+    cursor = Cursor(**json.loads(context.cursor)) if context.cursor else Cursor()
+    digest = hashlib.sha256(json.dumps(waiting, sort_keys=True).encode()).hexdigest()[:16]
+    pause = cursor.wait(digest, time.time())
+    if pause:
+        return dg.SkipReason(f"the run for these files failed; it's tried again in {pause:.0f} s")
+    tries = cursor.tries + 1 if digest == cursor.digest else 1
+    counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items() if files)
+    request = dg.RunRequest(tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
+    return dg.SensorResult(run_requests=[request], cursor=json.dumps(asdict(Cursor(digest, time.time(), tries))))
+
+
+def pending(table: Table, lake: Lake) -> list[tuple[str, str]]:
+    """Path and etag of the files that no run has read, those of an unfinished batch among them."""
+    from lakehouse_assets.engine.arrivals import Ledger
+    from lakehouse_assets.engine.sources.files import list_arrivals
+
+    assert table.source is not None  # noqa: S101  (only tables with a source come here)
+    ledger = Ledger(lake.arrivals(table.key), lake.storage)
+    files = ledger.pending(list_arrivals(table.source, lake.landing_folder(table.domain)))
+    unfinished = ledger.open_batch()
+    return [(f.path, f.etag) for f in [*(unfinished[1] if unfinished else []), *files]]
