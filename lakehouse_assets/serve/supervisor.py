@@ -1,0 +1,195 @@
+"""Starts the code server, the web server and the daemon, and answers for all three until it is stopped."""
+
+import contextlib
+import errno
+import fcntl
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
+
+DEFINITIONS = "lakehouse_assets.definitions"
+
+
+class ServeError(Exception):
+    """Serving cannot begin; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen, and the names of other hosts that may be used to reach it."""
+
+    host: str
+    port: int
+    trusted_hosts: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The address to open in a browser."""
+        return f"http://{self.trusted_hosts[0] if self.trusted_hosts else _bracketed(self.host)}:{self.port}"
+
+
+def serve(
+    port: int = 3000,
+    host: str = "127.0.0.1",
+    *,
+    module: str = DEFINITIONS,
+    allow_remote: bool = False,
+    trusted_hosts: Sequence[str] = (),
+) -> int:
+    """Serve the current folder's lakehouse until Ctrl-C, SIGTERM or SIGHUP, and leave no process behind.
+
+    Returns 0 when stopped, 1 when a part of it died, 2 when it could not begin. Port 0 takes a free one. Beyond
+    loopback only with `allow_remote` and the names in `trusted_hosts` by which people reach it, behind a sign-in.
+    """
+    try:
+        _refuse_exposure(host, allow_remote, trusted_hosts)
+        _serve(Address(host, port, tuple(trusted_hosts)), module, _project_folder())
+    except StopRequested:
+        print("Stopped.", flush=True)
+        return 0
+    except (ChildDied, ServeError) as problem:
+        print(f"lakehouse dev: {problem}", file=sys.stderr, flush=True)
+        return 1 if isinstance(problem, ChildDied) else 2
+    return 0
+
+
+def _serve(wanted: Address, module: str, folder: Path) -> None:
+    """Hold the port, the lock and the processes, each released in reverse. Raises what ends it; never returns."""
+    with contextlib.ExitStack() as held:
+        signals = held.enter_context(caught_signals())
+        held.enter_context(_only_server_of(folder))
+        listener = held.enter_context(_bound(wanted))
+        address = Address(wanted.host, listener.getsockname()[1], wanted.trusted_hosts)
+        scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lakehouse-")))
+        group = held.enter_context(process_group(_environment(folder), signals, scratch))
+        _start_ui(group, scratch, module, listener, address)
+        group.watch(until=lambda: _answers(address))
+        print(f"The lakehouse is at {address.url} (Ctrl-C stops it)", flush=True)
+        # The daemon starts last: the UI does not need it to answer, and on two cores it would cost it seconds.
+        group.start("daemon", [*_dagster("dagster._daemon"), "run", "--workspace", str(scratch / "workspace.json")])
+        group.watch(until=lambda: False)
+
+
+def _start_ui(group: Group, scratch: Path, module: str, listener: socket.socket, address: Address) -> None:
+    """Start the code server and, beside it, the web server, which waits for it.
+
+    They meet on a unix socket in a folder that only this user may enter: the code server runs whatever it is sent.
+    """
+    code_server, workspace = scratch / "code.sock", scratch / "workspace.json"  # JSON is YAML
+    location = {"socket": str(code_server), "host": "localhost", "location_name": module}
+    workspace.write_text(json.dumps({"load_from": [{"grpc_server": location}]}))
+    code = ["code-server", "start", "--socket", str(code_server), "--module-name", module, "--log-level", "warning"]
+    group.start("code server", [*_dagster("dagster"), *code, "--location-name", module])
+    web = ["--workspace", str(workspace), "--code-server", str(code_server), "--listener", str(listener.fileno())]
+    names = [f"--trusted-host={name}" for name in address.trusted_hosts]
+    group.start("web server", [*_dagster("lakehouse_assets.serve.webserver"), *web, *names], [listener.fileno()])
+    listener.close()
+
+
+def _dagster(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    """The environment of every child: telemetry off, and the project's dagster.yaml as the instance.
+
+    Dagster looks for that file in DAGSTER_HOME. Unless the user has one, it is .dagster/ with a link to the project's.
+    """
+    home = folder / ".dagster"
+    link = home / "dagster.yaml"
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path("..", "dagster.yaml"))
+    return {
+        "DAGSTER_HOME": str(home),
+        **os.environ,
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        # As `dagster dev`: a definition that fails to load is reported once, without the frames of Dagster itself.
+        "DAGSTER_IS_DEV_CLI": "1",
+        "DAGSTER_verbose": "",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _project_folder() -> Path:
+    folder = Path.cwd()
+    if not (folder / "dagster.yaml").is_file():
+        raise ServeError(f"there is no dagster.yaml in {folder}; start it in the folder of the project")
+    return folder
+
+
+def _refuse_exposure(host: str, allow_remote: bool, trusted_hosts: Sequence[str]) -> None:
+    """Raise ServeError for an address that others can reach, unless that was asked for by name."""
+    if any("*" in name for name in trusted_hosts):
+        raise ServeError("a trusted host is a full name; a wildcard would trust every page on the network")
+    if _is_loopback(host):
+        return
+    if not allow_remote:
+        raise ServeError(
+            f"{host} can be reached by others and the UI has no sign-in; keep 127.0.0.1,"
+            " or put a proxy with sign-in in front and add --allow-remote --trusted-host NAME"
+        )
+    if not trusted_hosts:
+        raise ServeError("--allow-remote needs --trusted-host NAME, the name by which people reach the UI")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bound(wanted: Address) -> socket.socket:
+    """The listening socket. Raises ServeError when the port is taken or the address is not ours."""
+    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    try:
+        return socket.create_server((wanted.host, wanted.port), family=family)
+    except (OSError, OverflowError) as refused:
+        taken = isinstance(refused, OSError) and refused.errno == errno.EADDRINUSE
+        reason = "something else listens there" if taken else str(refused)
+        raise ServeError(f"cannot listen on {wanted.host}:{wanted.port} ({reason}); choose another --port") from refused
+
+
+@contextlib.contextmanager
+def _only_server_of(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the kernel releases however we end. Raises ServeError when another has it.
+
+    Two daemons on one instance would start every scheduled run twice.
+    """
+    (folder / ".dagster").mkdir(exist_ok=True)
+    with (folder / ".dagster" / "serve.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ServeError(f"process {lock.read()} already serves {folder}; stop it first") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _answers(address: Address) -> bool:
+    """Whether the UI answers; asked directly, past any proxy of the environment."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - asked of, not bound
+    connection = http.client.HTTPConnection(host, address.port, timeout=1)
+    try:
+        connection.request("GET", "/server_info", headers={"Host": "localhost"})
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
