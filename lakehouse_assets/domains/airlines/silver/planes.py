@@ -1,0 +1,41 @@
+"""Planes, one row each, by tail number."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse_assets.engine import Column, between, drop, merge, not_null, table, warn
+
+
+@table(
+    raw="bronze.planes",
+    columns=[
+        Column("tail_number", "string", key=True),
+        Column("year_built", "int"),
+        Column("type", "string"),
+        Column("manufacturer", "string"),
+        Column("model", "string"),
+        Column("engines", "int"),
+        Column("seats", "int"),
+        Column("cruising_speed_mph", "int", doc="Known for few planes."),
+        Column("engine", "string", doc="Kind of engine, as Turbo-fan."),
+    ],
+    expect=[
+        drop(between("seats", 1, 900)),
+        warn(not_null("year_built")),
+    ],
+    write=merge(on="tail_number", newest="_ingested_at"),
+)
+def planes(raw: DataFrame) -> DataFrame:
+    return raw.select(
+        F.col("tailnum").alias("tail_number"),
+        F.expr("try_cast(year AS int)").alias("year_built"),
+        "type",
+        "manufacturer",
+        "model",
+        F.expr("try_cast(engines AS int)").alias("engines"),
+        F.expr("try_cast(seats AS int)").alias("seats"),
+        F.expr("try_cast(speed AS int)").alias("cruising_speed_mph"),
+        "engine",
+        "_source",
+        "_ingested_at",
+    )
