@@ -1,0 +1,113 @@
+"""What every command shares: the app, the console, and finding the tables a person names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.delta_log import TableLog
+    from lakehouse_assets.engine.discover import Lakehouse
+    from lakehouse_assets.engine.spec import Table
+
+DOMAINS = "lakehouse_assets.domains"
+
+app = typer.Typer(
+    name="lakehouse",
+    help="A lakehouse whose every table is a Dagster asset.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=False)
+
+
+class NotFound(LakehouseError):
+    """A table was named that isn't declared, or isn't built yet."""
+
+
+def open_lake(settings: Settings | None = None) -> Lake:
+    """The lake of the settings."""
+    settings = settings or read_settings()
+    return Lake(settings.lake, settings.landing)
+
+
+def open_lakehouse() -> Lakehouse:
+    """All declared tables."""
+    from lakehouse_assets.engine.graph import load
+
+    return load(DOMAINS)
+
+
+def find(lakehouse: Lakehouse, name: str) -> Table:
+    """The one table a person means by `domain.layer.name`, `layer.name` or `name`.
+
+    Raises:
+        NotFound: none or several fit; the message names them or the nearest.
+    """
+    table = lakehouse.find(name)
+    if table is None:
+        several = [k for k in lakehouse.tables if k.endswith(f".{name}")]
+        near = several or get_close_matches(name, [*lakehouse.tables, *_short(lakehouse)], n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; `lakehouse tables` lists them"
+        raise NotFound(f"No single table is called {name!r}{hint}")
+    return table
+
+
+def _short(lakehouse: Lakehouse) -> list[str]:
+    return [k.split(".", 1)[1] for k in lakehouse.tables]
+
+
+def select(lakehouse: Lakehouse, names: Sequence[str], downstream: bool = False) -> list[str]:
+    """The keys of the tables named, in dependency order; a domain or `domain.layer` stands for all its tables.
+
+    Raises:
+        NotFound: a name fits nothing.
+    """
+    chosen = {key for name in names for key in _named(lakehouse, name)} if names else set(lakehouse.tables)
+    if downstream:
+        for key, table in lakehouse.tables.items():  # in dependency order, so one pass reaches everything
+            if chosen & set(lakehouse.upstreams(table).values()):
+                chosen.add(key)
+    return [key for key in lakehouse.tables if key in chosen]
+
+
+def _named(lakehouse: Lakehouse, name: str) -> list[str]:
+    within = [key for key in lakehouse.tables if key.startswith(f"{name}.")]
+    return within or [find(lakehouse, name).key]
+
+
+def built(lake: Lake, table: Table) -> TableLog:
+    """The log of a table that must be there.
+
+    Raises:
+        NotFound: it hasn't been built yet.
+    """
+    from lakehouse_assets.engine.delta_log import read_log
+
+    log = read_log(lake.table(table.key), lake.storage)
+    if log is None:
+        raise NotFound(f"{table.key} isn't built yet; `lakehouse run {table.key}` builds it")
+    return log
+
+
+def grid(*columns: str, right: Sequence[str] = ()) -> Grid:
+    """An empty table for the console; `right` names the columns of numbers."""
+    made = Grid(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def count(number: int | None) -> str:
+    """A number for people."""
+    return "" if number is None else f"{number:,}"

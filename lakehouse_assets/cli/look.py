@@ -1,0 +1,129 @@
+"""Commands that look: none of them starts a JVM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from lakehouse_assets.cli.app import NotFound, app, built, console, count, find, grid, open_lake, open_lakehouse, select
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Name = Annotated[str, typer.Argument(metavar="TABLE", help="domain.layer.name, or as much of its end as is unique")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[TABLE|DOMAIN]...", help="all, if none is named")]
+Rows = Annotated[int, typer.Option("--rows", "-n", min=1, help="how many rows to show")]
+Full = Annotated[bool, typer.Option("--full", help="rebuild the tables from all they read")]
+
+STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green"}
+
+
+@app.command()
+def plan(names: Names = None, full: Full = False) -> None:
+    """What a run would do to each table, how, and why."""
+    from lakehouse_assets.engine.run.plan import plan_all
+
+    lakehouse = open_lakehouse()
+    shown = grid("table", "way", "why")
+    for planned in plan_all(lakehouse, open_lake(), select(lakehouse, names or []), full):
+        style = STYLES[planned.way]
+        shown.add_row(planned.table.key, f"[{style}]{planned.way}[/]", f"[{style}]{escape(planned.reason)}[/]")
+    console.print(shown)
+
+
+@app.command()
+def tables() -> None:
+    """Every declared table: rows, rejected rows, size, version, and when it was last written."""
+    from lakehouse_assets.engine.delta_log import read_log
+
+    lakehouse, lake = open_lakehouse(), open_lake()
+    shown = grid("table", "rows", "rejected", "MB", "version", "written (UTC)", right=["rows", "rejected", "MB", "version"])
+    for key in lakehouse.tables:
+        log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
+        if log is None:
+            shown.add_row(key, "[dim]not built[/]")
+            continue
+        at = log.commits[0].at.strftime("%Y-%m-%d %H:%M:%S") if log.commits else ""
+        rejected = count(kept.rows) if kept else ""
+        shown.add_row(key, count(log.rows), rejected, f"{log.bytes / 1e6:.1f}", str(log.version), at)
+    console.print(shown)
+
+
+@app.command()
+def show(name: Name, rows: Rows = 20, version: Annotated[int | None, typer.Option(help="as of a Delta version")] = None) -> None:
+    """Some rows of a table."""
+    from deltalake.exceptions import DeltaError
+
+    lake = open_lake()
+    log = built(lake, table := find(open_lakehouse(), name))
+    if version is not None:
+        try:
+            log.table.load_as_version(version)
+        except (DeltaError, OverflowError) as error:
+            raise NotFound(f"{table.key} has no version {version} to read; `lakehouse history {name}` lists them") from error
+    print_rows(log.head(rows))
+
+
+@app.command()
+def history(name: Name, rows: Rows = 20) -> None:
+    """The commits of a table, newest first: operation, rows, and what our run had read."""
+    log = built(open_lake(), find(open_lakehouse(), name))
+    shown = grid("version", "at (UTC)", "operation", "run", "rows", "read", right=["version", "run", "rows"])
+    for commit in log.commits[:rows]:
+        run = commit.run or {}
+        read = ", ".join(f"{key}@{r['to']}" for key, r in run.get("read", {}).items())
+        written = commit.metrics.get("numOutputRows") or commit.metrics.get("num_added_rows") or ""
+        operation = f"{commit.operation} {commit.mode}".strip().lower()
+        at = commit.at.strftime("%Y-%m-%d %H:%M:%S")
+        shown.add_row(str(commit.version), at, operation, str(run.get("run", "")), str(written), read)
+    console.print(shown)
+
+
+@app.command()
+def files(name: Name, rows: Rows = 50, failed: Annotated[bool, typer.Option(help="only those that failed")] = False) -> None:
+    """The arrivals ledger of a table: which file was read in which batch, and what became of it."""
+    from lakehouse_assets.engine.arrivals import Ledger
+
+    lake, table = open_lake(), find(open_lakehouse(), name)
+    if table.source is None:
+        raise NotFound(f"{table.key} reads tables, not files; `lakehouse history {name}` shows what it read")
+    entries = Ledger(lake.arrivals(table.key), lake.storage).entries()
+    entries = [e for e in entries if not failed or e.status == "failed"]
+    shown = grid("file", "status", "batch", "rows", "bytes", "error", right=["batch", "rows", "bytes"])
+    for e in entries[-rows:]:
+        shown.add_row(escape(e.path), e.status, str(e.batch), count(e.rows), count(e.size), escape(e.error or ""))
+    console.print(shown)
+    if len(entries) > rows:
+        console.print(f"[dim]the last {rows} of {len(entries):,}; more with --rows[/]")
+
+
+@app.command()
+def quarantine(name: Name, rows: Rows = 20) -> None:
+    """The rows of a table that broke a rule and were set aside, with the rules and the file they came from."""
+    from lakehouse_assets.engine.delta_log import read_log
+
+    lake, table = open_lake(), find(open_lakehouse(), name)
+    log = read_log(lake.quarantine(table.key), lake.storage)
+    if log is None or not log.rows:
+        console.print(f"No row of {table.key} is in quarantine.")
+        return
+    for row in log.head(rows).to_pylist():
+        console.print(f"[red]{', '.join(row['broken'])}[/]  {escape(row['source'])}  [dim]run {row['run']}[/]", soft_wrap=True)
+        console.print(f"  {escape(row['row'])}", highlight=False, soft_wrap=True)
+    console.print(f"[dim]{count(log.rows)} rows in all; rules now {table.rules_version}[/]")
+
+
+def print_rows(rows: pa.Table) -> None:
+    """Rows as a console table."""
+    shown = grid(*(escape(n) for n in rows.column_names))
+    for row in rows.to_pylist():
+        shown.add_row(*(_cell(v) for v in row.values()))
+    console.print(shown)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "[dim]null[/]"
+    return f"{value:.6g}" if isinstance(value, float) else escape(str(value))

@@ -1,0 +1,110 @@
+"""Commands that do something: run, sql, retry, land, dev."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from lakehouse_assets.cli.app import NotFound, app, console, count, find, open_lake, open_lakehouse, select
+from lakehouse_assets.cli.look import Full, Name, Names, Rows, print_rows
+from lakehouse_assets.settings import PROJECT, read_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+@app.command()
+def run(
+    names: Names = None,
+    full: Full = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
+) -> None:
+    """Bring tables up to date, through Dagster: the run is in the UI like any other."""
+    from lakehouse_assets.engine.run.plan import plan_all
+
+    start = time.monotonic()
+    lakehouse, lake = open_lakehouse(), open_lake()
+    keys = select(lakehouse, names or [], downstream)
+    moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.way != "nothing"]
+    if not moving:
+        waiting = [p.table.key for p in plan_all(lakehouse, lake, keys) if "not built" in p.reason]
+        console.print(f"Nothing new: {len(keys) - len(waiting)} tables are up to date ({time.monotonic() - start:.1f} s).")
+        if waiting:
+            console.print(f"[yellow]{len(waiting)} wait for tables that were never built[/]; `lakehouse plan` says which.")
+        return
+    console.print(f"{len(moving)} of {len(keys)} tables have something to do.")
+    from lakehouse_assets.cli.launch import launch
+
+    if not launch(lakehouse, keys, full=full):
+        raise typer.Exit(1)
+    settings = read_settings()
+    console.print(f"\nThe lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
+
+
+@app.command()
+def sql(query: Annotated[str, typer.Argument(help="a SELECT; tables as layer.name or domain.layer.name")], rows: Rows = 50) -> None:
+    """Run a query on the warm engine and print its first rows."""
+    from pyspark.errors import PySparkException
+
+    from lakehouse_assets.engine.query import QueryError, located
+    from lakehouse_assets.resources.spark import SparkResource
+
+    statement = located(query, open_lakehouse(), open_lake())
+    session = SparkResource.from_settings(read_settings()).session()
+    try:
+        found = session.sql(statement).limit(rows + 1).toArrow()
+    except PySparkException as error:
+        raise QueryError(f"The query failed: {str(error).splitlines()[0]}") from error
+    print_rows(found.slice(0, rows))
+    if found.num_rows > rows:
+        console.print(f"[dim]the first {rows}; more with --rows[/]")
+
+
+@app.command()
+def retry(name: Name, file: Annotated[str, typer.Argument(help="as `lakehouse files TABLE` has it")]) -> None:
+    """Let a file that failed be read again by the next run."""
+    from lakehouse_assets.engine.arrivals import Ledger
+
+    lake, table = open_lake(), find(open_lakehouse(), name)
+    if table.source is None:
+        raise NotFound(f"{table.key} reads tables, not files")
+    versions = Ledger(lake.arrivals(table.key), lake.storage).retry(file)
+    console.print(f"{escape(file)}: {count(versions)} version(s) will be read again by the next run of {table.key}.")
+
+
+@app.command()
+def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -> None:
+    """Put the sample feed of a domain into its landing folder, as a feed would deliver it."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    if find_spec(f"lakehouse_assets.domains.{domain}") is None or find_spec(f"lakehouse_assets.domains.{domain}.feed") is None:
+        raise NotFound(f"No domain {domain!r} has a sample feed; airlines has")
+    folder = Path(read_settings().landing) / domain
+    written = import_module(f"lakehouse_assets.domains.{domain}.feed").land(folder)
+    console.print(f"{count(written)} new files landed in {folder}.")
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="port of the web UI, on loopback")] = 3000) -> None:
+    """Dagster's web UI behind a guard, with its daemon and code server; Ctrl-C stops them all."""
+    from lakehouse_assets.serve import serve
+
+    os.chdir(PROJECT)
+    raise typer.Exit(serve(port))
+
+
+def instance() -> dg.DagsterInstance:
+    """The Dagster instance of the project, or of DAGSTER_HOME if that is set."""
+    import dagster as dg
+
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    if os.environ.get("DAGSTER_HOME"):
+        return dg.DagsterInstance.get()
+    os.chdir(PROJECT)  # dagster.yaml has paths relative to it
+    return dg.DagsterInstance.from_config(str(PROJECT))
