@@ -1,0 +1,223 @@
+"""The arrivals ledger: which version of which file was read in which batch, so that none is lost or read twice.
+
+An append-only Delta table of events, kept without a JVM; of the events of one (path, etag) the latest counts:
+
+    planned → done | failed | vanished        failed → retry → planned        renamed (already read under another path)
+
+Every commit carries the transaction `ledger` = its own number, so two processes can't both extend the same state:
+the later one is refused by Delta, reads again and decides anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from lakehouse_assets.engine.arrivals_state import (
+    STATUSES,
+    Entry,
+    State,
+    event,
+    near,
+    open_batch,
+    pending,
+    renamed,
+    schema,
+    state_of,
+)
+from lakehouse_assets.engine.errors import SourceError, WriteConflict
+from lakehouse_assets.engine.sources.listing import Arrival
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+ATTEMPTS = 20
+COMMITS_BETWEEN_COMPACTIONS = 50
+# A reader of the ledger is done within a second; what it may still hold open is kept for a day.
+HOURS_KEPT = 24
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a planned file ended: `done` with its rows, `failed` with the reason, or `vanished` before it was read."""
+
+    path: str
+    status: Literal["done", "failed", "vanished"]
+    rows: int | None = None
+    error: str | None = None
+
+
+class Ledger:
+    """The ledger kept at `path`; made when first written to."""
+
+    def __init__(self, path: str, storage_options: Mapping[str, str] = {}) -> None:
+        self.path = path
+        self.storage_options = dict(storage_options)
+
+    def entries(self) -> list[Entry]:
+        """The latest state of every (path, etag), by path and age."""
+        return sorted(self._state().where(*STATUSES), key=lambda e: (e.path, e.seq))
+
+    def pending(self, listing: Sequence[Arrival]) -> list[Arrival]:
+        """The files of a listing that are still to be read: to be retried counts, planned doesn't."""
+        return pending(self._state(), listing)
+
+    def open_batch(self) -> tuple[int, list[Arrival]] | None:
+        """The batch that was planned and not marked yet, with its files by path; there's at most one."""
+        return open_batch(self._state())
+
+    def plan(self, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
+        """Make those of the files that are still pending the next batch; its number and files, by path.
+
+        If a batch is open already, perhaps planned by another process a moment ago, that one is returned. A file
+        that was read under another path, and isn't there any more, is recorded as renamed instead of planned: the
+        etag, size and time must all agree. The list is empty when nothing is left to read; then no batch was planned.
+
+        Raises:
+            WriteConflict: other processes kept changing the ledger.
+        """
+        return self._attempt(lambda state: self._plan(state, files))
+
+    def plan_rebuild(self, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
+        """Make all of the files the next batch, read before or not, for a table that's made anew from them.
+
+        If a batch is open already, that one is returned instead.
+
+        Raises:
+            WriteConflict: other processes kept changing the ledger.
+        """
+        return self._attempt(lambda state: self._plan_rebuild(state, files))
+
+    def rebuilds(self, batch: int) -> bool:
+        """Whether the open batch with this number makes the table anew."""
+        return any(e.rebuild for e in self._state().where("planned") if e.batch == batch)
+
+    def mark(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+        """Record how the files of a batch ended, in one commit; what is marked already is left as it is.
+
+        Raises:
+            SourceError: a file isn't in the batch, or one that is open was left out: the repeat of a batch that is
+                half marked would read fewer files than were planned, and Delta would drop it as a repeat.
+            WriteConflict: other processes kept changing the ledger.
+        """
+        self._attempt(lambda state: self._mark(state, batch, outcomes))
+
+    def retry(self, path: str) -> int:
+        """Let a failed or vanished file be read again; how many versions of it that concerns.
+
+        Raises:
+            SourceError: the ledger has no such file, or it isn't failed.
+            WriteConflict: other processes kept changing the ledger.
+        """
+        return self._attempt(lambda state: self._retry(state, path))
+
+    @property
+    def version(self) -> int:
+        """The Delta version; -1 before the first write."""
+        table = self._open()
+        return -1 if table is None else int(table.version())
+
+    def _plan(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
+        already = open_batch(state)
+        if already:
+            return already
+        fresh = sorted(set(pending(state, files)), key=lambda f: (f.path, f.etag))
+        moved = renamed(state, fresh)
+        new = [f for f in fresh if f not in moved]
+        batch = state.batch + 1 if new else state.batch
+        self._append(state, [event(f, batch, "renamed" if f in moved else "planned") for f in fresh])
+        return batch, new
+
+    def _plan_rebuild(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
+        already = open_batch(state)
+        if already:
+            return already
+        batch, everything = state.batch + 1, sorted(set(files), key=lambda f: (f.path, f.etag))
+        self._append(state, [{**event(f, batch, "planned"), "rebuild": True} for f in everything])
+        return batch, everything
+
+    def _mark(self, state: State, batch: int, outcomes: Sequence[Outcome]) -> None:
+        entries = state.where(*STATUSES)
+        planned = {e.path: e for e in entries if e.batch == batch and e.status == "planned"}
+        named = {o.path for o in outcomes}
+        unknown, left = sorted(named - {e.path for e in entries}), sorted(planned.keys() - named)
+        if unknown or left:
+            problem = f"{unknown[0]!r} isn't in it" if unknown else f"{left[0]!r} has no outcome"
+            raise SourceError(f"Marking batch {batch} in {self.path}: {problem}; mark all files of a batch at once")
+        still = [o for o in outcomes if o.path in planned]
+        self._append(state, [event(planned[o.path].arrival, batch, o.status, o.error, o.rows) for o in still])
+
+    def _retry(self, state: State, path: str) -> int:
+        versions = [e for e in state.where(*STATUSES) if e.path == path]
+        if not versions:
+            raise SourceError(f"Retrying {path!r}: the ledger {self.path} has no such file{near(state, path)}")
+        again = [e for e in versions if e.status in ("failed", "vanished")]
+        if not again and not any(e.status == "retry" for e in versions):
+            last = max(versions, key=lambda e: e.seq)
+            raise SourceError(f"Retrying {path!r}: it hasn't failed, it's {last.status} in batch {last.batch}")
+        self._append(state, [event(e.arrival, e.batch, "retry") for e in again])
+        return len(again)
+
+    def _attempt(self, decide: Callable[[State], T]) -> T:
+        from deltalake.exceptions import CommitFailedError
+
+        refused: CommitFailedError | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                return decide(self._state(create=True))
+            except CommitFailedError as e:
+                refused = e
+        raise WriteConflict(
+            f"Writing the ledger {self.path}: other processes changed it {ATTEMPTS} times in a row; run again"
+        ) from refused
+
+    def _open(self) -> DeltaTable | None:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            return DeltaTable(self.path, storage_options=self.storage_options)
+        except TableNotFoundError:
+            return None
+
+    def _create(self) -> DeltaTable:
+        """An empty ledger; of several processes that make it at once, the others find it made."""
+        from deltalake import DeltaTable
+
+        settings = {"delta.appendOnly": "true", "delta.logRetentionDuration": f"interval {HOURS_KEPT} hours"}
+        return DeltaTable.create(
+            self.path, schema(), mode="ignore", configuration=settings, storage_options=self.storage_options
+        )
+
+    def _state(self, create: bool = False) -> State:
+        table = self._open() or (self._create() if create else None)
+        return state_of(table, schema().empty_table() if table is None else table.to_pyarrow_table())
+
+    def _append(self, state: State, events: Sequence[Mapping[str, Any]]) -> None:
+        if not events or state.table is None:
+            return
+        import pyarrow as pa
+        from deltalake import CommitProperties, Transaction, write_deltalake
+
+        seq, at = state.seq + 1, datetime.now(UTC)
+        rows = pa.Table.from_pylist([{**e, "at": at, "seq": seq} for e in events], schema=schema())
+        once = CommitProperties(app_transactions=[Transaction("ledger", seq)])
+        write_deltalake(state.table, rows, mode="append", commit_properties=once)
+        if seq % COMMITS_BETWEEN_COMPACTIONS == 0:
+            _compact(state.table)
+
+
+def _compact(table: DeltaTable) -> None:
+    """Join the small files, make a checkpoint, and drop log and data files that no reader can need any more."""
+    from deltalake.exceptions import CommitFailedError
+
+    try:
+        table.optimize.compact()
+    except CommitFailedError:  # another process compacted the same files just now
+        table.update_incremental()
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    table.vacuum(HOURS_KEPT, dry_run=False, enforce_retention_duration=False)

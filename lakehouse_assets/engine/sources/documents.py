@@ -1,0 +1,176 @@
+"""JSON: one object a line, or whole documents. Every key is a column, every value text; a nested one stays JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.sources.conform import Group, source_path
+from lakehouse_assets.engine.sources.delimited import OPENING, decoded, literal_paths
+from lakehouse_assets.engine.sources.headers import allow_encoding, is_wide, java_encoding, python_encoding
+from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.spec import Files
+
+# Spark's parser stops at the end of the first value and says nothing about what follows it: `{"a":1}{"b":2}` would
+# lose b. So each value is parsed inside an object that must go on to this key.
+END = "\u2402lakehouse_end"
+# What Spark doesn't give back as it was: a fraction of more than 15 digits or a huge exponent, which it takes for a
+# double, and half of a surrogate pair. Text that looks like it is kept whole in `_rescued`, under `_raw`.
+# Each test goes with a character without which it can't be true, since looking for that is ten times as fast.
+INEXACT = (
+    (".", r"[:,\[\s]-?(?=[0-9.]{17})[0-9]+\.[0-9]"),
+    ("e", r"[:,\[\s]-?[0-9][0-9.]*e[+-]?[0-9]{3}"),
+    ("E", r"[:,\[\s]-?[0-9][0-9.]*E[+-]?[0-9]{3}"),
+    ("\\u", r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"),
+)
+BLANK = "_blank"  # the column of the empty key
+STRICT = {"mode": "PERMISSIVE", "allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
+
+
+def read_objects(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
+    """A row an object: `text`, `_source`, and the arrays `keys` and `vals`, null where the text isn't an object."""
+    from pyspark.sql import functions as F
+
+    allow_encoding(spark, source.encoding)
+    texts = _lines(spark, source, files) if source.format == "jsonl" else _elements(spark, source, files)
+    parsed = texts.withColumn("parsed", _parse(F.col("text"), "map<string,string>"))
+    return parsed.select("text", "_source", F.map_keys("parsed").alias("keys"), F.map_values("parsed").alias("vals"))
+
+
+def keys_of(objects: DataFrame) -> list[str]:
+    """The keys in the files, in the order in which they stand in the objects; a job over the files."""
+    from pyspark.sql import functions as F
+
+    # Objects have few different lists of keys: it's those that are taken apart, not the rows.
+    shapes = objects.where("keys IS NOT NULL").groupBy("keys").count()
+    keys = shapes.select("count", F.posexplode("keys").alias("at", "key"))
+    first = keys.groupBy("key").agg(F.min("at").alias("at"), F.sum("count").alias("n"))
+    return [row["key"] for row in first.orderBy("at", F.desc("n"), "key").collect()]
+
+
+def keys_by_file(objects: DataFrame) -> dict[str, list[str]]:
+    """Path → its keys; a job over the files."""
+    from pyspark.sql import functions as F
+
+    shapes = objects.where("keys IS NOT NULL").groupBy("_source", "keys").count()
+    keys = shapes.select("_source", F.explode("keys").alias("key"))
+    found = keys.groupBy("_source").agg(F.sort_array(F.collect_set("key")).alias("keys"))
+    return {row["_source"]: row["keys"] for row in found.collect()}
+
+
+def column_names(keys: Sequence[str]) -> list[str]:
+    """The columns of these keys, without repeats that differ in case only."""
+    cleaned = [clean_name(k, BLANK) for k in keys]
+    return list({n.lower(): n for n in reversed(cleaned)}.values())[::-1]
+
+
+def group_of(objects: DataFrame, spelling: Mapping[str, str], keys: Sequence[str]) -> Group:
+    """The objects as columns; of keys that mean the same column in one object the first counts, others are rescued."""
+    from pyspark.sql import functions as F
+
+    names = {key: spelling[clean_name(key, BLANK).lower()] for key in keys}
+    alike = len(set(names.values())) < len(names)
+    unparsed = F.when(F.col("keys").isNull(), F.col("text"))
+    tests = [F.contains("text", F.lit(sign)) & F.col("text").rlike(pattern) for sign, pattern in INEXACT]
+    inexact = F.when(F.col("keys").isNotNull() & reduce(or_, tests), F.col("text"))
+    # Columns of their own, so that each is found once for a row however often it's used.
+    df = objects.withColumn("names", _named(names) if alike else F.col("keys")).withColumn("raw", inexact)
+    df = df.withColumn("extras", _extras(list(names.values())))
+    values = {name: (_value(name if alike else key), "string") for key, name in names.items()}
+    return Group(df, values, [("_unparsed", unparsed), ("_raw", F.col("raw"))], F.col("extras"))
+
+
+def _named(names: Mapping[str, str]) -> Column:
+    from pyspark.sql import functions as F
+
+    table = F.create_map(*[F.lit(text) for pair in names.items() for text in pair])
+    return F.transform("keys", lambda key: F.element_at(table, key))
+
+
+def _value(name: str) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.get("vals", F.array_position("names", name).cast("int") - 1)
+
+
+def _extras(columns: Sequence[str]) -> Column:
+    """The later ones of keys that mean the same column, as (key, value); `#<n>` keeps equal keys apart."""
+    from pyspark.sql import functions as F
+
+    def later(entry: Column, i: Column) -> Column:
+        return F.array_position("names", entry["names"]) != i + 1
+
+    def renamed(entry: Column, i: Column) -> Column:
+        clash = entry["keys"].isin([*columns, *IN_RESCUED]) | (F.array_position("keys", entry["keys"]) != entry["at"])
+        key = F.when(clash, F.concat(entry["keys"], F.lit("#"), (i + 2).cast("string"))).otherwise(entry["keys"])
+        return F.struct(key.alias("key"), entry["vals"].alias("value"))
+
+    at = F.sequence(F.lit(1), F.size("keys")).alias("at")
+    entries = F.arrays_zip(F.col("keys"), F.col("names"), F.col("vals"), at)
+    repeated = F.size(F.array_distinct("names")) < F.size("names")
+    return F.when(repeated, F.transform(F.filter(entries, later), renamed))
+
+
+def _parse(text: Column, kind: str) -> Column:
+    """A text as `kind`; null unless it is one JSON value of that kind from beginning to end."""
+    from pyspark.sql import functions as F
+
+    wrapped = F.concat(F.lit('{"value":'), text, F.lit(f',"{END}":1}}'))
+    whole = F.from_json(wrapped, f"value {kind}, `{END}` int", STRICT)
+    return F.when(whole[END] == 1, whole["value"])
+
+
+def _lines(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    paths = literal_paths(files)
+    if python_encoding(source.encoding) in ("utf-8", "utf-8-sig"):
+        df = spark.read.options(**OPENING).text(paths)
+        df = df.select(F.col("value").alias("text"), source_path(df))
+        return df.where(_valid(source.encoding)).where(F.col("text").rlike(r"\S"))
+    # The CSV reader is the one that knows every encoding: with no quotes, and a delimiter JSON doesn't allow.
+    options = {"sep": "\u0001", "quote": "", "escape": "", "encoding": java_encoding(source.encoding)}
+    wide = str(is_wide(source.encoding)).lower()
+    df = spark.read.schema("text string").options(**OPENING, **options, multiLine=wide).csv(paths)
+    df = df.select(F.ltrim("text", F.lit("\ufeff")).alias("text"), source_path(df))
+    return df.where(decoded([F.col("text")], source.encoding)).where(F.col("text").rlike(r"\S"))
+
+
+def _valid(encoding: str) -> Column:
+    """A condition that is always true, or else ends the query: the bytes of `text` are UTF-8."""
+    from pyspark.sql import functions as F
+
+    message = F.concat(F.lit(f"not valid {encoding}: "), F.col("_source"))
+    return F.when(F.is_valid_utf8("text"), F.lit(True)).otherwise(F.raise_error(message).cast("boolean"))
+
+
+def _elements(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
+    """The elements of each document's array, or the one object it is."""
+    from pyspark.sql import functions as F
+
+    df = spark.read.options(**OPENING).text(literal_paths(files), wholetext=True)
+    df = df.select(F.col("value").alias("text"), source_path(df))
+    document = F.trim(_decoded(source.encoding), F.lit("\ufeff \t\r\n"))
+    df = df.select(document.alias("text"), "_source")
+    listed = F.when(F.col("text").startswith("["), F.col("text")).otherwise(
+        F.concat(F.lit("["), F.col("text"), F.lit("]"))
+    )
+    elements = _parse(listed, "array<string>")
+    broken = F.raise_error(F.concat(F.lit("not a JSON document: "), F.col("_source"))).cast("array<string>")
+    found = df.select(F.explode(F.coalesce(elements, broken)).alias("text"), "_source")
+    return found.withColumn("text", F.coalesce("text", F.lit("null")))
+
+
+def _decoded(encoding: str) -> Column:
+    from pyspark.sql import functions as F
+
+    if python_encoding(encoding) in ("utf-8", "utf-8-sig"):
+        return F.when(_valid(encoding), F.col("text"))
+    return F.decode(F.col("text").cast("binary"), java_encoding(encoding))

@@ -1,0 +1,236 @@
+"""Read a batch of files into one DataFrame: every value kept, none under the wrong name, each bad file by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from lakehouse_assets.engine.sources import delimited, documents, typed
+from lakehouse_assets.engine.sources.conform import Group, conform
+from lakehouse_assets.engine.sources.headers import Head, Unreadable, is_blank, python_encoding, read_head
+from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.sources.naming import Target, target_of
+from lakehouse_assets.engine.sources.unreadable import bisect, reason
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from lakehouse_assets.engine.spec import Column, Files
+
+__all__ = ["Arrival", "Reading", "find_unreadable", "list_arrivals", "read_files", "still_there"]
+
+READERS = 16  # heads of files that are read at once; the wait is for the store
+INTEGERS = {"tinyint", "smallint", "int", "bigint"}
+NUMBERS = INTEGERS | {"float", "double"}
+H = TypeVar("H")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a batch of files holds.
+
+    `df` has the table's columns, then new ones, then `_rescued` (a JSON object of what fits no column, or null) and
+    `_source` (the file's path); it's None when there is nothing to read. `failed` maps the path of a file that was
+    left out to the reason. `empty` are the paths of files without rows. `added` maps the columns that this reading
+    brings and the table doesn't have to their types.
+    """
+
+    df: DataFrame | None
+    failed: Mapping[str, str]
+    empty: frozenset[str]
+    added: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Files sorted out: groups to be read together, the refused ones with the reason, those without rows."""
+
+    groups: Sequence[Group]
+    failed: Mapping[str, str]
+    empty: frozenset[str]
+
+
+def read_files(
+    spark: SparkSession, source: Files, files: Sequence[Arrival], known: Mapping[str, str], columns: tuple[Column, ...]
+) -> Reading:
+    """Read a batch of files. `known` has the types of the table's columns, empty if it's new; `columns` its contract.
+
+    Text formats give strings, unless a column has another type in the table or its contract. Wrong bytes in a text
+    end the query that reads them, as does a damaged file: `find_unreadable` then says which files those are.
+
+    Raises:
+        SourceError: the source's encoding is not known.
+        SparkUnavailable: the engine went away.
+    """
+    python_encoding(source.encoding)
+    target = target_of(known, columns, source.evolve)
+    kept = sorted((f for f in files if f.size), key=lambda f: f.path)
+    opener = {"csv": _open_delimited, "jsonl": _open_documents, "json": _open_documents}.get(source.format, _open_typed)
+    opened = opener(spark, source, kept, target)
+    empty = opened.empty | {f.path for f in files if not f.size}
+    if not opened.groups:
+        return Reading(None, opened.failed, empty, {})
+    infer = source.infer_types and source.format == "csv" and not known
+    full = _full(opened.groups, target, delimited.inferred(opened.groups, target) if infer else {})
+    have = {n.lower() for n in known}
+    added = {n: kind for n, kind in full.types.items() if n.lower() not in have}
+    ordered = [_ordered(conform(g, full), full) for g in opened.groups]
+    return Reading(delimited.union(ordered), opened.failed, empty, added)
+
+
+def find_unreadable(
+    spark: SparkSession, source: Files, files: Sequence[Arrival], known: Mapping[str, str], columns: tuple[Column, ...]
+) -> dict[str, str]:
+    """Path → reason, for the files that can't be read: by halves, so that one in a thousand takes twenty small jobs.
+
+    Raises:
+        SparkUnavailable: the engine went away, which says nothing about the files.
+    """
+    failed: dict[str, str] = {}
+
+    def probe(some: Sequence[Arrival]) -> None:
+        reading = read_files(spark, source, some, known, columns)
+        failed.update(reading.failed)
+        if reading.df is not None:
+            reading.df.write.format("noop").mode("overwrite").save()
+
+    return bisect(source, files, probe) | failed
+
+
+def _full(groups: Sequence[Group], target: Target, inferred: Mapping[str, str]) -> Target:
+    """The target with the columns that these groups add to it."""
+    if not target.open:
+        return target
+    found: dict[str, set[str]] = {}
+    for group in groups:
+        for name in target.new(group.columns):
+            found.setdefault(name, set()).add(group.columns[name][1])
+    return replace(target, types={**target.types, **{n: inferred.get(n, _common(k)) for n, k in found.items()}})
+
+
+def _common(kinds: set[str]) -> str:
+    """One type for a new column that has several in one batch; what doesn't fit it is rescued."""
+    kinds = kinds - {"void"} or {"string"}
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "bigint" if kinds <= INTEGERS else "double" if kinds <= NUMBERS else "string"
+
+
+def _ordered(df: DataFrame, target: Target) -> DataFrame:
+    from lakehouse_assets.engine.sources.conform import column
+
+    return df.select(*[column(name) for name in (*target.types, "_rescued", "_source")])
+
+
+def _look(files: Sequence[Arrival], look: Callable[[Arrival], H]) -> tuple[dict[Arrival, H], dict[str, str]]:
+    """What `look` finds in each file, and the reasons why it couldn't."""
+    failed: dict[str, str] = {}
+
+    def attempt(file: Arrival) -> list[H]:
+        try:
+            if delimited.unopenable(file.path):
+                raise Unreadable("its path has a colon and one of * ? [ ] { } \\; Hadoop can't open that; rename it")
+            return [look(file)]
+        except Unreadable as e:
+            failed[file.path] = str(e)
+            return []
+
+    with ThreadPoolExecutor(READERS) as pool:
+        found = list(pool.map(attempt, files))
+    return {f: seen[0] for f, seen in zip(files, found, strict=True) if seen}, failed
+
+
+def _refused(target: Target, names: Iterable[str]) -> str | None:
+    """Why a file with these columns is refused, if it is."""
+    new = target.new(names) if target.evolve == "fail" and target.types else []
+    if not new:
+        return None
+    listed = ", ".join(new)
+    return f"new column{'s' if len(new) > 1 else ''} {listed} while evolve='fail'; declare what is new, or say 'add'"
+
+
+def _spelled(found: Iterable[Sequence[str]], target: Target) -> dict[str, str]:
+    return target.spelling([name for names in found for name in names])
+
+
+def _open_delimited(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
+    heads, failed = _look(files, lambda file: read_head(file, source))
+    declared = list(target.types)
+    empty = {f.path for f, head in heads.items() if head is None or (source.header and not head.more)}
+    alike: dict[tuple[tuple[str, ...], Head], list[Arrival]] = {}
+    for file, head in heads.items():
+        if head is None or file.path in empty:
+            continue
+        names = delimited.header_of(head, source, declared)
+        if refusal := _refused(target, names):
+            failed[file.path] = refusal
+        else:
+            alike.setdefault((names, replace(head, cells=())), []).append(file)
+    spelling = _spelled((names for names, _ in alike), target)
+    groups = [
+        delimited.read_delimited(spark, source, some, [spelling[n.lower()] for n in names], head)
+        for (names, head), some in alike.items()
+    ]
+    return Opened(groups, failed, frozenset(empty))
+
+
+def _open_documents(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
+    blanks, failed = _look(files, lambda file: is_blank(file.path, source.encoding))
+    empty = frozenset(f.path for f, blank in blanks.items() if blank)
+    kept = [f for f, blank in blanks.items() if not blank]
+    if target.evolve == "fail" and target.types:
+        failed |= _with_new_keys(spark, source, kept, target)
+        kept = [f for f in kept if f.path not in failed]
+    keys, broken = _keys(spark, source, kept)
+    kept = [f for f in kept if f.path not in broken]
+    if not kept:
+        return Opened([], failed | broken, empty)
+    names = documents.column_names(keys)
+    objects = documents.read_objects(spark, source, kept)
+    return Opened([documents.group_of(objects, target.spelling(names), keys)], failed | broken, empty)
+
+
+def _keys(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> tuple[list[str], dict[str, str]]:
+    """The keys in the files that can be read, and the reasons for those that can't."""
+    keys: dict[str, None] = {}
+
+    def probe(some: Sequence[Arrival]) -> None:
+        keys.update(dict.fromkeys(documents.keys_of(documents.read_objects(spark, source, some))))
+
+    broken = bisect(source, files, probe)
+    return list(keys), broken
+
+
+def _with_new_keys(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> dict[str, str]:
+    """The files that have new keys, or can't be read, with the reason."""
+    refused: dict[str, str] = {}
+
+    def probe(some: Sequence[Arrival]) -> None:
+        for path, keys in documents.keys_by_file(documents.read_objects(spark, source, some)).items():
+            if refusal := _refused(target, documents.column_names(keys)):
+                refused[path] = refusal
+
+    return bisect(source, files, probe) | refused
+
+
+def _open_typed(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
+    from pyspark.errors import AnalysisException
+
+    signatures, failed = _look(files, lambda file: typed.signature(file.path, source.format))
+    groups: list[Group] = []
+    for signature in dict.fromkeys(s for s in signatures.values() if s is not None):
+        some = [f for f, s in signatures.items() if s == signature]
+        try:
+            group = typed.read_typed(spark, source, some)
+        except AnalysisException as e:
+            failed |= {f.path: reason(source, f, str(e)) for f in some}
+            continue
+        if refusal := _refused(target, group.columns):
+            failed |= {f.path: refusal for f in some}
+        else:
+            groups.append(group)
+    spelling = _spelled((list(g.columns) for g in groups), target)
+    groups = [replace(g, columns={spelling[n.lower()]: c for n, c in g.columns.items()}) for g in groups]
+    return Opened(groups, failed, frozenset(f.path for f, s in signatures.items() if s is None))

@@ -1,0 +1,230 @@
+"""The head of a text file, read by Python before Spark reads the rest: its header, and whether anything follows."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.sources.listing import Arrival, is_remote
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lakehouse_assets.engine.spec import Files
+
+CHUNK = 256 * 1024
+SMALL = 8 * 1024 * 1024
+# 20,000 columns with names of 800 characters; beyond it, a quote in the header was never closed.
+LONGEST_HEADER = 16 * 1024 * 1024
+BOM = "\ufeff"
+SPARK_ENCODINGS = ("US-ASCII", "ISO-8859-1", "UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32")
+WIDE = ("utf-16", "utf-32")
+
+
+class Unreadable(SourceError):
+    """One file can't be read; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a text file begins with.
+
+    `cells` are those of its first record that isn't blank; `several_lines` says that a quoted cell of that record has
+    a line break; `more` says whether anything but blanks follows it. `line_break` ends the record. `verified` says
+    that the whole file was decoded, and every byte of it is valid.
+    """
+
+    cells: tuple[str, ...]
+    several_lines: bool = False
+    more: bool = True
+    line_break: str = "\n"
+    verified: bool = False
+
+
+@contextmanager
+def open_bytes(path: str) -> Iterator[IO[bytes]]:
+    """A file or object, unpacked if its name ends in .gz or .bz2."""
+    import bz2
+    import gzip
+
+    import fsspec
+
+    with fsspec.open(path, "rb") if is_remote(path) else Path(path).open("rb") as raw:
+        unpack: dict[str, Callable[[IO[bytes]], AbstractContextManager[Any]]] = {"gz": gzip.open, "bz2": bz2.open}
+        with unpack.get(path.rpartition(".")[2], nullcontext)(raw) as file:
+            yield file
+
+
+def python_encoding(encoding: str) -> str:
+    """Python's name of an encoding.
+
+    Raises:
+        SourceError: there's no such encoding.
+    """
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError as e:
+        raise SourceError(f"Reading files: encoding={encoding!r} is not known; say 'UTF-8', 'cp1252', 'UTF-16'…") from e
+
+
+def java_encoding(encoding: str) -> str:
+    """The name by which Spark knows an encoding."""
+    name = python_encoding(encoding)
+    special = {"utf-8-sig": "UTF-8", "ascii": "US-ASCII", "mac-cyrillic": "x-MacCyrillic", "cp949": "x-windows-949"}
+    if name in special:
+        return special[name]
+    if name.startswith("utf-"):
+        return re.sub(r"-([BL]E)$", r"\1", name.upper())
+    return re.sub(r"^cp(?=125\d)", "windows-", re.sub("^iso8859-", "ISO-8859-", name))
+
+
+def allow_encoding(spark: SparkSession, encoding: str) -> None:
+    """Let a session read an encoding beyond the seven that Spark 4 takes by itself."""
+    if java_encoding(encoding) not in SPARK_ENCODINGS:
+        spark.conf.set("spark.sql.legacy.javaCharsets", "true")
+
+
+def is_wide(encoding: str) -> bool:
+    """Whether a line break takes more than one byte, so that Spark can't split lines by bytes."""
+    return python_encoding(encoding).startswith(WIDE)
+
+
+def text_of(path: str, encoding: str) -> Iterator[str]:
+    """A file's text in pieces, decoded strictly, without a byte order mark.
+
+    Raises:
+        Unreadable: the file is gone, truncated, or isn't text in this encoding.
+    """
+    decoder = codecs.getincrementaldecoder(python_encoding(encoding))()
+    read, start = 0, b""
+    try:
+        with open_bytes(path) as file:
+            while chunk := file.read(CHUNK):
+                start = start or chunk[:4]
+                text = decoder.decode(chunk)
+                yield text.removeprefix(BOM) if read == 0 else text
+                read += len(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as e:
+        raise Unreadable(_not_text(encoding, start, read, e)) from e
+    except UnicodeError as e:  # as UTF-16 says it of a file without a byte order mark
+        raise Unreadable(f"not valid {encoding} ({e}); declare encoding='{encoding}LE' or '{encoding}BE'") from e
+    except (EOFError, zlib.error) as e:
+        raise Unreadable(f"truncated or damaged {path.rpartition('.')[2]}: {e}; send it again") from e
+    except FileNotFoundError as e:
+        raise Unreadable("it's gone: removed or renamed after it was listed, or its name isn't valid UTF-8") from e
+    except OSError as e:
+        raise Unreadable(f"it can't be opened: {e}") from e
+
+
+def _not_text(encoding: str, start: bytes, read: int, error: UnicodeDecodeError) -> str:
+    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    hint = "'UTF-16' (it begins with that byte order mark)" if wide else "the one it's in, such as 'cp1252'"
+    bad = error.object[error.start : error.start + 1]
+    where = f"byte {bad!r} near position {read + error.start}"
+    return f"not valid {encoding} ({where}: {error.reason}); declare encoding={hint}"
+
+
+def is_blank(path: str, encoding: str) -> bool:
+    """Whether a text file has nothing but white space."""
+    return not any(text.strip() for text in text_of(path, encoding))
+
+
+def is_verifiable(file: Arrival) -> bool:
+    """Whether to decode all of a file in Python: at 1 GB/s that's a small part of what Spark takes to parse it.
+
+    Of remote ones only those that take a moment; the rest are checked as Spark reads them.
+    """
+    return not is_remote(file.path) or file.size <= SMALL
+
+
+def read_head(file: Arrival, source: Files) -> Head | None:
+    """The first record of a delimited file; None if there is none.
+
+    Raises:
+        Unreadable: see `text_of`; or a quote in the first record is never closed.
+    """
+    # Spark skips lines of white space when it splits by lines, and only empty ones when it doesn't.
+    blank_lines = r"\A[\r\n]+" if source.multiline or is_wide(source.encoding) else r"\A[\x00-\x20]*[\r\n]"
+    text = ""
+    pieces = text_of(file.path, source.encoding)
+    for piece in pieces:
+        text = re.sub(blank_lines, "", text + piece)
+        record = _first_record(text, source)
+        if record is not None:
+            more = bool(text[record[1] :].strip()) or any(p.strip() for p in pieces)
+            verified = is_verifiable(file)
+            if verified:
+                deque(pieces, maxlen=0)
+            return _head(text, record, more, verified)
+        if len(text) > LONGEST_HEADER:
+            raise Unreadable("a quote in its first record is never closed; declare quote= as the file has it")
+    return _last_record(text, source) if text.strip() else None
+
+
+def _last_record(text: str, source: Files) -> Head:
+    """The record of a file whose only record doesn't end in a line break."""
+    record = _first_record(text + "\n", source)
+    if record is None:
+        raise Unreadable("a quote in its first record is never closed; declare quote= as the file has it")
+    return _head(text, record, more=False, verified=True)
+
+
+def _head(text: str, record: tuple[list[str], int], more: bool, verified: bool) -> Head:
+    cells, end = record
+    line_break = "\r\n" if text.startswith("\r\n", end) else text[end : end + 1] or "\n"
+    return Head(tuple(cells), bool(re.search(r"[\r\n]", text[:end])), more, line_break, verified)
+
+
+def _first_record(text: str, source: Files) -> tuple[list[str], int] | None:
+    """The cells of the first record and where it ends (before its line break); None if the text stops before that."""
+    cells: list[str] = []
+    at = 0
+    while True:
+        cell = _cell(text, at, source)
+        if cell is None:
+            return None
+        value, at = cell
+        cells.append(value)
+        if text[at] in "\r\n":
+            return cells, at
+        at += len(source.delimiter)
+
+
+def _cell(text: str, at: int, source: Files) -> tuple[str, int] | None:
+    """The cell that begins at `at`, and where the delimiter or line break after it begins."""
+    value = ""
+    if source.quote and text.startswith(source.quote, at):
+        quoted = _quoted(text, at + 1, source)
+        if quoted is None:
+            return None
+        value, at = quoted
+    end = re.compile(rf"{re.escape(source.delimiter)}|[\r\n]").search(text, at)
+    return (value + text[at : end.start()], end.start()) if end else None
+
+
+def _quoted(text: str, at: int, source: Files) -> tuple[str, int] | None:
+    """A quoted cell's value from after its opening quote, and where it ends after the closing one."""
+    quote, escape = source.quote, source.escape
+    parts: list[str] = []
+    special = re.compile(f"[{re.escape(quote + escape)}]")
+    while (found := special.search(text, at)) and found.start() + 1 < len(text):
+        parts.append(text[at : found.start()])
+        following = text[found.start() + 1]
+        if following == quote and found[0] == escape:
+            parts.append(quote)
+            at = found.start() + 2
+        elif found[0] == quote:
+            return "".join(parts), found.start() + 1
+        else:
+            parts.append(found[0])
+            at = found.start() + 1
+    return None

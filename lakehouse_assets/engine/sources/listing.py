@@ -1,0 +1,235 @@
+"""What lies under a source's path: every version of every file that has arrived, local or in a store.
+
+Names that begin with `_` or `.`, of files and of folders below the fixed part of the path, are left out: by the
+convention of Spark and Hadoop they are not there yet. A name that isn't valid UTF-8 is listed with its bytes escaped
+(`\\xff`), so that it shows up in the ledger as a file that can't be opened, and doesn't stop the others.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.errors import SourceError
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.spec import Files
+
+Matcher = re.Pattern[str] | None  # None stands for `**`
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One version of one file.
+
+    `path` is absolute; a remote one keeps its protocol. `etag` changes with every version: locally the modification
+    time in nanoseconds, the size and the inode, in hex; elsewhere the store's own, or the size and the time.
+    `size` is in bytes; `modified` is in UTC.
+    """
+
+    path: str
+    etag: str
+    size: int
+    modified: datetime
+
+
+def list_arrivals(source: Files, landing: str) -> list[Arrival]:
+    """Every file that `source.path` names now, sorted by path; a missing folder has none.
+
+    The path is a glob (`*`, `?`, `[…]`, and `**` as a whole segment for any depth) relative to the folder or URL
+    `landing`, which is taken literally, unless it's absolute or a URL itself.
+
+    Raises:
+        SourceError: a folder may not be listed, the store can't be reached, or the glob can't be understood.
+    """
+    root, pattern = _root_and_pattern(source.path, landing)
+    matchers = _matchers(pattern)
+    if is_remote(root):
+        return sorted(_list_remote(root, matchers), key=lambda a: a.path)
+    found = _list_local(root, matchers)
+    found.sort(key=lambda a: a.path)
+    return found
+
+
+def still_there(files: Sequence[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
+    """The files that exist with the same etag, and those that are gone or have changed."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(16) as pool:
+        now = list(pool.map(_current_etag, files))
+    same = [f for f, etag in zip(files, now, strict=True) if etag == f.etag]
+    changed = [f for f, etag in zip(files, now, strict=True) if etag != f.etag]
+    return same, changed
+
+
+def is_remote(path: str) -> bool:
+    """Whether the path is a URL of a store rather than a local path."""
+    return "://" in path and not path.startswith(("file://", "local://"))
+
+
+def local_path(path: str) -> str:
+    """An absolute local path, `file://` taken off and `..` resolved; symbolic links are kept."""
+    return os.path.abspath(re.sub(r"^(file|local)://", "", path))  # noqa: PTH100  (Path.absolute keeps `..`)
+
+
+def _root_and_pattern(path: str, landing: str) -> tuple[str, str]:
+    """The literal folder to walk from, and the glob below it."""
+    if "://" in path or path.startswith("/"):
+        fixed = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
+        root, pattern = fixed or "/", path[len(fixed) :].lstrip("/")
+    else:
+        root, pattern = landing, path.removeprefix("./")
+    if is_remote(root):
+        return root.rstrip("/"), pattern
+    return local_path(root), pattern
+
+
+def _matchers(pattern: str) -> tuple[Matcher, ...]:
+    """One matcher a segment of the glob."""
+    segments = [s for s in pattern.split("/") if s not in ("", ".")]
+    if not segments or ".." in segments:
+        raise SourceError(f"Listing files: the path {pattern!r} must name files below the landing folder")
+    if any("**" in s and s != "**" for s in segments):
+        raise SourceError(f"Listing files: in {pattern!r}, ** must be a whole segment, as in 'day/**/*.csv'")
+    if segments[-1] == "**":
+        segments.append("*")
+    return tuple(None if s == "**" else re.compile(fnmatch.translate(s)) for s in segments)
+
+
+def _closure(states: frozenset[int], matchers: Sequence[Matcher]) -> frozenset[int]:
+    """The segments that may match next; `**` may also match no folder at all."""
+    reached = set(states)
+    for state in sorted(states):
+        while matchers[state] is None:
+            state += 1
+            reached.add(state)
+    return frozenset(reached)
+
+
+def _descend(name: str, states: frozenset[int], matchers: Sequence[Matcher]) -> frozenset[int]:
+    """The segments that may match inside the folder `name`; none if nothing in there can."""
+    below = {s for s in states if matchers[s] is None}
+    last = len(matchers) - 1
+    below |= {s + 1 for s in states if s < last and (m := matchers[s]) is not None and m.match(name)}
+    return _closure(frozenset(below), matchers)
+
+
+def _list_local(root: str, matchers: Sequence[Matcher]) -> list[Arrival]:
+    found: list[Arrival] = []
+    todo = [(root, _closure(frozenset({0}), matchers))]
+    while todo:
+        folder, states = todo.pop()
+        try:
+            with os.scandir(folder) as entries:
+                todo += _scan(entries, states, matchers, found)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as e:
+            raise SourceError(f"Listing files in {folder}: {e.strerror}; give this user read access to it") from e
+    return found
+
+
+def _scan(
+    entries: Iterator[os.DirEntry[str]], states: frozenset[int], matchers: Sequence[Matcher], found: list[Arrival]
+) -> list[tuple[str, frozenset[int]]]:
+    """Add the matching files of one folder to `found`; return the folders to go on with."""
+    last = matchers[-1]
+    match = last.match if last is not None and len(matchers) - 1 in states else None
+    folders: list[tuple[str, frozenset[int]]] = []
+    for entry in entries:
+        name = entry.name
+        if name[0] in "._":
+            continue
+        if entry.is_dir():
+            below = _descend(name, states, matchers)
+            if below and not _loops(entry):
+                folders.append((entry.path, below))
+        elif match is not None and match(name):
+            _add(entry, found)
+    return folders
+
+
+def _loops(entry: os.DirEntry[str]) -> bool:
+    """Whether a symbolic link leads back to a folder it lies in."""
+    if not entry.is_symlink():
+        return False
+    target = PurePosixPath(os.path.realpath(entry.path))
+    return target in PurePosixPath(os.path.realpath(entry.path.rpartition("/")[0]), "_").parents
+
+
+def _add(entry: os.DirEntry[str], found: list[Arrival]) -> None:
+    try:
+        info = entry.stat()
+    except FileNotFoundError:  # removed since the folder was read, or a link to nowhere
+        return
+    if stat.S_ISREG(info.st_mode):
+        path = entry.path
+        if not path.isascii():
+            path = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        found.append(Arrival(path, _local_etag(info), info.st_size, _utc(info.st_mtime_ns)))
+
+
+def _local_etag(info: os.stat_result) -> str:
+    return "%x-%x-%x" % (info.st_mtime_ns, info.st_size, info.st_ino)  # noqa: UP031  (twice as fast as an f-string)
+
+
+def _utc(nanoseconds: int) -> datetime:
+    # In whole microseconds, as the ledger keeps it; a float of seconds would round.
+    return _EPOCH + timedelta(0, 0, nanoseconds // 1000)
+
+
+def _list_remote(root: str, matchers: Sequence[Matcher]) -> Iterator[Arrival]:
+    import fsspec
+
+    try:
+        fs, base = fsspec.core.url_to_fs(root)
+        infos: Mapping[str, Mapping[str, Any]] = fs.find(base, detail=True)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, ImportError) as e:
+        raise SourceError(f"Listing files in {root}: {e}; check the address, the access rights and the network") from e
+    for name, info in infos.items():
+        relative = name.removeprefix(base).lstrip("/")
+        if _matches(relative.split("/"), matchers):
+            yield _remote_arrival(f"{root}/{relative}", info)
+
+
+def _matches(segments: Sequence[str], matchers: Sequence[Matcher]) -> bool:
+    states = _closure(frozenset({0}), matchers)
+    for folder in segments[:-1]:
+        states = _descend(folder, states, matchers)
+    last, name = matchers[-1], segments[-1]
+    hidden = any(s.startswith(("_", ".")) for s in segments)
+    return not hidden and last is not None and len(matchers) - 1 in states and bool(last.match(name))
+
+
+def _remote_arrival(path: str, info: Mapping[str, Any]) -> Arrival:
+    times = (info.get(k) for k in ("LastModified", "last_modified", "modified", "updated", "mtime", "created"))
+    modified = next((t for t in times if t is not None), 0)
+    if isinstance(modified, str):
+        modified = datetime.fromisoformat(modified)
+    if not isinstance(modified, datetime):
+        modified = datetime.fromtimestamp(modified, UTC)
+    tag = info.get("ETag") or info.get("etag") or f"{info['size']:x}-{modified.isoformat()}"
+    return Arrival(path, str(tag).strip('"'), int(info["size"]), modified.astimezone(UTC))
+
+
+def _current_etag(file: Arrival) -> str | None:
+    try:
+        if not is_remote(file.path):
+            return _local_etag(os.stat(file.path))  # noqa: PTH116  (no pathlib object a file)
+        import fsspec
+
+        fs, name = fsspec.core.url_to_fs(file.path)
+        fs.invalidate_cache()
+        return _remote_arrival(file.path, fs.info(name)).etag
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,80 @@
+"""Which of many files Spark fails on, and why, in words for the person who has to get a better one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.errors import SparkUnavailable
+from lakehouse_assets.engine.sources.headers import Unreadable, text_of
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.spec import Files
+
+
+def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Arrival]], object]) -> dict[str, str]:
+    """Path → reason, for the files with which `probe`, a Spark job over some of them, fails.
+
+    Raises:
+        SparkUnavailable: the engine went away, which says nothing about the files.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        if files:
+            probe(files)
+    except PySparkException as e:
+        _raise_if_gone(e)
+        if len(files) == 1:
+            return {files[0].path: reason(source, files[0], str(e))}
+        half = len(files) // 2
+        return bisect(source, files[:half], probe) | bisect(source, files[half:], probe)
+    return {}
+
+
+def _raise_if_gone(error: Exception) -> None:
+    from pyspark.errors.exceptions.connect import SparkConnectGrpcException
+
+    # A failed query has a class of its own; this one itself is what the transport raises.
+    if type(error) is SparkConnectGrpcException and re.search("UNAVAILABLE|DEADLINE_EXCEEDED|_Rendezvous", str(error)):
+        problem = f"the Spark engine stopped answering: {_first_line(str(error))}"
+        raise SparkUnavailable(f"Reading files: {problem}; run again") from error
+
+
+def reason(source: Files, file: Arrival, error: str) -> str:
+    """Why a file can't be read: found out by Python where it can, else the root cause that Spark names."""
+    if source.format in ("csv", "jsonl", "json"):
+        try:
+            text = text_of(file.path, source.encoding)
+            problem = _not_json("".join(text)) if source.format == "json" else _lost(any("\ufffd" in t for t in text))
+        except Unreadable as e:
+            return str(e)
+        if problem:
+            return problem
+    return f"Spark can't read it: {_root_cause(error)}"
+
+
+def _not_json(text: str) -> str | None:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as e:
+        return f"not a JSON document: {e}; a file with one object a line has format='jsonl'"
+    return None
+
+
+def _lost(found: bool) -> str | None:
+    lost = "its text has U+FFFD, the mark of characters lost before it arrived; ask for a copy as it first was"
+    return lost if found else None
+
+
+def _root_cause(error: str) -> str:
+    causes: list[str] = re.findall(r"^Caused by: (.*)$", error, re.MULTILINE)
+    return _first_line(causes[-1] if causes else error)
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= 400 else line[:400] + "…"
