@@ -34,9 +34,13 @@ from lakehouse_assets.engine import *
 class Project:
     """`table` declares, `land` delivers, `run` materialises, `rows` looks."""
 
-    def __init__(self, root: Path, package: str, engine: SparkResource) -> None:
+    def __init__(self, root: Path, package: str, engine: SparkResource, fresh: bool = True) -> None:
         self.root, self.package, self.engine = root, package, engine
         self.lake = Lake(str(root / "lake"), str(root / "landing"))
+        if fresh:
+            self._scaffold()
+
+    def _scaffold(self) -> None:
         self._write("__init__.py", "")
         self._write("shop/__init__.py", DOMAIN)
         for layer in ("bronze", "silver", "gold"):

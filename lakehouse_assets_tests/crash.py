@@ -1,0 +1,68 @@
+"""Runs a table in a process of its own that kills itself at a step boundary, as a power cut would."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets.settings import read_settings
+from lakehouse_assets_tests.project import Project
+
+
+def run_and_die(project: Project, name: str, where: str, full: bool = False) -> int:
+    """Run a table in a process that dies at a boundary: `before` or `after` a function, as `after module:function`.
+
+    Returns the exit code; -9 if it died there, 0 if it never came to it.
+    """
+    process = start(project, name, where, full)
+    process.communicate(timeout=180)
+    return process.returncode
+
+
+def start(project: Project, name: str, where: str = "", full: bool = False) -> subprocess.Popen[str]:
+    """Start a run of a table in a process of its own."""
+    arguments = [str(project.root), project.package, name, where, "full" if full else ""]
+    return subprocess.Popen(
+        [sys.executable, "-B", "-m", "lakehouse_assets_tests.crash", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def _die_at(where: str) -> None:
+    moment, target = where.split(" ")
+    module_name, path = target.split(":")
+    owner: Any = importlib.import_module(module_name)
+    *holders, name = path.split(".")
+    for holder in holders:
+        owner = getattr(owner, holder)
+    setattr(owner, name, _deadly(getattr(owner, name), moment))
+
+
+def _deadly(function: Callable[..., Any], moment: str) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if moment == "after":
+            function(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return call
+
+
+def main() -> None:
+    root, package, name, where, full = sys.argv[1:]
+    sys.path.insert(0, root)
+    project = Project(Path(root), package, SparkResource.from_settings(read_settings()), fresh=False)
+    if where:
+        _die_at(where)
+    outcome = project.run(name, full == "full")
+    print(outcome.plan.way, outcome.version)
+
+
+if __name__ == "__main__":
+    main()

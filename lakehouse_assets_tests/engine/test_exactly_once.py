@@ -1,0 +1,197 @@
+"""A run may end at any step boundary, or run twice at once: the tables come out as if nothing had happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse_assets.engine.arrivals import Ledger
+from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets_tests.crash import run_and_die, start
+from lakehouse_assets_tests.project import Project
+
+RUN = "lakehouse_assets.engine.run"
+LEDGER = "lakehouse_assets.engine.arrivals:Ledger"
+BRONZE = """
+@table(landed=files("orders/*"), columns=[Column("id", "string"), Column("amount", "string"), Column("at", "string")],
+       expect=[drop("amount <> '666'")])
+def orders(landed: DataFrame) -> DataFrame:
+    return landed
+"""
+SILVER = """
+@table(
+    raw="bronze.orders",
+    columns=[Column("id", "int", key=True), Column("amount", "int"), Column("at", "int")],
+    expect=[drop("amount > 0")],
+    write=merge(on="id", newest="at"),
+)
+def orders(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr("int(id) id", "int(amount) amount", "int(at) at", "_source")
+"""
+GOLD = 'totals = sql_table(orders="silver.orders", sql="SELECT count(*) AS n, sum(amount) AS amount FROM orders")'
+TABLES = ("bronze.orders", "silver.orders", "gold.totals")
+
+
+SECOND = {"2.csv": "id,amount,at\n2,25,2\n5,50,1\n6,-6,1\n", "3.csv": "id,amount,at\n1,5,0\n7,666,1\n5,55,2\n"}
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    """A lake with one file waiting."""
+    project.table("bronze.orders", BRONZE)
+    project.table("silver.orders", SILVER)
+    project.table("gold.totals", GOLD)
+    project.land("orders/1.csv", "id,amount,at\n1,10,1\n2,20,1\n3,-1,1\n4,666,1\n")
+    return project
+
+
+def second_batch(shop: Project, *built: str) -> None:
+    """Take the first file in, in the tables named, and let two more arrive."""
+    run(shop, *built)
+    for name, text in SECOND.items():
+        shop.land(f"orders/{name}", text)
+
+
+def run(shop: Project, *names: str) -> None:
+    for name in names:
+        shop.run(name)
+
+
+# What an undisturbed lake has after all three files, worked out by hand.
+EXPECTED = {
+    "bronze.orders": {
+        "rows": [("1", "10"), ("1", "5"), ("2", "20"), ("2", "25"), ("3", "-1"), ("5", "50"), ("5", "55"), ("6", "-6")],
+        "rejected": ["1.csv", "3.csv"],
+        "ledger": [("1.csv", "done", 3), ("2.csv", "done", 3), ("3.csv", "done", 2)],
+    },
+    "silver.orders": {"rows": [(1, 10), (2, 25), (5, 55)], "rejected": ["1.csv", "2.csv"]},
+    "gold.totals": {"rows": [(3, 90)], "rejected": []},
+}
+
+
+def state(shop: Project, name: str) -> dict[str, Any]:
+    columns = () if name == "gold.totals" else ("id", "amount")
+    rejected = sorted(Path(s).name for (s,) in shop.rejected(name, "source"))
+    found = {"rows": shop.rows(name, *columns), "rejected": rejected}
+    return {**found, "ledger": ledger(shop)} if name == "bronze.orders" else found
+
+
+def ledger(shop: Project) -> list[tuple[str, str, int | None]]:
+    entries = Ledger(shop.lake.arrivals("shop.bronze.orders")).entries()
+    return sorted((Path(e.path).name, e.status, e.rows) for e in entries)
+
+
+def test_an_undisturbed_lake_is_what_was_worked_out_by_hand(shop: Project) -> None:
+    second_batch(shop, *TABLES)
+    run(shop, *TABLES)
+    assert {name: state(shop, name) for name in TABLES} == EXPECTED
+
+
+BRONZE_BOUNDARIES = [
+    f"before {LEDGER}.plan",
+    f"after {LEDGER}.plan",
+    f"after {RUN}.write:append",
+    f"before {RUN}.quarantine:count_and_keep",
+    f"after {RUN}.quarantine:count_and_keep",
+    f"before {LEDGER}.mark",
+    f"after {LEDGER}.mark",
+]
+
+
+@pytest.mark.parametrize("where", BRONZE_BOUNDARIES)
+def test_bronze_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
+    assert run_and_die(shop, "bronze.orders", where) == -9
+    second_batch(shop, "bronze.orders")
+    run(shop, "bronze.orders")
+    assert state(shop, "bronze.orders") == EXPECTED["bronze.orders"]
+
+
+SILVER_BOUNDARIES = [
+    f"before {RUN}.write:merge",
+    f"after {RUN}.write:merge",
+    f"after {RUN}.quarantine:count_and_keep",
+]
+
+
+@pytest.mark.parametrize("where", SILVER_BOUNDARIES)
+def test_a_merge_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
+    second_batch(shop, "bronze.orders", "silver.orders")
+    run(shop, "bronze.orders")
+    assert run_and_die(shop, "silver.orders", where) == -9
+    run(shop, "silver.orders")
+    assert state(shop, "silver.orders") == EXPECTED["silver.orders"]
+
+
+def test_rejected_rows_of_a_killed_run_survive_though_more_rows_came_meanwhile(shop: Project) -> None:
+    run(shop, "bronze.orders")
+    assert run_and_die(shop, "silver.orders", f"after {RUN}.materialize:commit") == -9
+    for name, text in SECOND.items():
+        shop.land(f"orders/{name}", text)
+    run(shop, "bronze.orders", "silver.orders")
+    assert state(shop, "silver.orders") == EXPECTED["silver.orders"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_replaced_table_killed_at_its_write_is_right_after_the_next_run(shop: Project, moment: str) -> None:
+    second_batch(shop, *TABLES)
+    run(shop, "bronze.orders", "silver.orders")
+    assert run_and_die(shop, "gold.totals", f"{moment} {RUN}.write:overwrite") == -9
+    assert shop.rows("gold.totals") == ([(2, 30)] if moment == "before" else [(3, 90)])
+    run(shop, "gold.totals")
+    assert state(shop, "gold.totals") == EXPECTED["gold.totals"]
+
+
+@pytest.mark.parametrize("where", [f"after {LEDGER}.plan_rebuild", f"after {RUN}.write:overwrite"])
+def test_a_full_refresh_of_bronze_killed_half_way_is_completed_by_the_next_run(shop: Project, where: str) -> None:
+    second_batch(shop, "bronze.orders")
+    run(shop, "bronze.orders")
+    assert run_and_die(shop, "bronze.orders", where, full=True) == -9
+    run(shop, "bronze.orders")
+    assert state(shop, "bronze.orders") == EXPECTED["bronze.orders"]
+
+
+def test_a_full_refresh_that_would_lose_rows_is_refused(shop: Project) -> None:
+    second_batch(shop)
+    run(shop, "bronze.orders")
+    (shop.root / "landing/shop/orders/2.csv").unlink()
+    with pytest.raises(SourceError, match=r"1 files read before are gone .*it would lose their 3 rows"):
+        shop.run("bronze.orders", full=True)
+    assert state(shop, "bronze.orders") == EXPECTED["bronze.orders"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_two_runs_of_a_table_at_once_come_out_as_one(shop: Project, name: str) -> None:
+    second_batch(shop, *TABLES[: TABLES.index(name) + 1])
+    run(shop, *TABLES[: TABLES.index(name)])
+    both = [start(shop, name), start(shop, name)]
+    told = [process.communicate(timeout=180)[0] for process in both]
+    assert all(p.returncode == 0 for p in both) or any("gave up after" in t for t in told), told
+    assert state(shop, name) == EXPECTED[name]
+
+
+def test_a_file_that_vanishes_between_plan_and_read_is_told_and_stops_nothing(shop: Project) -> None:
+    second_batch(shop)
+    assert run_and_die(shop, "bronze.orders", f"after {LEDGER}.plan") == -9
+    (shop.root / "landing/shop/orders/2.csv").unlink()
+    assert shop.run("bronze.orders").files == Counter(done=2, vanished=1)
+    assert ("2.csv", "vanished", None) in ledger(shop)
+
+
+def test_a_file_overwritten_after_it_was_read_is_read_again_beside_its_old_rows(shop: Project) -> None:
+    second_batch(shop)
+    run(shop, "bronze.orders", "silver.orders")
+    shop.land("orders/2.csv", "id,amount,at\n2,26,3\n")
+    run(shop, "bronze.orders", "silver.orders")
+    assert {("2", "25"), ("2", "26")} <= set(shop.rows("bronze.orders", "id", "amount"))
+    assert shop.rows("silver.orders", "id", "amount") == [(1, 10), (2, 26), (5, 55)]
+
+
+def test_a_file_renamed_after_it_was_read_is_not_read_again(shop: Project) -> None:
+    run(shop, "bronze.orders")
+    folder = shop.root / "landing/shop/orders"
+    (folder / "1.csv").rename(folder / "one.csv")
+    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert [s for n, s, _ in ledger(shop) if n == "one.csv"] == ["renamed"]
