@@ -32,7 +32,12 @@ def locked_jars() -> list[Jar]:
     """The pinned JARs, in the order of jars.lock."""
     lines = files(__package__).joinpath("jars.lock").read_text().splitlines()
     pins = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    return [Jar(*coordinates.split(":"), digest.removeprefix("sha256:")) for coordinates, digest in pins]
+    return [_jar(coordinates, digest) for coordinates, digest in pins]
+
+
+def _jar(coordinates: str, digest: str) -> Jar:
+    group, artifact, version = coordinates.split(":")
+    return Jar(group, artifact, version, digest.removeprefix("sha256:"))
 
 
 def jar_folder(cache: Path) -> Path:
@@ -68,9 +73,10 @@ def _verify(path: Path, jar: Jar) -> None:
 def _resolve(scratch: Path, jars: list[Jar]) -> None:
     """Run the Ivy that pyspark ships; each pinned JAR by itself, since the list is already complete."""
     (scratch / "ivy.xml").write_text(_ivy_module(jars))
+    target = scratch / "lib" / "[artifact]-[revision].[ext]"
     command = [
-        java(), f"-Divy.default.ivy.user.dir={scratch / 'ivy'}", "-jar", str(_ivy_jar()), "-ivy", str(scratch / "ivy.xml"),
-        "-confs", "default", "-types", "jar", "bundle", "-retrieve", str(scratch / "lib" / "[artifact]-[revision].[ext]"),
+        java(), f"-Divy.default.ivy.user.dir={scratch / 'ivy'}", "-jar", str(_ivy_jar()), "-ivy",
+        str(scratch / "ivy.xml"), "-confs", "default", "-types", "jar", "bundle", "-retrieve", str(target),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     missing = [jar.file for jar in jars if not (scratch / "lib" / jar.file).is_file()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -15,6 +15,7 @@ from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 
 SESSION = {
@@ -61,7 +62,11 @@ class SparkResource(dg.ConfigurableResource[None]):
         """
         url = self.address if self.address != "local" else spark_server.attach(self.server_settings).url
         if self._session is None or url != self._url:
+            if self._session is not None:
+                _forget(self._session)
             self._session, self._url = _connect(url), url
+            if self.address == "local":
+                _give_up_soon(self._session)
         return self._session
 
 
@@ -70,7 +75,32 @@ def _connect(url: str) -> SparkSession:
 
     # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    session = SparkSession.builder.remote(url).create()
+    session: SparkSession = SparkSession.builder.remote(url).create()
     for name, value in SESSION.items():
         session.conf.set(name, value)
     return session
+
+
+def _forget(session: SparkSession) -> None:
+    """Leave a session whose engine is gone.
+
+    It isn't stopped: PySpark's threads still try to release what they had there, and closing their channel under them
+    hangs the process at its exit. It's only no longer the active session, whose settings PySpark's functions ask for.
+    """
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+    _abandoned.append(session)
+    RemoteSession._default_session = None
+    RemoteSession._active_session.session = None
+
+
+# Kept, because a session's finaliser closes the channel as well.
+_abandoned: list[SparkSession] = []
+
+
+def _give_up_soon(session: SparkSession) -> None:
+    """On loopback a lost connection means that the engine is gone: retrying for ten minutes would only hide it."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    remote = cast("RemoteSession", session)  # what `remote(…).create()` makes, whatever its annotation says
+    remote.client.set_retry_policies([DefaultPolicy(max_retries=3, max_backoff=1000)])

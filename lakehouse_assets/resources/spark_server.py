@@ -25,6 +25,22 @@ from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources.jars import jar_folder, java, locked_jars, spark_home
 
 START_SECONDS = 180
+CONF = {
+    "spark.connect.grpc.binding.address": "127.0.0.1",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Delta replays a log with 50 partitions unless told otherwise: 5 to 10 times the cost of a small write.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.session.timeZone": "UTC",
+    # The lineage of columns is read off the plan, which must not be cut.
+    "spark.sql.debug.maxToStringFields": "100000",
+    # Otherwise every column expression records the Python stack it was made in.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "WARN",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +55,7 @@ class ServerSettings:
     @property
     def folder(self) -> Path:
         """Where this engine keeps its state, its locks and its log."""
-        parts = repr((self.memory, self.cores, self.idle_minutes, locked_jars(), str(spark_home())))
+        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, locked_jars(), str(spark_home())))
         return self.cache / "engine" / hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
@@ -161,22 +177,11 @@ def _wait_until_up(settings: ServerSettings, supervisor: subprocess.Popen[str]) 
 
 
 def _command(settings: ServerSettings, port: int) -> list[str]:
-    conf = {
-        "spark.connect.grpc.binding.address": "127.0.0.1",
+    conf = CONF | {
         "spark.connect.grpc.binding.port": str(port),
         "spark.driver.memory": settings.memory,
         "spark.driver.extraClassPath": f"{jar_folder(settings.cache)}/*",
-        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.shuffle.partitions": str(settings.cores),
-        # Delta replays a log with 50 partitions unless told otherwise: 5 to 10 times the cost of a small write.
-        "spark.databricks.delta.snapshotPartitions": "2",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.debug.maxToStringFields": "100000",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "WARN",
     }
     submit = [str(spark_home() / "bin" / "spark-submit"), "--master", f"local[{settings.cores}]"]
     pairs = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]

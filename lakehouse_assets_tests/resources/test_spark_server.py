@@ -1,0 +1,144 @@
+"""The warm engine: shared while it's used, gone when it isn't, replaced when it dies. On an engine of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lakehouse_assets.engine.compile.definitions import compile_definitions
+from lakehouse_assets.engine.errors import SparkUnavailable
+from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.lake import LakeResource
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets.resources.spark_server import Server, ServerSettings
+from lakehouse_assets.settings import read_settings
+from lakehouse_assets_tests.project import Project
+
+IDLE_SECONDS = 3
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[ServerSettings]:
+    """An engine of one's own that shares the cached JARs."""
+    shared = read_settings().cache / "jars"
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "jars").symlink_to(shared)
+    own = ServerSettings(tmp_path / "cache", "1g", 2, IDLE_SECONDS / 60)
+    yield own
+    spark_server.release(own)
+    spark_server.stop(own)
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)  # between two looks, not in the place of one
+    return True
+
+
+def gone(server: Server) -> bool:
+    """Neither process runs; one that ended and that this test, its parent, never waited for doesn't."""
+    stats = [Path(f"/proc/{pid}/stat") for pid in (server.pid, server.supervisor)]
+    return all(s.read_text().rsplit(")", 1)[1].split()[0] == "Z" for s in stats if s.exists())
+
+
+def knock(url: str) -> str:
+    """What a client of its own process gets to hear."""
+    connect = "SparkSession.builder.remote(sys.argv[1]).create()"
+    code = f"import sys; from pyspark.sql import SparkSession; print({connect}.range(1).count())"
+    done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
+def test_an_engine_is_shared_kept_secret_and_stopped_when_nobody_uses_it(settings: ServerSettings) -> None:
+    server = spark_server.attach(settings)
+    assert spark_server.attach(settings) == server, "a second client got an engine of its own"
+
+    state = settings.folder / "state.json"
+    assert state.stat().st_mode & 0o077 == 0, "others may read the token"
+    command = Path(f"/proc/{server.pid}/cmdline").read_text()
+    assert server.token not in command, "the token is in the process list"
+    assert "Invalid authentication token" in knock(f"sc://localhost:{server.port}/;token=wrong")
+    assert knock(server.url).strip() == "1"
+
+    listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=True).stdout
+    (line,) = [x for x in listening.splitlines() if f":{server.port} " in x]
+    assert "127.0.0.1" in line, "it listens beyond loopback"
+
+    assert not wait_until(lambda: gone(server), IDLE_SECONDS + 3), "it stopped though a client was attached"
+    spark_server.release(settings)
+    assert wait_until(lambda: gone(server), IDLE_SECONDS + 25), "it stayed though nobody used it"
+    assert spark_server.running(settings) is None
+
+
+def test_an_engine_dies_with_its_supervisor_and_the_next_client_gets_a_fresh_one(settings: ServerSettings) -> None:
+    first = spark_server.attach(settings)
+    os.kill(first.supervisor, signal.SIGKILL)
+    assert wait_until(lambda: gone(first), 20)
+    second = spark_server.attach(settings)
+    assert second.pid != first.pid
+    assert spark_server.stop(settings)
+    assert gone(second)
+    assert not spark_server.stop(settings), "there was nothing left to stop"
+
+
+def test_a_step_whose_engine_is_killed_is_tried_again_on_a_fresh_one(
+    project: Project, settings: ServerSettings
+) -> None:
+    project.bronze("orders")
+    project.table(
+        "silver.orders",
+        f"""
+        import os, signal
+        from pathlib import Path
+
+        @table(raw="bronze.orders", columns=[Column("id", "int", key=True)], write=merge(on="id"))
+        def orders(raw: DataFrame) -> DataFrame:
+            victim = Path({str(project.root / "victim")!r})
+            if victim.exists():
+                os.kill(int(victim.read_text()), signal.SIGKILL)
+                victim.unlink()
+            return raw.selectExpr("int(id) id", "_source")
+        """,
+    )
+    project.land("orders/1.csv", "id\n1\n2\n")
+    server = spark_server.attach(settings)
+    (project.root / "victim").write_text(str(server.pid))
+    spark = SparkResource(memory="1g", cores=2, idle_minutes=IDLE_SECONDS / 60, cache=str(settings.cache))
+    resources = {"spark": spark, "lake": LakeResource(root=project.lake.root, landing=project.lake.landing)}
+    job = compile_definitions(project.lakehouse, resources).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance)
+    assert result.success
+    retried = [e.step_key for e in result.all_events if e.event_type == dg.DagsterEventType.STEP_RESTARTED]
+    assert retried == ["shop__silver__orders"]
+    fresh = spark_server.running(settings)
+    assert fresh is not None
+    assert fresh.pid != server.pid
+    assert project.rows("silver.orders", "id") == [(1,), (2,)]
+
+
+def test_an_engine_that_cannot_start_says_why(settings: ServerSettings) -> None:
+    broken = ServerSettings(settings.cache, "nonsense", settings.cores, settings.idle_minutes)
+    with pytest.raises(SparkUnavailable, match=r"Starting the Spark engine failed; the end of its log:(.|\n)*nonsense"):
+        spark_server.attach(broken)
+    spark_server.release(broken)
+
+
+def test_nothing_is_imported_or_started_by_looking_at_the_engine(settings: ServerSettings) -> None:
+    code = (
+        "import sys; from lakehouse_assets.resources import spark_server as s; from pathlib import Path;"
+        f"assert s.running(s.ServerSettings(Path({str(settings.cache)!r}), '1g', 2, 1)) is None;"
+        "assert not {'pyspark', 'dagster', 'deltalake'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
