@@ -21,7 +21,7 @@ class Settings:
     | LAKEHOUSE_HOME | folder of everything below that isn't set by itself | `.lakehouse` in the project |
     | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL | `HOME/lake` |
     | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
-    | LAKEHOUSE_SPARK | `local` (a warm engine on this machine) or the `sc://` address of a Spark Connect server | `local` |
+    | LAKEHOUSE_SPARK | `local` (a warm engine on this machine), or the `sc://` address of Spark Connect | `local` |
     | LAKEHOUSE_SPARK_MEMORY | heap of the local engine | `3g` |
     | LAKEHOUSE_SPARK_CORES | threads of the local engine | the machine's cores |
     | LAKEHOUSE_SPARK_IDLE_MINUTES | the local engine stops after so long without a client | `30` |

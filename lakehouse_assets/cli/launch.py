@@ -19,10 +19,8 @@ from lakehouse_assets.settings import read_settings
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from lakehouse_assets.engine.discover import Lakehouse
 
-
-def launch(lakehouse: Lakehouse, keys: Sequence[str], *, full: bool) -> bool:
+def launch(keys: Sequence[str], *, full: bool) -> bool:
     """Materialise the tables in one Dagster run; True if all of them, and their blocking checks, succeeded."""
     config = {
         "ops": {op_name(k): {"config": {"full_refresh": full}} for k in keys},
@@ -74,18 +72,22 @@ def _reason(event: dg.DagsterEvent) -> str:
 
 def _summarise(result: dg.ExecuteInProcessResult, keys: Sequence[str]) -> None:
     """A line a table: rows, rejected rows, checks, seconds."""
-    shown = grid("table", "way", "rows", "rejected", "checks", "seconds", right=["rows", "rejected", "checks", "seconds"])
-    made = {".".join(m.asset_key.path): m.metadata for m in _materializations(result)}
+    numbers = ["rows", "rejected", "checks", "seconds"]
+    shown = grid("table", "way", *numbers, right=numbers)
+    made: dict[str, Any] = {".".join(m.asset_key.path): m.metadata for m in _materializations(result)}
     checks = _checks(result)
     for key in keys:
         values = made.get(key)
         if values is None:
             shown.add_row(key, "[red]not built[/]")
             continue
-        rows = values["dagster/row_count"].value if "dagster/row_count" in values else None
-        numbers = (count(rows), count(values["rows_rejected"].value), checks.get(key, ""))  # type: ignore[arg-type]
-        shown.add_row(key, str(values["way"].value), *numbers, f"{values['seconds'].value:.1f}")
+        rows, rejected = (_number(values, name) for name in ("dagster/row_count", "rows_rejected"))
+        shown.add_row(key, values["way"].value, rows, rejected, checks.get(key, ""), f"{values['seconds'].value:.1f}")
     console.print(shown)
+
+
+def _number(metadata: Any, name: str) -> str:
+    return count(metadata[name].value) if name in metadata else ""
 
 
 def _materializations(result: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:

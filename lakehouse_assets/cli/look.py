@@ -39,7 +39,9 @@ def tables() -> None:
     from lakehouse_assets.engine.delta_log import read_log
 
     lakehouse, lake = open_lakehouse(), open_lake()
-    shown = grid("table", "rows", "rejected", "MB", "version", "written (UTC)", right=["rows", "rejected", "MB", "version"])
+    shown = grid(
+        "table", "rows", "rejected", "MB", "version", "written (UTC)", right=["rows", "rejected", "MB", "version"]
+    )
     for key in lakehouse.tables:
         log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
         if log is None:
@@ -52,7 +54,9 @@ def tables() -> None:
 
 
 @app.command()
-def show(name: Name, rows: Rows = 20, version: Annotated[int | None, typer.Option(help="as of a Delta version")] = None) -> None:
+def show(
+    name: Name, rows: Rows = 20, version: Annotated[int | None, typer.Option(help="as of a Delta version")] = None
+) -> None:
     """Some rows of a table."""
     from deltalake.exceptions import DeltaError
 
@@ -62,7 +66,9 @@ def show(name: Name, rows: Rows = 20, version: Annotated[int | None, typer.Optio
         try:
             log.table.load_as_version(version)
         except (DeltaError, OverflowError) as error:
-            raise NotFound(f"{table.key} has no version {version} to read; `lakehouse history {name}` lists them") from error
+            raise NotFound(
+                f"{table.key} has no version {version} to read; `lakehouse history {name}` lists them"
+            ) from error
     print_rows(log.head(rows))
 
 
@@ -82,7 +88,9 @@ def history(name: Name, rows: Rows = 20) -> None:
 
 
 @app.command()
-def files(name: Name, rows: Rows = 50, failed: Annotated[bool, typer.Option(help="only those that failed")] = False) -> None:
+def files(
+    name: Name, rows: Rows = 50, failed: Annotated[bool, typer.Option(help="only those that failed")] = False
+) -> None:
     """The arrivals ledger of a table: which file was read in which batch, and what became of it."""
     from lakehouse_assets.engine.arrivals import Ledger
 
@@ -110,7 +118,9 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
         console.print(f"No row of {table.key} is in quarantine.")
         return
     for row in log.head(rows).to_pylist():
-        console.print(f"[red]{', '.join(row['broken'])}[/]  {escape(row['source'])}  [dim]run {row['run']}[/]", soft_wrap=True)
+        console.print(
+            f"[red]{', '.join(row['broken'])}[/]  {escape(row['source'])}  [dim]run {row['run']}[/]", soft_wrap=True
+        )
         console.print(f"  {escape(row['row'])}", highlight=False, soft_wrap=True)
     console.print(f"[dim]{count(log.rows)} rows in all; rules now {table.rules_version}[/]")
 

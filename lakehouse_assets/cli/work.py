@@ -33,21 +33,27 @@ def run(
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.way != "nothing"]
     if not moving:
         waiting = [p.table.key for p in plan_all(lakehouse, lake, keys) if "not built" in p.reason]
-        console.print(f"Nothing new: {len(keys) - len(waiting)} tables are up to date ({time.monotonic() - start:.1f} s).")
+        console.print(
+            f"Nothing new: {len(keys) - len(waiting)} tables are up to date ({time.monotonic() - start:.1f} s)."
+        )
         if waiting:
-            console.print(f"[yellow]{len(waiting)} wait for tables that were never built[/]; `lakehouse plan` says which.")
+            console.print(
+                f"[yellow]{len(waiting)} wait for tables that were never built[/]; `lakehouse plan` says which."
+            )
         return
     console.print(f"{len(moving)} of {len(keys)} tables have something to do.")
     from lakehouse_assets.cli.launch import launch
 
-    if not launch(lakehouse, keys, full=full):
+    if not launch(keys, full=full):
         raise typer.Exit(1)
     settings = read_settings()
     console.print(f"\nThe lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
 
 
 @app.command()
-def sql(query: Annotated[str, typer.Argument(help="a SELECT; tables as layer.name or domain.layer.name")], rows: Rows = 50) -> None:
+def sql(
+    query: Annotated[str, typer.Argument(help="a SELECT; tables as layer.name or domain.layer.name")], rows: Rows = 50
+) -> None:
     """Run a query on the warm engine and print its first rows."""
     from pyspark.errors import PySparkException
 
@@ -83,7 +89,10 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
     from importlib import import_module
     from importlib.util import find_spec
 
-    if find_spec(f"lakehouse_assets.domains.{domain}") is None or find_spec(f"lakehouse_assets.domains.{domain}.feed") is None:
+    if (
+        find_spec(f"lakehouse_assets.domains.{domain}") is None
+        or find_spec(f"lakehouse_assets.domains.{domain}.feed") is None
+    ):
         raise NotFound(f"No domain {domain!r} has a sample feed; airlines has")
     folder = Path(read_settings().landing) / domain
     written = import_module(f"lakehouse_assets.domains.{domain}.feed").land(folder)

@@ -177,8 +177,8 @@ def matches(column: str, pattern: str) -> Condition:
 def references(column: str, table: str, other: str, severity: str = "error") -> TableCheck:
     """Each value of the column, nulls aside, is found in a column of another table."""
     query = (
-        f"SELECT t.`{column}`, count(*) AS rows FROM {{table}} t LEFT ANTI JOIN {{{table}}} o ON t.`{column}` = o.`{other}`"
-        f" WHERE t.`{column}` IS NOT NULL GROUP BY 1"
+        f"SELECT t.`{column}`, count(*) AS rows FROM {{table}} t LEFT ANTI JOIN {{{table}}} o "
+        f"ON t.`{column}` = o.`{other}` WHERE t.`{column}` IS NOT NULL GROUP BY 1"
     )
     name = f"{column}_in_{table.replace('.', '_')}"
     doc = f"Each `{column}` is a `{other}` of {table}."

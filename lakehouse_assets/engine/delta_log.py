@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # Our part of a commit's userMetadata.
 MARK = "lakehouse"
 # Operations that leave the rows as they are.
-_UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
-           "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "FSCK", "ADD CONSTRAINT", "CLUSTER BY", "COMPUTE STATS"}  # fmt: skip
+_UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS", "FSCK",
+           "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "CLUSTER BY"}  # fmt: skip
 
 
 @dataclass(frozen=True)

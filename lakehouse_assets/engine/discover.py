@@ -53,7 +53,7 @@ def discover(package: str) -> tuple[dict[str, Domain], list[Declared]]:
     declared: list[Declared] = []
     for folder in sorted(p for p in root.iterdir() if (p / "__init__.py").is_file()):
         module = importlib.import_module(f"{package}.{folder.name}")
-        domains.update({folder.name: d for d in vars(module).values() if isinstance(d, Domain)})
+        domains.update((folder.name, d) for d in vars(module).values() if isinstance(d, Domain))
         declared += _declared(f"{package}.{folder.name}", folder)
     return domains, declared
 

@@ -74,7 +74,7 @@ def _file_problems(declared: Declared) -> Iterator[str]:
             wrong = table.name if table.name != stem else name
             yield f"{_where(table)}: the file says {stem!r} and the table {wrong!r}; give both one name"
     if len(declared.tables) > 1:
-        yield f"{declared.file}:1: declares {len(declared.tables)} tables ({', '.join(declared.tables)}); one file, one table"
+        yield f"{declared.file}:1: declares {', '.join(declared.tables)}; give each table a file of its own"
 
 
 def _domain_problems(table: Table, domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _domain_problems(table: Table, domains: Mapping[str, Domain], _tables: Mappi
 
 def _input_problems(table: Table, _domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:
     if not table.inputs:
-        yield f'{_where(table)}: reads nothing; bind a parameter to a table or a source, as in raw="bronze.{table.name}"'
+        yield f'{_where(table)}: reads nothing; bind a parameter to an input, as in raw="bronze.{table.name}"'
     references = [*(u.table for u in table.upstreams.values()), *(r for c in table.checks for r in c.reads)]
     for name in references:
         if full_key(table, name) not in tables:
@@ -133,7 +133,7 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappi
     growing = [p for p, i in table.inputs.items() if not getattr(i, "lookup", False)]
     if isinstance(table.write, Append | Merge) and len(growing) > 1:
         names = ", ".join(growing)
-        yield f"{_where(table)}: takes new rows from several inputs ({names}); keep one, make the others lookup(…)"
+        yield f"{_where(table)}: takes new rows from several inputs ({names}); keep one, and make the others lookup(…)"
     if table.source is not None and (len(table.inputs) > 1 or not isinstance(table.write, Append)):
         yield f"{_where(table)}: a table with a source appends what arrives and reads nothing else; use a silver table"
     if isinstance(table.write, Merge):

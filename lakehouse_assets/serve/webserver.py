@@ -71,13 +71,11 @@ def main() -> None:
     parser.add_argument("--trusted-host", action="append", default=[])
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the blocks below are left in order
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        socket.socket(fileno=given.listener) as listener,
-        get_instance_for_cli() as instance,
-    ):
+    with contextlib.suppress(KeyboardInterrupt), socket.socket(fileno=given.listener) as listener:
+        # It opens the instance first: two processes that make its SQLite files at once spoil them for good.
         wait_for_code_server(given.code_server)
-        with WorkspaceProcessContext(instance, WorkspaceFileTarget([given.workspace]), version=__version__) as context:
+        target = WorkspaceFileTarget([given.workspace])
+        with get_instance_for_cli() as instance, WorkspaceProcessContext(instance, target, __version__) as context:
             uvicorn_server(context, given.trusted_host).run(sockets=[listener])
 
 

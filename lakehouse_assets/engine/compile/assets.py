@@ -113,7 +113,7 @@ def _result(
     path = env.lake.table(table.key)
     log = read_log(path, env.lake.storage)
     if outcome.version is None or log is None:
-        checks = carried_results(context)
+        checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:
         checks = [*rule_results(table, outcome.verdicts), *table_results(table, env.lake, env.session())]

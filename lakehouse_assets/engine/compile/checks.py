@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
+)
 
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.discover import full_key
@@ -33,7 +36,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
 
 def _rule_spec(rule: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
     metadata = {"condition": rule.condition, "action": rule.action, "rules_version": version}
-    doc = f"`{rule.condition}`: {_MEANING[rule.action]}."
+    doc = f"`` {rule.condition} ``: {_MEANING[rule.action]}."
     return dg.AssetCheckSpec(rule.name, asset=asset, description=doc, blocking=rule.action == "fail", metadata=metadata)
 
 
@@ -88,7 +91,7 @@ def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg
 
     rules = [Expectation(r.name, r.condition, "warn") for r in table.rules]
     rows = judge(spark.read.format("delta").load(lake.table(table.key)), rules)
-    counts = [F.count_if(broke(rules, i)).alias(f"r{i}") for i in range(len(rules))]
+    counts = [F.count_if(broke(i)).alias(f"r{i}") for i in range(len(rules))]
     found = rows.agg(F.count(F.lit(1)).alias("judged"), *counts).first()
     assert found is not None  # noqa: S101  (an aggregate without groups has one row)
     for i, rule in enumerate(table.rules):
@@ -140,9 +143,9 @@ def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheck
     """The last verdicts again, for a run that found nothing to do: what they were about hasn't changed."""
     storage = context.instance.event_log_storage
     for key in context.selected_asset_check_keys:
-        # The newest record is this run's own, planned and not evaluated.
-        history = storage.get_asset_check_execution_history(key, limit=5)
-        last = next((r.evaluation for r in history if r.evaluation is not None), None)
+        # Left out are those that were planned and not evaluated, as this run's own.
+        history = storage.get_asset_check_execution_history(key, limit=1, status=EVALUATED)
+        last = history[0].evaluation if history else None
         if last is not None:
             yield dg.AssetCheckResult(
                 passed=last.passed, check_name=key.name, asset_key=key.asset_key, severity=last.severity,

@@ -56,7 +56,7 @@ def materialize_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
     listing = list_arrivals(_source(table), env.lake.landing_folder(table.domain))
     number, files = _plan_rebuild(table, ledger, listing) if full else ledger.plan(ledger.pending(listing))
     if files:
-        return _take(table, env, ledger, Batch(number, files, rebuild=full), resumed=False)
+        return _take(table, env, ledger, Batch(number, files, rebuild=ledger.rebuilds(number)), resumed=False)
     return resumed if unfinished else Outcome(Plan(table, "nothing", "no new files"), 0)
 
 
@@ -67,7 +67,7 @@ def _plan_rebuild(table: Table, ledger: Ledger, listing: list[Arrival]) -> tuple
         rows = sum(e.rows or 0 for e in gone)
         raise SourceError(
             f"Full refresh of {table.key}: {len(gone)} files read before are gone or were overwritten "
-            f"(as {gone[0].path}), and it would lose their {rows} rows. Put them back, or refresh only what is downstream"
+            f"(as {gone[0].path}); it would lose their {rows} rows. Put them back, or refresh what is downstream only"
         )
     return ledger.plan_rebuild(listing)
 
@@ -95,7 +95,7 @@ def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resum
         written = _write(plan, there, env, _known(log, batch), frozenset(f.path for f in gone))
     endings = _endings(written, batch, env, table)
     ledger.mark(batch.number, endings)
-    counts = Counter(e.status for e in endings)
+    counts = Counter[str](e.status for e in endings)
     return Outcome(plan, 0, written.version, written.verdicts, {}, counts, written.failed, written.added)
 
 

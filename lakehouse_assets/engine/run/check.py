@@ -23,7 +23,7 @@ MASK = "__broken_{}"
 
 @dataclass(frozen=True)
 class Verdicts:
-    """How a run's rows did: rows judged, rows rejected, rows that broke any rule, and per rule the rows that broke it."""
+    """How a run's rows did: how many were judged, were rejected, broke any rule, and per rule how many broke it."""
 
     judged: int = 0
     rejected: int = 0
@@ -87,7 +87,7 @@ def flagged(rules: Sequence[Expectation]) -> Column:
     return _any_bit(rules, {"drop", "warn"})
 
 
-def broke(rules: Sequence[Expectation], position: int) -> Column:
+def broke(position: int) -> Column:
     """True for a row that broke the rule at this position."""
     from pyspark.sql import functions as F
 
@@ -99,7 +99,7 @@ def broken_names(rules: Sequence[Expectation]) -> Column:
     """The names of the rules a row broke."""
     from pyspark.sql import functions as F
 
-    names = [F.when(broke(rules, i), F.lit(rule.name)) for i, rule in enumerate(rules) if rule.action != "fail"]
+    names = [F.when(broke(i), F.lit(rule.name)) for i, rule in enumerate(rules) if rule.action != "fail"]
     return F.array_compact(F.array(*names))
 
 

@@ -46,7 +46,7 @@ class _Trace:
 
 def column_lineage(df: DataFrame, keys: Collection[str]) -> Lineage:
     """Column → the `(table key, column)` pairs it's computed from; `keys` are the tables' aliases in the plan."""
-    return parse_lineage(df._explain_string(extended=True), keys)
+    return parse_lineage(df._explain_string(extended=True), keys)  # type: ignore[operator]  # typed as an attribute
 
 
 def parse_lineage(explained: str, keys: Collection[str]) -> Lineage:

@@ -115,7 +115,9 @@ def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> P
     why_full = "a full refresh was asked for" if full else _why_full(table, own, whole, logs)
     if why_full:
         return Plan(table, "full", why_full, run, whole)
-    assert own is not None and own.last_run is not None and own.last_run.run is not None  # noqa: S101  (see _why_full)
+    assert own is not None  # noqa: S101  (else _why_full had said so)
+    assert own.last_run is not None  # noqa: S101
+    assert own.last_run.run is not None  # noqa: S101
     consumed = own.last_run.run["read"]
     if isinstance(table.write, Replace):
         return _plan_replace(table, whole, consumed, logs, run)

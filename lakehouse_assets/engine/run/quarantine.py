@@ -44,7 +44,7 @@ def count_and_keep(
     # Observed first: Spark doesn't move a filter below an observation. Below it, every rule would be inlined into the
     # filter with all the expressions it is made of, and computed a second time (measured: 50 s instead of 2).
     bad = observed(judged, rules, Observation()).where(flagged(rules))
-    counts = [F.count_if(broke(rules, i)).alias(f"r{i}") for i, rule in enumerate(rules) if rule.action != "fail"]
+    counts = [F.count_if(broke(i)).alias(f"r{i}") for i, rule in enumerate(rules) if rule.action != "fail"]
     found: dict[str, int] = {}
     if seen.rejected:
         observation = Observation()

@@ -1,4 +1,7 @@
-"""Delays per carrier and day. Means are in minutes over the flights that have the delay; early flights count below zero."""
+"""Delays per carrier and day.
+
+Means are in minutes, over the flights that have the delay; an early flight counts below zero.
+"""
 
 from lakehouse_assets.engine import Column, fail, sql_table
 

@@ -1,4 +1,7 @@
-"""Airports for reports, one row each. Airports that flights name and the reference doesn't have are there by code alone."""
+"""Airports for reports, one row each.
+
+An airport that flights name and the reference doesn't have is there by its code alone.
+"""
 
 from lakehouse_assets.engine import Column, sql_table
 

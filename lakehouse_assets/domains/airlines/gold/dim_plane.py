@@ -1,4 +1,7 @@
-"""Planes for reports, one row each. Tail numbers that flights name and the register doesn't have are there by number alone."""
+"""Planes for reports, one row each.
+
+A tail number that flights name and the register doesn't have is there by itself.
+"""
 
 from lakehouse_assets.engine import Column, sql_table
 
