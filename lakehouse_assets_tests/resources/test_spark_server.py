@@ -1,4 +1,4 @@
-"""The warm engine: shared while it's used, gone when it isn't, replaced when it dies. On an engine of the tests' own."""
+"""The warm engine: shared while it is used, gone when it is not, replaced when it dies. On an engine of our own."""
 
 from __future__ import annotations
 

@@ -1,0 +1,49 @@
+"""Brings one table up to date on the Spark session of the cluster it runs on.
+
+    python -m dbfs_jobs.run_asset airlines.silver.flights --lake abfss://… --landing abfss://… [--full]
+
+Prints what it did as one line of JSON; ends with an error, and a trace, if the table could not be brought up to date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from pyspark.sql import SparkSession
+
+from lakehouse_assets.definitions import DOMAINS
+from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.materialize import Environment, materialize
+
+
+def main() -> None:
+    """Parse the arguments, run the table, say what was done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", help="domain.layer.name")
+    parser.add_argument("--lake", required=True, help="root of the Delta tables")
+    parser.add_argument("--landing", required=True, help="root of the landing folders")
+    parser.add_argument("--full", action="store_true", help="rebuild the table")
+    given = parser.parse_args()
+    lakehouse = load(DOMAINS)
+    if given.table not in lakehouse.tables:
+        parser.error(f"no table is called {given.table!r}; there are {', '.join(lakehouse.tables)}")
+    env = Environment(lakehouse, Lake(given.lake, given.landing), lambda: SparkSession.builder.getOrCreate())
+    outcome = materialize(lakehouse.tables[given.table], env, given.full)
+    verdicts = outcome.verdicts
+    print(
+        json.dumps(
+            {
+                "table": given.table,
+                "way": outcome.plan.way,
+                "version": outcome.version,
+                "judged": verdicts.judged,
+                "rejected": verdicts.rejected,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

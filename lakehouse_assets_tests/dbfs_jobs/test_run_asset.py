@@ -1,0 +1,40 @@
+"""The program a cluster runs, on the Spark session that its environment has for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.spark import SparkResource
+
+
+def run_asset(engine: SparkResource, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "SPARK_REMOTE": spark_server.attach(engine.server_settings).url}
+    command = [sys.executable, "-m", "dbfs_jobs.run_asset", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
+
+
+def test_it_builds_a_table_and_says_what_it_did(engine: SparkResource, tmp_path: Path) -> None:
+    folder = tmp_path / "landing/airlines/carriers"
+    folder.mkdir(parents=True)
+    (folder / "carriers.csv").write_text("carrier,name\nUA,United\nDL,Delta\n")
+    lake = str(tmp_path / "lake")
+    done = run_asset(engine, "airlines.bronze.carriers", "--lake", lake, "--landing", str(tmp_path / "landing"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "table": "airlines.bronze.carriers", "way": "append", "version": 0, "judged": 2, "rejected": 0,
+    }  # fmt: skip
+    log = read_log(f"{lake}/airlines/bronze/carriers", {})
+    assert log is not None
+    assert sorted(log.table.to_pandas()["name"]) == ["Delta", "United"]
+
+
+def test_a_table_it_does_not_know_is_named_with_those_it_does(engine: SparkResource) -> None:
+    done = run_asset(engine, "airlines.gold.nothing", "--lake", "x", "--landing", "y")
+    assert done.returncode == 2
+    assert "no table is called 'airlines.gold.nothing'; there are airlines.bronze.airports" in done.stderr
