@@ -68,7 +68,7 @@ def _short(lakehouse: Lakehouse) -> list[str]:
 
 
 def select(lakehouse: Lakehouse, names: Sequence[str], downstream: bool = False) -> list[str]:
-    """The keys of the tables named, in dependency order; a domain or `domain.layer` stands for all its tables.
+    """The keys of the tables named, in dependency order; a domain, a layer or `domain.layer` stands for all its tables.
 
     Raises:
         NotFound: a name fits nothing.
@@ -82,7 +82,7 @@ def select(lakehouse: Lakehouse, names: Sequence[str], downstream: bool = False)
 
 
 def _named(lakehouse: Lakehouse, name: str) -> list[str]:
-    within = [key for key in lakehouse.tables if key.startswith(f"{name}.")]
+    within = [key for key in lakehouse.tables if key.startswith(f"{name}.") or key.split(".")[1] == name]
     return within or [find(lakehouse, name).key]
 
 

@@ -194,7 +194,7 @@ class Ledger:
 
     def _state(self, create: bool = False) -> State:
         table = self._open() or (self._create() if create else None)
-        return state_of(table, schema().empty_table() if table is None else table.to_pyarrow_table())
+        return state_of(table, schema().empty_table() if table is None else _events(table))
 
     def _append(self, state: State, events: Sequence[Mapping[str, Any]]) -> None:
         if not events or state.table is None:
@@ -208,6 +208,15 @@ class Ledger:
         write_deltalake(state.table, rows, mode="append", commit_properties=once)
         if seq % COMMITS_BETWEEN_COMPACTIONS == 0:
             _compact(state.table)
+
+
+def _events(table: DeltaTable) -> pa.Table:
+    """All events, by delta-rs' own query engine: reading them as a dataset would import pandas, for a second."""
+    import pyarrow as pa
+    from deltalake import QueryBuilder
+
+    found = QueryBuilder().register("events", table).execute("SELECT * FROM events")
+    return pa.RecordBatchReader.from_stream(found).read_all().cast(schema())
 
 
 def _compact(table: DeltaTable) -> None:

@@ -109,7 +109,9 @@ class TableLog:
     def _files(self) -> pa.Table:
         import pyarrow as pa
 
-        return pa.table(self.table.get_add_actions(flatten=True)).select(["num_records", "size_bytes"])
+        # Not pa.table(…), which imports pandas to see whether it was given a DataFrame.
+        actions = self.table.get_add_actions(flatten=True)
+        return pa.RecordBatchReader.from_stream(actions).read_all().select(["num_records", "size_bytes"])
 
     @cached_property
     def columns(self) -> dict[str, str]:

@@ -82,7 +82,9 @@ def test_only_one_input_may_bring_new_rows(project: Project) -> None:
 
 def test_rules_that_differ_only_in_an_operator_keep_two_names(project: Project) -> None:
     project.bronze("orders")
-    project.table("silver.t", '@table(raw="bronze.orders", expect=[warn("a<b"), warn("a>b"), warn("a <= b")])\ndef t(raw): ...')
+    project.table(
+        "silver.t", '@table(raw="bronze.orders", expect=[warn("a<b"), warn("a>b"), warn("a <= b")])\ndef t(raw): ...'
+    )
     names = [r.name for r in project.lakehouse.tables["shop.silver.t"].rules]
     assert names == ["a_lt_b", "a_gt_b", "a_le_b"]
 

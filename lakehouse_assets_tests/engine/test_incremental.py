@@ -70,7 +70,10 @@ def test_rows_that_break_a_drop_rule_are_kept_with_rule_version_and_source(shop:
     assert (outcome.verdicts.judged, outcome.verdicts.rejected, outcome.verdicts.flagged) == (4, 2, 3)
     assert dict(outcome.verdicts.by_rule) == {"id_not_null": 1, "amount_gt_0": 1, "amount_lt_1000": 1}
     rules = shop.lakehouse.tables["shop.silver.orders"].rules_version
-    found = {(tuple(broken), version, source) for broken, version, source in shop.rejected("silver.orders", "broken", "rules", "source")}
+    found = {
+        (tuple(broken), version, source)
+        for broken, version, source in shop.rejected("silver.orders", "broken", "rules", "source")
+    }
     assert found == {(("amount_gt_0",), rules, str(bad)), (("id_not_null",), rules, str(bad))}
 
 
@@ -109,7 +112,10 @@ def test_a_condition_that_is_null_is_not_met(shop: Project) -> None:
     [
         ('raw.select("id", "amount")', "'at' is missing; 'id' is string, declared int; cast it"),
         ('raw.selectExpr("int(id) id", "int(amount) amount", "int(at) at", "1 more")', "'more' isn't declared"),
-        ('raw.selectExpr("int(id) id", "int(amount) amont", "int(at) at")', "'amount' is missing .did you mean 'amont'"),
+        (
+            'raw.selectExpr("int(id) id", "int(amount) amont", "int(at) at")',
+            "'amount' is missing .did you mean 'amont'",
+        ),
     ],
 )
 def test_a_result_that_breaks_the_contract_is_an_error_that_names_the_columns(
