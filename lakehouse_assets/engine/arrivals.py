@@ -31,6 +31,7 @@ from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.sources.listing import Arrival
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from deltalake import DeltaTable
 
 ATTEMPTS = 20
@@ -64,6 +65,12 @@ class Ledger:
     def pending(self, listing: Sequence[Arrival]) -> list[Arrival]:
         """The files of a listing that are still to be read: to be retried counts, planned doesn't."""
         return pending(self._state(), listing)
+
+    def waiting(self, listing: Sequence[Arrival]) -> list[Arrival]:
+        """The files that no run is done with: those of an open batch, and those still to be planned."""
+        state = self._state()
+        unfinished = open_batch(state)
+        return [*(unfinished[1] if unfinished else []), *pending(state, listing)]
 
     def open_batch(self) -> tuple[int, list[Arrival]] | None:
         """The batch that was planned and not marked yet, with its files by path; there's at most one."""

@@ -88,7 +88,5 @@ def pending(table: Table, lake: Lake) -> list[tuple[str, str]]:
     from lakehouse_assets.engine.sources.files import list_arrivals
 
     assert table.source is not None  # noqa: S101  (only tables with a source come here)
-    ledger = Ledger(lake.arrivals(table.key), lake.storage)
-    files = ledger.pending(list_arrivals(table.source, lake.landing_folder(table.domain)))
-    unfinished = ledger.open_batch()
-    return [(f.path, f.etag) for f in [*(unfinished[1] if unfinished else []), *files]]
+    listing = list_arrivals(table.source, lake.landing_folder(table.domain))
+    return [(f.path, f.etag) for f in Ledger(lake.arrivals(table.key), lake.storage).waiting(listing)]
