@@ -1,0 +1,1 @@
+"""What the lakehouse costs beside doing the same by hand, as ratios: `python -m benchmarks`, results in RESULTS.md."""

@@ -1,0 +1,24 @@
+"""A program that brings the airlines weather up to date, bronze and silver, and says when it's committed."""
+
+from __future__ import annotations
+
+from lakehouse_assets.definitions import DOMAINS
+from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets.settings import Settings, read_settings
+
+TABLES = ("airlines.bronze.weather", "airlines.silver.weather")
+
+
+def refresh(settings: Settings, engine: SparkResource) -> list[Outcome]:
+    """Materialise both tables of the settings' lake."""
+    env = Environment(load(DOMAINS), Lake(settings.lake, settings.landing), engine.session)
+    return [materialize(env.lakehouse.tables[key], env) for key in TABLES]
+
+
+if __name__ == "__main__":
+    found = read_settings()
+    silver = refresh(found, SparkResource.from_settings(found))[-1]
+    print("committed", silver.plan.way, silver.verdicts.judged, flush=True)

@@ -1,0 +1,136 @@
+"""6, 30 and 100 row rules on 3 million rows, with the rejected ones in quarantine, beside the same write without."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.measure import Bench, Row, engine_cache, shared_data, stop_engine, timed
+from lakehouse_assets.engine.run.materialize import Outcome, materialize
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets_tests.project import Project
+
+COUNTS = (6, 30, 100)
+AIMS = {30: "at most 1.3"}
+TABLE = """
+@table(
+    raw="bronze.flights",
+    columns=[Column("date", "timestamp_ntz"), Column("delay", "bigint"), Column("distance", "bigint"),
+             Column("origin", "string"), Column("destination", "string")],
+    expect=[{rules}],
+)
+def {name}(raw: DataFrame) -> DataFrame:
+    return raw.select("date", "delay", "distance", "origin", "destination")
+"""
+
+
+def run(bench: Bench) -> list[Row]:
+    project = _project(bench)
+    medians = bench.turns({str(n): timed(partial(_write, project, n)) for n in (0, *COUNTS)})
+    rejected = {n: _write(project, n).verdicts.rejected for n in COUNTS}
+    jobs = dict(zip((0, *COUNTS), _jobs(bench, project), strict=True))
+    return [_row(n, medians, rejected[n], jobs) for n in COUNTS]
+
+
+def _row(n: int, medians: dict[str, float], rejected: int, jobs: dict[int, int]) -> Row:
+    seen = f"{rejected} rows in quarantine; {jobs[n]} Spark jobs against {jobs[0]}"
+    return Row(f"{n} rules on 3 million rows", medians[str(n)], medians["0"], AIMS.get(n, "report"), seen)
+
+
+def _project(bench: Bench) -> Project:
+    """The flights in bronze, and a silver table for each number of rules."""
+    folder = bench.folder / "rules"
+    sys.path.insert(0, str(folder))
+    project = Project(folder, "benchmarked_domains", bench.engine)
+    project.bronze("flights", 'format="parquet"')
+    for number in (0, *COUNTS):
+        name = f"flights_{number}"
+        project.table(f"silver.{name}", TABLE.format(name=name, rules=", ".join(_rules(number))))
+    _land(bench, folder / "landing" / "shop" / "flights" / "flights.parquet")
+    project.run("bronze.flights")
+    return project
+
+
+def _land(bench: Bench, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    data = shared_data("airlines/bts_vega/flights-3m.parquet")
+    if bench.small:
+        pq.write_table(pq.read_table(data).slice(0, 50_000), path)
+    else:
+        path.symlink_to(data)
+
+
+def _rules(number: int) -> list[str]:
+    """As many rules as asked for, none like another. Half of them drop, but all rejected rows break the first one.
+
+    275 of the 3 million flights were more than ten hours late, or more than three early.
+    """
+    shapes: tuple[Callable[[int], str], ...] = (
+        lambda i: f'drop("delay BETWEEN {-2000 * i - 180} AND {2000 * i + 600}", name="delay_{i}")',
+        lambda i: f'warn("distance BETWEEN {20 - i} AND {5000 + i}", name="distance_{i}")',
+        lambda i: f'drop("origin RLIKE \'^[A-Z]{{3,{3 + i}}}$\'", name="origin_{i}")',
+        lambda i: f'warn("concat(origin, {i}) <> concat(destination, {i})", name="goes_somewhere_{i}")',
+        lambda i: f'drop("date >= TIMESTAMP_NTZ\'{2001 - i}-01-01\'", name="date_{i}")',
+        lambda i: f'warn("length(destination) + {i} = {3 + i}", name="destination_{i}")',
+    )
+    return [shapes[n % len(shapes)](n // len(shapes)) for n in range(number)]
+
+
+def _write(project: Project, number: int) -> Outcome:
+    env = project.environment()
+    return materialize(env.lakehouse.tables[f"shop.silver.flights_{number}"], env, full=True)
+
+
+def _jobs(bench: Bench, project: Project) -> list[int]:
+    """The Spark jobs of each write, counted in the event log of an engine that keeps one.
+
+    Over Connect a client sees no jobs, so they are counted on the engine's side, apart from the rounds that are timed.
+    """
+    logs = bench.folder / "rules" / "events"
+    with _logging_engine(bench, logs) as engine:
+        logged = Project(project.root, project.package, engine)
+        engine.session().sql("SELECT 1").collect()
+        counts = [_count(logs)]
+        for number in (0, *COUNTS):
+            _write(logged, number)
+            counts.append(_count(logs))
+    return [after - before for before, after in pairwise(counts)]
+
+
+@contextmanager
+def _logging_engine(bench: Bench, logs: Path) -> Iterator[SparkResource]:
+    logs.mkdir()
+    conf = {"enabled": "true", "dir": logs.as_uri(), "compress": "false", "rolling.enabled": "false"}
+    (logs.parent / "spark-defaults.conf").write_text("".join(f"spark.eventLog.{k} {v}\n" for k, v in conf.items()))
+    os.environ["SPARK_CONF_DIR"] = str(logs.parent)
+    settings = replace(bench.settings, cache=engine_cache(logs.parent / "cache"))
+    try:
+        yield SparkResource.from_settings(settings)
+    finally:
+        del os.environ["SPARK_CONF_DIR"]
+        stop_engine(settings)
+
+
+def _count(logs: Path) -> int:
+    """The jobs in the log once all that began have ended, and no more came for two seconds: Spark writes it late."""
+    before = None
+    while (now := _starts_and_ends(logs)) != before or now[0] != now[1]:
+        before = now
+        time.sleep(2)
+    return now[0]
+
+
+def _starts_and_ends(logs: Path) -> tuple[int, int]:
+    lines = (line for file in logs.iterdir() for line in file.read_text().splitlines())
+    events = [json.loads(line)["Event"] for line in lines if '"SparkListenerJob' in line[:40]]
+    return events.count("SparkListenerJobStart"), events.count("SparkListenerJobEnd")

@@ -1,0 +1,346 @@
+"""The flights of 2013 through every airlines table, against the same figures computed by pandas from the feed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from lakehouse_assets_tests.domains.conftest import CORRECTED_DAY, FLIGHT_KEY, SOURCES, Feed, Stand
+
+FLIGHT = {
+    "flight_date": "date",
+    "destination": "dest",
+    "tail_number": "tailnum",
+    "departure_delay_minutes": "dep_delay",
+    "arrival_delay_minutes": "arr_delay",
+    "air_time_minutes": "air_time",
+    "distance_miles": "distance",
+    "scheduled_departure_at": "scheduled",
+}
+BAD_HOUR = pd.Timestamp("2013-02-12T08:00Z")  # the wind of 1048 mph at Newark
+
+
+def assert_same(actual: pd.DataFrame, expected: pd.DataFrame, by: list[str]) -> None:
+    """The same columns and rows, whatever their order; system columns (`_…`) aside."""
+    columns = [c for c in actual.columns if not c.startswith("_")]
+    assert sorted(columns) == sorted(expected.columns)
+    ordered = (frame[columns].sort_values(by, ignore_index=True) for frame in (actual, expected))
+    left, right = (_one_null(frame) for frame in ordered)
+    pd.testing.assert_frame_equal(left, right, check_dtype=False, rtol=1e-9)
+
+
+def _one_null(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = frame.select_dtypes("object")
+    return frame.assign(**{name: texts[name].where(texts[name].notna(), None) for name in texts})
+
+
+def silver_flights(stand: Stand) -> pd.DataFrame:
+    return stand.rows("silver.flights").rename(columns={"flight_date": "date"})
+
+
+def beside_the_feed(stand: Stand, feed: Feed) -> pd.DataFrame:
+    """Each flight of silver with the feed's record of it (columns `…_feed` where both have one)."""
+    both = silver_flights(stand).merge(feed.flights, on=FLIGHT_KEY, suffixes=("", "_feed"), validate="1:1")
+    assert len(both) == len(feed.flights)
+    return both
+
+
+def clock(times: pd.Series, zones: pd.Series) -> pd.Series:
+    """What the clocks of each time zone show, as the feed writes it: 517, 2359. Null where time or zone is."""
+    shown = pd.Series(float("nan"), times.index)
+    for zone, some in times.dropna().groupby(zones):
+        local = some.dt.tz_convert(str(zone))
+        shown[local.index] = (local.dt.hour * 100 + local.dt.minute).astype("float")
+    return shown
+
+
+def check_of(run: dg.ExecuteInProcessResult, asset: str, name: str) -> dg.AssetCheckEvaluation:
+    found = [e for e in run.get_asset_check_evaluations() if e.asset_key.path[1:] == asset.split(".")]
+    return next(e for e in found if e.check_name == name)
+
+
+def test_bronze_has_every_cell_of_the_feed_as_it_arrived(built: Stand, feed: Feed) -> None:
+    for name in SOURCES:
+        rows, text = built.rows(f"bronze.{name}")[feed.text[name].columns], feed.text[name]
+        as_stored, as_delivered = (pd.util.hash_pandas_object(_one_null(f), index=False) for f in (rows, text))
+        assert sorted(as_stored) == sorted(as_delivered), name
+
+
+def test_the_rows_of_each_layer_are_those_of_the_feed(built: Stand) -> None:
+    counts = {table: len(built.rows(table)) for table in built.versions if not table.startswith("gold")}
+    assert {table: n for table, n in counts.items() if n} == {
+        "bronze.flights": 336_776, "bronze.weather": 26_115, "bronze.planes": 3_322, "bronze.airports": 1_458,
+        "bronze.carriers": 16, "silver.flights": 336_776, "silver.weather": 26_114, "silver.planes": 3_322,
+        "silver.airports": 1_458, "quarantine.silver_weather": 1,
+    }  # fmt: skip
+
+
+def test_flights_are_unique_by_their_key(built: Stand) -> None:
+    keys = built.rows("silver.flights")[["carrier", "flight", "origin", "scheduled_departure_at"]]
+    assert not keys.duplicated().any()
+    assert keys.notna().all(axis=None)
+
+
+def test_the_hurricane_at_newark_is_in_quarantine_with_rule_and_file(built: Stand) -> None:
+    (rejected,) = built.rows("quarantine.silver_weather").to_dict("records")
+    assert list(rejected["broken"]) == ["wind_speed_mph_between"]
+    assert rejected["source"].endswith("/landing/airlines/weather/2013-02-12.csv")
+    row = json.loads(rejected["row"])
+    assert (row["airport"], pd.Timestamp(row["observed_at"])) == ("EWR", BAD_HOUR)
+    assert row["wind_speed_mph"] == 1048.36058
+    assert check_of(built.run, "silver.weather", "wind_speed_mph_between").metadata["rows_broken"].value == 1
+
+
+def test_cancelled_and_diverted_flights_are_told_apart(built: Stand, feed: Feed) -> None:
+    flights = built.rows("silver.flights")
+    assert flights["cancelled"].sum() == flights["departed_at"].isna().sum() == 8_255
+    assert flights["diverted"].sum() == 9_430 - 8_255
+    assert flights["arrival_delay_minutes"].isna().sum() == 9_430
+    assert not (flights["cancelled"] & flights["diverted"]).any()
+    assert flights["tail_number"].isna().sum() == 2_512
+    both = beside_the_feed(built, feed)
+    assert (both["cancelled"] == both["dep_time"].isna()).all()
+
+
+def test_scheduled_departures_fall_in_the_hour_in_utc_that_the_feed_has_itself(built: Stand, feed: Feed) -> None:
+    both = beside_the_feed(built, feed)
+    assert (both["scheduled_departure_at"].dt.floor("h") == both["hour"]).all()
+    assert (both["scheduled_departure_at"] == both["scheduled"]).all()
+
+
+def test_local_clocks_show_the_times_of_the_feed_at_departure_and_arrival(built: Stand, feed: Feed) -> None:
+    both, zones = beside_the_feed(built, feed), feed.airports.set_index("faa")["tzone"]
+    there, here = both["dest"].map(zones), both["origin"].map(zones)
+    departed, arrived = both["dep_time"].replace(2400, 0), both["arr_time"].replace(2400, 0)
+    assert clock(both["departed_at"], here).equals(departed)
+    planned = both["sched_arr_time"].replace(2400, 0).where(there.notna()).astype("float")
+    assert clock(both["scheduled_arrival_at"], there).equals(planned)
+    known = both["arr_delay"].notna() & there.notna()
+    wrong = both[known & (clock(both["arrived_at"], there) != arrived)]
+    assert both["arrived_at"].notna().equals(known)
+    # The feed has an arrival in Florida at 2:03 of the night in which 2:00 to 2:59 was left out.
+    assert wrong[["dest", "arr_time"]].values.tolist() == [["PBI", 203]]
+    assert str(wrong["arrived_at"].item()) == "2013-03-10 07:03:00+00:00"
+
+
+def test_every_flight_took_at_least_five_minutes_longer_than_it_was_in_the_air(built: Stand) -> None:
+    flights = built.rows("silver.flights").dropna(subset=["arrived_at"])
+    under_way = (flights["arrived_at"] - flights["departed_at"]).dt.total_seconds() / 60
+    assert len(flights) == 319_809  # the others were cancelled or diverted, or their destination has no time zone
+    assert (under_way - flights["air_time_minutes"]).between(5, 235).all()
+
+
+def test_each_file_is_in_the_ledger_as_done_with_its_rows(built: Stand, feed: Feed) -> None:
+    done = {name: [e for e in entries if e.status == "done"] for name, entries in built.arrivals.items()}
+    assert done == dict(built.arrivals)
+    assert {name: len(entries) for name, entries in done.items()} == {
+        "flights": 365, "weather": 364, "planes": 1, "airports": 1, "carriers": 1,
+    }  # fmt: skip
+    assert {name: sum(e.rows or 0 for e in entries) for name, entries in done.items()} == {
+        name: len(text) for name, text in feed.text.items()
+    }
+    by_day = {e.path.rpartition("/")[2]: e.rows for e in done["flights"]}
+    assert by_day == {f"{date}.csv": n for date, n in feed.flights["date"].value_counts().items()}
+
+
+def carriers(feed: Feed) -> pd.DataFrame:
+    return feed.carriers
+
+
+def delays_by_carrier(feed: Feed) -> pd.DataFrame:
+    days = feed.flights.groupby(["date", "carrier"]).agg(
+        flights=("flight", "size"),
+        cancelled=("cancelled", "sum"),
+        diverted=("diverted", "sum"),
+        delayed_15=("arr_delay", lambda delay: (delay >= 15).sum()),
+        mean_departure_delay=("dep_delay", "mean"),
+        mean_arrival_delay=("arr_delay", "mean"),
+        worst_arrival_delay=("arr_delay", "max"),
+    )
+    named = days.reset_index().merge(feed.carriers, on="carrier", how="left")
+    return named.rename(columns={"date": "flight_date", "name": "carrier_name"})
+
+
+def route_performance(feed: Feed) -> pd.DataFrame:
+    routes = feed.flights.groupby(["origin", "dest"]).agg(
+        distance_miles=("distance", lambda miles: miles.mode().min()),
+        flights=("flight", "size"),
+        carriers=("carrier", "nunique"),
+        cancelled=("cancelled", "sum"),
+        diverted=("diverted", "sum"),
+        mean_departure_delay=("dep_delay", "mean"),
+        mean_arrival_delay=("arr_delay", "mean"),
+        mean_air_time_minutes=("air_time", "mean"),
+        on_time_share=("arr_delay", lambda delay: (delay < 15).sum() / len(delay)),
+    )
+    return routes.reset_index().rename(columns={"dest": "destination"})
+
+
+def airport_board(feed: Feed) -> pd.DataFrame:
+    hours = feed.flights.groupby(["origin", "hour"]).agg(
+        departures=("flight", "size"),
+        cancelled=("cancelled", "sum"),
+        delayed_15=("dep_delay", lambda delay: (delay >= 15).sum()),
+        mean_departure_delay=("dep_delay", "mean"),
+    )
+    measures = {"temp": "temperature_f", "wind_speed": "wind_speed_mph", "wind_gust": "wind_gust_mph",
+                "precip": "precipitation_inches", "visib": "visibility_miles"}  # fmt: skip
+    believed = feed.weather[~(feed.weather["wind_speed"] > 253)].rename(columns=measures)
+    believed = believed.assign(hour=pd.to_datetime(believed["time_hour"]).dt.as_unit("us"), weather_known=True)
+    weather = believed[["origin", "hour", *measures.values(), "weather_known"]]
+    board = hours.reset_index().merge(weather, on=["origin", "hour"], how="left")
+    return board.assign(weather_known=board["weather_known"].notna()).rename(columns={"origin": "airport"})
+
+
+def on_time_kpis(feed: Feed) -> pd.DataFrame:
+    first = feed.flights["date"].map(lambda date: date.replace(day=1))
+    months = feed.flights.assign(month=first).groupby(["month", "origin"]).agg(
+        flights=("flight", "size"),
+        on_time_departure_share=("dep_delay", lambda delay: (delay < 15).sum() / len(delay)),
+        on_time_arrival_share=("arr_delay", lambda delay: (delay < 15).sum() / len(delay)),
+        cancelled_share=("cancelled", "mean"),
+        diverted_share=("diverted", "mean"),
+        mean_arrival_delay=("arr_delay", "mean"),
+        p90_arrival_delay=("arr_delay", lambda delay: delay.quantile(0.9)),
+    )  # fmt: skip
+    return months.reset_index().rename(columns={"origin": "airport"})
+
+
+def dim_date(feed: Feed) -> pd.DataFrame:
+    days = pd.date_range(feed.flights["date"].min(), feed.flights["date"].max()).to_series()
+    iso, by = days.dt.isocalendar(), days.dt
+    return pd.DataFrame({
+        "date": by.date, "year": by.year, "quarter": by.quarter, "month": by.month, "month_name": by.month_name(),
+        "week": iso.week.astype(int), "day": by.day, "weekday": iso.day.astype(int), "weekday_name": by.day_name(),
+        "weekend": by.day_name().isin(["Saturday", "Sunday"]),
+    })  # fmt: skip
+
+
+def dim_plane(feed: Feed) -> pd.DataFrame:
+    named = pd.DataFrame({"tailnum": feed.flights["tailnum"].dropna().unique()})
+    planes = feed.planes.drop(columns="speed").merge(named, how="outer", on="tailnum")
+    known = planes["tailnum"].isin(feed.planes["tailnum"])
+    return planes.assign(known=known).rename(columns={"tailnum": "tail_number", "year": "year_built"})
+
+
+def dim_airport(feed: Feed) -> pd.DataFrame:
+    named = pd.DataFrame({"faa": pd.unique(feed.flights[["origin", "dest"]].to_numpy().ravel())})
+    airports = feed.airports.drop(columns=["tz", "dst"]).merge(named, how="outer", on="faa")
+    names = {"faa": "airport", "lat": "latitude", "lon": "longitude", "alt": "altitude_feet", "tzone": "time_zone"}
+    return airports.assign(known=airports["faa"].isin(feed.airports["faa"])).rename(columns=names)
+
+
+def fact_flights(feed: Feed) -> pd.DataFrame:
+    """All but `arrived_at`, which the clocks at the destinations test."""
+    departed = feed.flights["scheduled"] + pd.to_timedelta(feed.flights["dep_delay"], unit="min")
+    facts = feed.flights.assign(departed_at=departed.dt.as_unit("us"))
+    facts = facts.rename(columns={old: new for new, old in FLIGHT.items()})
+    return facts[["carrier", "flight", "origin", "departed_at", "cancelled", "diverted", *FLIGHT]]
+
+
+GOLD: list[tuple[str, list[str], Callable[[Feed], pd.DataFrame]]] = [
+    ("dim_carrier", ["carrier"], carriers),
+    ("delays_by_carrier", ["flight_date", "carrier"], delays_by_carrier),
+    ("route_performance", ["origin", "destination"], route_performance),
+    ("airport_board", ["airport", "hour"], airport_board),
+    ("on_time_kpis", ["month", "airport"], on_time_kpis),
+    ("dim_date", ["date"], dim_date),
+    ("dim_plane", ["tail_number"], dim_plane),
+    ("dim_airport", ["airport"], dim_airport),
+]
+each_gold_table = pytest.mark.parametrize(("table", "key", "expected"), GOLD, ids=[name for name, _, _ in GOLD])
+
+
+@each_gold_table
+def test_gold_is_what_pandas_makes_of_the_feed(
+    table: str, key: list[str], expected: Callable[[Feed], pd.DataFrame], built: Stand, feed: Feed
+) -> None:
+    assert_same(built.rows(f"gold.{table}"), expected(feed), key)
+
+
+def test_the_dimensions_have_the_members_that_only_flights_name(built: Stand) -> None:
+    planes, airports = built.rows("gold.dim_plane"), built.rows("gold.dim_airport")
+    assert (len(planes), planes["known"].sum()) == (4_043, 3_322)
+    assert (len(airports), airports["known"].sum()) == (1_462, 1_458)
+    assert sorted(airports.loc[~airports["known"], "airport"]) == ["BQN", "PSE", "SJU", "STT"]
+
+
+def test_the_facts_are_the_flights_row_by_row(built: Stand, feed: Feed) -> None:
+    facts, flights = built.rows("gold.fact_flights"), built.rows("silver.flights")
+    by = ["carrier", "flight", "origin", "scheduled_departure_at"]
+    assert_same(facts.drop(columns="arrived_at"), fact_flights(feed), by)
+    assert_same(facts[[*by, "arrived_at"]], flights[[*by, "arrived_at"]], by)
+    assert facts["distance_miles"].sum() == feed.flights["distance"].sum() == 350_217_607
+    assert facts["arrival_delay_minutes"].sum() == feed.flights["arr_delay"].sum()
+
+
+def test_a_run_with_nothing_new_commits_nothing_and_keeps_every_verdict(built: Stand, repeated: Stand) -> None:
+    assert repeated.run.success
+    assert dict(repeated.versions) == dict(built.versions)
+    assert dict(repeated.arrivals) == dict(built.arrivals)
+    ways = {e.materialization.metadata["way"].value for e in repeated.run.get_asset_materialization_events()}
+    assert ways == {"nothing"}
+    assert verdicts(repeated) == verdicts(built)
+
+
+def verdicts(stand: Stand) -> dict[dg.AssetCheckKey, bool]:
+    return {e.asset_check_key: e.passed for e in stand.run.get_asset_check_evaluations()}
+
+
+def test_a_corrected_day_and_a_new_one_reach_the_tables_that_read_flights_and_no_other(
+    built: Stand, corrected: Stand, corrected_feed: Feed
+) -> None:
+    moved = {table for table in built.versions if corrected.versions[table] != built.versions[table]}
+    read_flights = {"silver.flights", *(f"gold.{name}" for name, *_ in GOLD), "gold.fact_flights"} - {
+        "gold.dim_carrier"
+    }
+    assert {t for t in moved if not t.startswith("quarantine")} == {"bronze.flights", *read_flights}
+    delivered = {f"{name}.csv": len(rows) for name, rows in corrected_feed.text.items()}
+    known = {(e.path, e.etag) for e in built.arrivals["flights"]}
+    new = [e for e in corrected.arrivals["flights"] if (e.path, e.etag) not in known]
+    assert {e.path.rpartition("/")[2]: (e.status, e.rows) for e in new} == {
+        name: ("done", rows) for name, rows in delivered.items()
+    }
+    assert len(corrected.rows("bronze.flights")) == 336_776 + sum(delivered.values())
+
+
+@pytest.mark.parametrize("table", ["silver.flights", "gold.fact_flights"])
+def test_they_are_merged_into_the_tables_of_single_flights(
+    table: str, built: Stand, corrected: Stand, corrected_feed: Feed
+) -> None:
+    (merge,) = corrected.news(table, since=built)
+    counts = merge["operationMetrics"]
+    assert merge["operation"] == "MERGE"
+    day, new_year = (len(rows) for rows in corrected_feed.text.values())
+    changed = {k: int(counts[f"numTargetRows{k}"]) for k in ("Updated", "Inserted", "Deleted")}  # type: ignore[index]
+    assert changed == {"Updated": day - 1, "Inserted": new_year + 1, "Deleted": 0}
+    date = "flight_date"
+    before, after = (stand.rows(table) for stand in (built, corrected))
+    assert len(after) == len(corrected_feed.flights) == len(before) + new_year + 1
+    untouched = [rows[~rows[date].isin([CORRECTED_DAY, pd.Timestamp("2014-01-01").date()])] for rows in (before, after)]
+    assert untouched[0]["_ingested_at"].nunique() == untouched[1]["_ingested_at"].nunique() == 1
+    assert untouched[0]["_ingested_at"].iloc[0] == untouched[1]["_ingested_at"].iloc[0]
+
+
+@each_gold_table
+def test_gold_is_right_again_after_the_correction(
+    table: str, key: list[str], expected: Callable[[Feed], pd.DataFrame], corrected: Stand, corrected_feed: Feed
+) -> None:
+    assert_same(corrected.rows(f"gold.{table}"), expected(corrected_feed), key)
+
+
+def test_the_facts_are_right_again_after_the_correction(corrected: Stand, corrected_feed: Feed) -> None:
+    facts = corrected.rows("gold.fact_flights").drop(columns="arrived_at")
+    assert_same(facts, fact_flights(corrected_feed), ["carrier", "flight", "origin", "scheduled_departure_at"])
+
+
+def test_a_departure_in_an_hour_whose_weather_is_in_quarantine_has_no_weather(corrected: Stand) -> None:
+    board = corrected.rows("gold.airport_board")
+    (hour,) = board[(board["airport"] == "EWR") & (board["hour"] == BAD_HOUR)].to_dict("records")
+    assert (hour["departures"], hour["weather_known"]) == (1, False)
+    assert pd.isna(hour["wind_speed_mph"])
+    assert pd.isna(hour["temperature_f"])
