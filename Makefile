@@ -34,15 +34,15 @@ setup: .venv/.installed
 	  || { echo "Java 17 is missing: install it (Debian: apt-get install openjdk-17-jre-headless)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages into .venv (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@echo "Resolving the pinned JARs"
 	@$(BIN)/python -c 'from lakehouse_assets.resources.jars import jar_folder; from lakehouse_assets.settings import read_settings; jar_folder(read_settings().cache)'
 	@touch $@
 
-# Pins every package with its hashes; needs `uv`.
+# Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv`.
 lock:
-	uv pip compile pyproject.toml --extra dev --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
 
 clean:
