@@ -66,16 +66,18 @@ def plan_all(lakehouse: Lakehouse, lake: Lake, keys: Iterable[str], full: bool =
     plans: dict[str, Plan] = {}
     for key, table in lakehouse.tables.items():
         if key in chosen:
-            plans[key] = _foresee(plan_table(table, lakehouse, logs, full), plans, lakehouse)
+            plans[key] = _foresee(plan_table(table, lakehouse, logs, full), plans, lakehouse, logs)
     return list(plans.values())
 
 
-def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse) -> Plan:
+def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse, logs: Logs) -> Plan:
     """The plan once the upstreams in this run have done their part."""
     moving = [plans[k] for k in lakehouse.upstreams(plan.table).values() if k in plans and plans[k].way != "nothing"]
     if not moving or plan.way == "full":
         return plan
     names = ", ".join(f"{p.table.layer}.{p.table.name}" for p in moving)
+    if logs.table(plan.table.key) is None:
+        return Plan(plan.table, "full", f"first build, after {names}")
     rebuilt = [p for p in moving if p.way == "full"]
     if isinstance(plan.table.write, Replace) or rebuilt:
         return Plan(plan.table, "full", f"{names} will change")
