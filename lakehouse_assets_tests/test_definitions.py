@@ -331,9 +331,9 @@ def test_files_whose_run_failed_are_tried_again_after_one_two_four_minutes_and_t
         requests = shop.tick()
         if minutes == 1:  # what the others would do is the same
             assert not shop.run(requests)
-        assert shop.tick() == f"the run for these files failed; it's tried again in {minutes * 60} s"
+        assert shop.tick() == f"a run for these files didn't end well; they're tried again in {minutes * 60} s"
         now += minutes * 60 - 1
-        assert shop.tick() == "the run for these files failed; it's tried again in 1 s"
+        assert shop.tick() == "a run for these files didn't end well; they're tried again in 1 s"
         now += 1
     shop.broken.unlink()
     assert shop.run(shop.tick())

@@ -75,7 +75,7 @@ def evaluate(
     digest = hashlib.sha256(json.dumps(waiting, sort_keys=True).encode()).hexdigest()[:16]
     pause = cursor.wait(digest, time.time())
     if pause:
-        return dg.SkipReason(f"the run for these files failed; it's tried again in {pause:.0f} s")
+        return dg.SkipReason(f"a run for these files didn't end well; they're tried again in {pause:.0f} s")
     tries = cursor.tries + 1 if digest == cursor.digest else 1
     counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items() if files)
     request = dg.RunRequest(tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
