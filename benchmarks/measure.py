@@ -106,4 +106,6 @@ def stop_engine(settings: Settings) -> None:
 
 def shared_data(name: str) -> Path:
     """A file or folder of the real data beside the project."""
-    return PROJECT.parent / "shared" / "data" / name
+    path = PROJECT.parent / "shared" / "data" / name
+    assert path.exists(), f"the real data files are not at {path}"
+    return path

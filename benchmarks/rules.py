@@ -84,10 +84,12 @@ def _rules(number: int) -> list[str]:
     shapes: tuple[Callable[[int], str], ...] = (
         lambda i: f'drop("delay BETWEEN {-2000 * i - 180} AND {2000 * i + 600}", name="delay_{i}")',
         lambda i: f'warn("distance BETWEEN {20 - i} AND {5000 + i}", name="distance_{i}")',
-        lambda i: f'drop("origin RLIKE \'^[A-Z]{{3,{3 + i}}}$\'", name="origin_{i}")',
-        lambda i: f'warn("concat(origin, {i}) <> concat(destination, {i})", name="goes_somewhere_{i}")',
+        lambda i: f'drop("origin <> destination OR distance > {5000 + i}", name="goes_somewhere_{i}")',
+        lambda i: f'warn("origin IS NOT NULL AND delay > {-2000 - i}", name="origin_{i}")',
         lambda i: f'drop("date >= TIMESTAMP_NTZ\'{2001 - i}-01-01\'", name="date_{i}")',
         lambda i: f'warn("length(destination) + {i} = {3 + i}", name="destination_{i}")',
+        lambda i: f'drop("delay IS NULL OR delay % {5000 + i} = delay", name="delay_fits_{i}")',
+        lambda i: f'warn("origin RLIKE \'^[A-Z]{{3,{3 + i}}}$\'", name="code_{i}")',
     )
     return [shapes[n % len(shapes)](n // len(shapes)) for n in range(number)]
 

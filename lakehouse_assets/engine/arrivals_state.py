@@ -121,10 +121,12 @@ def renamed(state: State, fresh: Sequence[Arrival]) -> set[Arrival]:
 
     etags = pa.array([f.etag for f in fresh], pa.string())
     twins = state.entries.filter(pc.field("status").isin(["done", "renamed"]) & pc.field("etag").isin(etags))
-    read = [Entry(**row).arrival for row in twins.to_pylist()]
-    left = {(f.etag, f.size, f.modified) for f in still_there(read)[1]}
-    paths = {f.path for f in read}
-    return {f for f in fresh if f.path not in paths and (f.etag, f.size, f.modified) in left}
+    gone = still_there([Entry(**row).arrival for row in twins.to_pylist()])[1]
+    left: dict[tuple[str, int, datetime], set[str]] = {}
+    for f in gone:
+        left.setdefault((f.etag, f.size, f.modified), set()).add(f.path)
+    # Another path, not merely a path that something else was read from: names may be passed on, as logs are rotated.
+    return {f for f in fresh if left.get((f.etag, f.size, f.modified), set()) - {f.path}}
 
 
 def near(state: State, path: str) -> str:
