@@ -94,7 +94,7 @@ def attach(settings: ServerSettings) -> Server:
     return running(settings) or _start(settings)
 
 
-def stop(settings: ServerSettings, seconds: float = 30) -> bool:
+def stop(settings: ServerSettings, seconds: float = 60) -> bool:
     """Stop the engine, if one is up, and wait until it's gone. True if there was one."""
     server = running(settings)
     if server is None:

@@ -29,15 +29,24 @@ def main() -> int:
     jvm = _launch(orders)
     state = Path(orders["folder"]) / "state.json"
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        jvm.terminate()
-
-    signal.signal(signal.SIGTERM, stop)
-    if _wait_for_port(jvm, orders["port"]):
-        _publish(state, {"pid": jvm.pid, "supervisor": os.getpid(), "started": time.time(), **_address(orders)})
-        _watch(jvm, Path(orders["folder"]), orders["idle_seconds"])
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        if _wait_for_port(jvm, orders["port"]):
+            _publish(state, {"pid": jvm.pid, "supervisor": os.getpid(), "started": time.time(), **_address(orders)})
+            _watch(jvm, Path(orders["folder"]), orders["idle_seconds"])
+    except Stopped:
+        pass
     state.unlink(missing_ok=True)
     return _end(jvm)
+
+
+class Stopped(BaseException):
+    """Somebody asked the supervisor to stop."""
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the end must not be interrupted
+    raise Stopped
 
 
 def _launch(orders: dict[str, Any]) -> subprocess.Popen[bytes]:
