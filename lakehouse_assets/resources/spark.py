@@ -63,10 +63,11 @@ class SparkResource(dg.ConfigurableResource[None]):
         url = self.address if self.address != "local" else spark_server.attach(self.server_settings).url
         if self._session is None or url != self._url:
             if self._session is not None:
-                _forget(self._session)
+                _abandoned.append(self._session)
             self._session, self._url = _connect(url), url
             if self.address == "local":
                 _give_up_soon(self._session)
+        _activate(self._session)
         return self._session
 
 
@@ -81,20 +82,18 @@ def _connect(url: str) -> SparkSession:
     return session
 
 
-def _forget(session: SparkSession) -> None:
-    """Leave a session whose engine is gone.
-
-    It isn't stopped: PySpark's threads still try to release what they had there, and closing their channel under them
-    hangs the process at its exit. It's only no longer the active session, whose settings PySpark's functions ask for.
+def _activate(session: SparkSession) -> None:
+    """Make it the session whose settings PySpark's functions ask for; else that stays the first one of the process,
+    which may be on an engine that is long gone.
     """
     from pyspark.sql.connect.session import SparkSession as RemoteSession
 
-    _abandoned.append(session)
-    RemoteSession._default_session = None
-    RemoteSession._active_session.session = None
+    RemoteSession._default_session = cast("RemoteSession", session)
+    RemoteSession._active_session.session = session
 
 
-# Kept, because a session's finaliser closes the channel as well.
+# Sessions whose engine is gone. They're neither stopped nor let go: PySpark's threads still try to release what they
+# had there, and closing their channel under them, as the finaliser does too, hangs the process at its exit.
 _abandoned: list[SparkSession] = []
 
 
