@@ -21,17 +21,13 @@ from lakehouse_assets.engine.arrivals_state import (
     State,
     event,
     near,
-    open_batch,
-    pending,
     renamed,
     schema,
-    state_of,
 )
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
-from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.sources.listing import Arrival, version_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from deltalake import DeltaTable
 
 ATTEMPTS = 20
@@ -60,21 +56,11 @@ class Ledger:
 
     def entries(self) -> list[Entry]:
         """The latest state of every (path, etag), by path and age."""
-        return sorted(self._state().where(*STATUSES), key=lambda e: (e.path, e.seq))
+        return sorted(self.state().where(*STATUSES), key=lambda e: (e.path, e.seq))
 
-    def pending(self, listing: Sequence[Arrival]) -> list[Arrival]:
-        """The files of a listing that are still to be read: to be retried counts, planned doesn't."""
-        return pending(self._state(), listing)
-
-    def waiting(self, listing: Sequence[Arrival]) -> list[Arrival]:
-        """The files that no run is done with: those of an open batch, and those still to be planned."""
-        state = self._state()
-        unfinished = open_batch(state)
-        return [*(unfinished[1] if unfinished else []), *pending(state, listing)]
-
-    def open_batch(self) -> tuple[int, list[Arrival]] | None:
-        """The batch that was planned and not marked yet, with its files by path; there's at most one."""
-        return open_batch(self._state())
+    def state(self) -> State:
+        """What is settled, and what is under way, at this moment."""
+        return State(self._open())
 
     def plan(self, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
         """Make those of the files that are still pending the next batch; its number and files, by path.
@@ -100,7 +86,7 @@ class Ledger:
 
     def rebuilds(self, batch: int) -> bool:
         """Whether the open batch with this number makes the table anew."""
-        return any(e.rebuild for e in self._state().where("planned") if e.batch == batch)
+        return any(e.rebuild for e in self.state().where("planned") if e.batch == batch)
 
     def mark(self, batch: int, outcomes: Sequence[Outcome]) -> None:
         """Record how the files of a batch ended, in one commit; what is marked already is left as it is.
@@ -128,21 +114,22 @@ class Ledger:
         return -1 if table is None else int(table.version())
 
     def _plan(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
-        already = open_batch(state)
+        already = state.open_batch()
         if already:
             return already
-        fresh = sorted(set(pending(state, files)), key=lambda f: (f.path, f.etag))
+        settled = state.settled()
+        fresh = sorted({f for f in files if version_of(f) not in settled}, key=lambda f: (f.path, f.etag))
         moved = renamed(state, fresh)
         new = [f for f in fresh if f not in moved]
-        batch = state.batch + 1 if new else state.batch
+        batch = state.last()[1] + bool(new)
         self._append(state, [event(f, batch, "renamed" if f in moved else "planned") for f in fresh])
         return batch, new
 
     def _plan_rebuild(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
-        already = open_batch(state)
+        already = state.open_batch()
         if already:
             return already
-        batch, everything = state.batch + 1, sorted(set(files), key=lambda f: (f.path, f.etag))
+        batch, everything = state.last()[1] + 1, sorted(set(files), key=lambda f: (f.path, f.etag))
         self._append(state, [{**event(f, batch, "planned"), "rebuild": True} for f in everything])
         return batch, everything
 
@@ -174,7 +161,7 @@ class Ledger:
         refused: CommitFailedError | None = None
         for _ in range(ATTEMPTS):
             try:
-                return decide(self._state(create=True))
+                return decide(State(self._open() or self._create()))
             except CommitFailedError as e:
                 refused = e
         raise WriteConflict(
@@ -199,31 +186,18 @@ class Ledger:
             self.path, schema(), mode="ignore", configuration=settings, storage_options=self.storage_options
         )
 
-    def _state(self, create: bool = False) -> State:
-        table = self._open() or (self._create() if create else None)
-        return state_of(table, schema().empty_table() if table is None else _events(table))
-
     def _append(self, state: State, events: Sequence[Mapping[str, Any]]) -> None:
         if not events or state.table is None:
             return
         import pyarrow as pa
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        seq, at = state.seq + 1, datetime.now(UTC)
+        seq, at = state.last()[0] + 1, datetime.now(UTC)
         rows = pa.Table.from_pylist([{**e, "at": at, "seq": seq} for e in events], schema=schema())
         once = CommitProperties(app_transactions=[Transaction("ledger", seq)])
         write_deltalake(state.table, rows, mode="append", commit_properties=once)
         if seq % COMMITS_BETWEEN_COMPACTIONS == 0:
             _compact(state.table)
-
-
-def _events(table: DeltaTable) -> pa.Table:
-    """All events, by delta-rs' own query engine: reading them as a dataset would import pandas, for a second."""
-    import pyarrow as pa
-    from deltalake import QueryBuilder
-
-    found = QueryBuilder().register("events", table).execute("SELECT * FROM events")
-    return pa.RecordBatchReader.from_stream(found).read_all().cast(schema())
 
 
 def _compact(table: DeltaTable) -> None:

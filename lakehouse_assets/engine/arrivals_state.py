@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Status = Literal["planned", "done", "failed", "renamed", "vanished", "retry"]
 STATUSES: tuple[str, ...] = get_args(Status)
 SETTLED = ("planned", "done", "failed", "renamed")
+_LATEST = """WITH latest AS (
+    SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY path, etag ORDER BY seq DESC) AS nth FROM events)
+    WHERE nth = 1)"""
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,47 @@ class Entry:
 
 @dataclass(frozen=True)
 class State:
-    """The ledger as it was at one moment: the latest event of each (path, etag), and the numbers used so far.
+    """The ledger as it was at one moment.
 
-    `table` is the Delta table at that version: a commit on it is refused if another came in between.
+    `table` is the Delta table at that version: a commit on it is refused if another came in between. It's read by
+    delta-rs' own query engine, because pyarrow's compute functions import pandas, for a second.
     """
 
     table: DeltaTable | None
-    entries: pa.Table
-    seq: int
-    batch: int
 
     def where(self, *statuses: str) -> list[Entry]:
-        """The entries with one of these statuses, by path."""
-        import pyarrow.compute as pc
+        """The entries, each the latest event of a (path, etag), that have one of these statuses; by path."""
+        names = ", ".join(f.name for f in fields(Entry))
+        return [Entry(**row) for row in self._select(f"{names} FROM latest WHERE {_one_of(statuses)} ORDER BY path")]
 
-        rows = self.entries.filter(pc.field("status").isin(statuses)).sort_by([("path", "ascending")])
-        return [Entry(**row) for row in rows.to_pylist()]
+    def open_batch(self) -> tuple[int, list[Arrival]] | None:
+        """The batch that is planned and not marked, with its files by path."""
+        planned = self.where("planned")
+        return (planned[0].batch, [e.arrival for e in planned]) if planned else None
+
+    def settled(self) -> frozenset[str]:
+        """The versions of files that no run has to read any more, as `version_of` writes them."""
+        found = self._select(f"etag || ' ' || path AS version FROM latest WHERE {_one_of(SETTLED)}")
+        return frozenset(row["version"] for row in found)
+
+    def last(self) -> tuple[int, int]:
+        """The last numbers used: of an event and of a batch; 0 if none was."""
+        found = self._select("max(seq) AS seq, max(batch) AS batch FROM events")
+        return (found[0]["seq"] or 0, found[0]["batch"] or 0) if found else (0, 0)
+
+    def _select(self, query: str) -> list[dict[str, Any]]:
+        if self.table is None:
+            return []
+        import pyarrow as pa
+        from deltalake import QueryBuilder
+
+        found = QueryBuilder().register("events", self.table).execute(f"{_LATEST} SELECT {query}")
+        rows: list[dict[str, Any]] = pa.RecordBatchReader.from_stream(found).read_all().to_pylist()
+        return rows
+
+
+def _one_of(statuses: Sequence[str]) -> str:
+    return f"status IN ({', '.join(map(repr, statuses))})"
 
 
 def schema() -> pa.Schema:
@@ -78,50 +106,10 @@ def event(
     return {**known, "batch": batch, "status": status, "error": error, "rows": rows, "rebuild": False}
 
 
-def _keys(paths: pa.ChunkedArray, etags: pa.ChunkedArray) -> pa.ChunkedArray:
-    import pyarrow.compute as pc
-
-    return pc.binary_join_element_wise(paths, etags, "\0")
-
-
-def state_of(table: DeltaTable | None, events: pa.Table) -> State:
-    """The latest event of each (path, etag)."""
-    import numpy as np
-    import pyarrow.compute as pc
-
-    events = events.sort_by("seq")
-    codes = _keys(events["path"], events["etag"]).combine_chunks().dictionary_encode().indices.to_numpy()
-    latest = np.zeros(codes.max(initial=-1) + 1, dtype=np.int64)
-    latest[codes] = np.arange(len(codes))  # of several events of a key, the last assigned stays
-    batch, seq = pc.max(events["batch"]).as_py() or 0, pc.max(events["seq"]).as_py() or 0
-    return State(table, events.take(latest), seq, batch)
-
-
-def pending(state: State, listing: Sequence[Arrival]) -> list[Arrival]:
-    """The files of a listing that are still to be read, in its order."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    settled = state.entries.filter(pc.field("status").isin(SETTLED))
-    listed = _keys(pa.array([f.path for f in listing], pa.string()), pa.array([f.etag for f in listing], pa.string()))
-    known = pc.is_in(listed, value_set=_keys(settled["path"], settled["etag"]).combine_chunks())
-    return [listing[i] for i in pc.indices_nonzero(pc.invert(known)).to_pylist()]
-
-
-def open_batch(state: State) -> tuple[int, list[Arrival]] | None:
-    """The batch that is planned and not marked, with its files by path."""
-    planned = state.where("planned")
-    return (planned[0].batch, [e.arrival for e in planned]) if planned else None
-
-
 def renamed(state: State, fresh: Sequence[Arrival]) -> set[Arrival]:
     """The fresh files that were read already under another path, where they aren't any more."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    etags = pa.array([f.etag for f in fresh], pa.string())
-    twins = state.entries.filter(pc.field("status").isin(["done", "renamed"]) & pc.field("etag").isin(etags))
-    gone = still_there([Entry(**row).arrival for row in twins.to_pylist()])[1]
+    etags = {f.etag for f in fresh}
+    gone = still_there([e.arrival for e in state.where("done", "renamed") if e.etag in etags])[1]
     left: dict[tuple[str, int, datetime], set[str]] = {}
     for f in gone:
         left.setdefault((f.etag, f.size, f.modified), set()).add(f.path)
@@ -131,7 +119,7 @@ def renamed(state: State, fresh: Sequence[Arrival]) -> set[Arrival]:
 
 def near(state: State, path: str) -> str:
     """The end of a message about an unknown path: the names most like it."""
-    names = sorted(set(state.entries["path"].to_pylist()))
+    names = sorted({e.path for e in state.where(*STATUSES)})
     same = [n for n in names if n.rpartition("/")[2] == path.rpartition("/")[2]]
     near = (same + [n for n in difflib.get_close_matches(path, names, 3, 0.6) if n not in same])[:3]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else "; see the arrivals for the names it knows"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lakehouse_assets.engine.arrivals import Ledger, Outcome
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there, version_of
 from lakehouse_assets.engine.spec import Files
 
 
@@ -33,6 +33,10 @@ def names(arrivals: list[Arrival]) -> list[str]:
 
 def listed(folder: Path, pattern: str = "**/*.csv") -> list[Arrival]:
     return list_arrivals(Files(pattern), str(folder))
+
+
+def unread(ledger: Ledger, folder: Path) -> list[Arrival]:
+    return list_arrivals(Files("**/*.csv"), str(folder), ledger.state().settled())
 
 
 def done(files: list[Arrival]) -> list[Outcome]:
@@ -122,6 +126,7 @@ def test_a_store_is_listed_by_url(tmp_path):
     found = list_arrivals(Files("**/*.csv"), landing)
     assert [a.path for a in found] == [f"{landing}/a.csv", f"{landing}/d/b.csv"]
     assert still_there(found) == (found, [])
+    assert list_arrivals(Files("**/*.csv"), landing, {version_of(found[0])}) == found[1:]
     memory.pipe(f"/bucket-{tmp_path.name}/land/a.csv", b"a\n22\n")
     assert names(still_there(found)[1]) == ["a.csv"]
 
@@ -129,23 +134,20 @@ def test_a_store_is_listed_by_url(tmp_path):
 def test_a_batch_is_planned_then_marked_and_then_nothing_is_left(tmp_path):
     ledger = Ledger(str(tmp_path / "ledger"))
     a, b, c = (put(tmp_path, n) for n in ("a.csv", "b.csv", "c.csv"))
-    assert (ledger.entries(), ledger.open_batch(), names(ledger.pending(listed(tmp_path)))) == (
-        [],
-        None,
-        ["a.csv", "b.csv", "c.csv"],
-    )
+    assert (ledger.entries(), ledger.state().open_batch()) == ([], None)
+    assert names(unread(ledger, tmp_path)) == ["a.csv", "b.csv", "c.csv"]
     batch, files = ledger.plan(listed(tmp_path))
     assert (batch, names(files)) == (1, ["a.csv", "b.csv", "c.csv"])
-    assert Ledger(ledger.path).open_batch() == (1, listed(tmp_path)) == ledger.plan([])
-    assert ledger.pending(listed(tmp_path)) == []
+    assert Ledger(ledger.path).state().open_batch() == (1, listed(tmp_path)) == ledger.plan([])
+    assert unread(ledger, tmp_path) == []
     ledger.mark(1, [Outcome(a, "done", rows=7), Outcome(b, "failed", error="torn"), Outcome(c, "vanished")])
     assert [(e.status, e.rows, e.error) for e in ledger.entries()] == [
         ("done", 7, None),
         ("failed", None, "torn"),
         ("vanished", None, None),
     ]
-    assert ledger.open_batch() is None
-    assert names(ledger.pending(listed(tmp_path))) == ["c.csv"]
+    assert ledger.state().open_batch() is None
+    assert names(unread(ledger, tmp_path)) == ["c.csv"]
 
 
 def test_marking_again_changes_nothing_and_half_a_batch_is_refused(tmp_path):
@@ -172,7 +174,7 @@ def test_a_new_version_of_a_file_is_read_again_and_a_renamed_one_is_not(tmp_path
     batch, files = ledger.plan(listed(tmp_path))
     assert (batch, names(files)) == (2, ["app.csv"])
     assert status(ledger, new) == ["renamed"]
-    assert ledger.pending(listed(tmp_path)) == []
+    assert unread(ledger, tmp_path) == []
 
 
 def test_a_second_name_of_a_file_that_is_still_there_is_read(tmp_path):
@@ -337,7 +339,7 @@ def test_whatever_happens_every_version_is_read_once(steps):
 
 
 def _finish(ledger: Ledger, read: list[str], texts: dict[tuple[str, str], str], fail: int | None = None) -> None:
-    opened = ledger.open_batch()
+    opened = ledger.state().open_batch()
     if opened is None:
         return
     batch, files = opened

@@ -88,5 +88,7 @@ def pending(table: Table, lake: Lake) -> list[tuple[str, str]]:
     from lakehouse_assets.engine.sources.files import list_arrivals
 
     assert table.source is not None  # noqa: S101  (only tables with a source come here)
-    listing = list_arrivals(table.source, lake.landing_folder(table.domain))
-    return [(f.path, f.etag) for f in Ledger(lake.arrivals(table.key), lake.storage).waiting(listing)]
+    state = Ledger(lake.arrivals(table.key), lake.storage).state()
+    _, unfinished = state.open_batch() or (0, [])
+    fresh = list_arrivals(table.source, lake.landing_folder(table.domain), state.settled())
+    return [(f.path, f.etag) for f in (*unfinished, *fresh)]

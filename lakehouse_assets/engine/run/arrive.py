@@ -50,11 +50,13 @@ def materialize_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
         SourceError: a full refresh would lose rows, because files read before are gone.
     """
     ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
-    unfinished = ledger.open_batch()
+    state = ledger.state()
+    unfinished = state.open_batch()
     if unfinished:
         resumed = _take(table, env, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
-    listing = list_arrivals(_source(table), env.lake.landing_folder(table.domain))
-    number, files = _plan_rebuild(table, ledger, listing) if full else ledger.plan(ledger.pending(listing))
+    known = frozenset() if full else state.settled()
+    listing = list_arrivals(_source(table), env.lake.landing_folder(table.domain), known)
+    number, files = _plan_rebuild(table, ledger, listing) if full else ledger.plan(listing)
     if files:
         return _take(table, env, ledger, Batch(number, files, rebuild=ledger.rebuilds(number)), resumed=False)
     return resumed if unfinished else Outcome(Plan(table, "nothing", "no new files"), 0)

@@ -98,16 +98,18 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     from lakehouse_assets.engine.arrivals import Ledger
     from lakehouse_assets.engine.sources.files import list_arrivals
 
-    ledger = Ledger(logs.lake.arrivals(table.key), logs.lake.storage)
-    listing = list_arrivals(source, logs.lake.landing_folder(table.domain))
-    open_batch, pending = ledger.open_batch(), ledger.pending(listing)
-    if open_batch:
-        return Plan(table, "append", f"batch {open_batch[0]} was planned and not finished", files=len(open_batch[1]))
+    state = Ledger(logs.lake.arrivals(table.key), logs.lake.storage).state()
+    unfinished = state.open_batch()
+    if unfinished:
+        number, files = unfinished
+        return Plan(table, "append", f"batch {number} was planned and not finished", files=len(files))
+    landing, known = logs.lake.landing_folder(table.domain), frozenset() if full else state.settled()
+    found = len(list_arrivals(source, landing, known))
     if full:
-        return Plan(table, "full", f"a full refresh was asked for; {len(listing)} files", files=len(listing))
-    if not pending:
+        return Plan(table, "full", f"a full refresh was asked for; {found} files", files=found)
+    if not found:
         return Plan(table, "nothing", "no new files")
-    return Plan(table, "append", f"{len(pending)} new files", files=len(pending))
+    return Plan(table, "append", f"{found} new files", files=found)
 
 
 def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> Plan:

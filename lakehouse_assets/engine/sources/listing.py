@@ -11,7 +11,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -41,8 +41,15 @@ class Arrival:
     modified: datetime
 
 
-def list_arrivals(source: Files, landing: str) -> list[Arrival]:
+def version_of(file: Arrival) -> str:
+    """One string for a version of a file: its etag, which has no space in it, and its path."""
+    return f"{file.etag} {file.path}"
+
+
+def list_arrivals(source: Files, landing: str, known: Set[str] = frozenset()) -> list[Arrival]:
     """Every file that `source.path` names now, sorted by path; a missing folder has none.
+
+    Left out are the `known` versions (as `version_of` writes them), so that many old files cost a tick little.
 
     The path is a glob (`*`, `?`, `[…]`, and `**` as a whole segment for any depth) relative to the folder or URL
     `landing`, which is taken literally, unless it's absolute or a URL itself.
@@ -53,8 +60,9 @@ def list_arrivals(source: Files, landing: str) -> list[Arrival]:
     root, pattern = _root_and_pattern(source.path, landing)
     matchers = _matchers(pattern)
     if is_remote(root):
-        return sorted(_list_remote(root, matchers), key=lambda a: a.path)
-    found = _list_local(root, matchers)
+        listed = (a for a in _list_remote(root, matchers) if version_of(a) not in known)
+        return sorted(listed, key=lambda a: a.path)
+    found = _list_local(root, matchers, known)
     found.sort(key=lambda a: a.path)
     return found
 
@@ -122,14 +130,14 @@ def _descend(name: str, states: frozenset[int], matchers: Sequence[Matcher]) -> 
     return _closure(frozenset(below), matchers)
 
 
-def _list_local(root: str, matchers: Sequence[Matcher]) -> list[Arrival]:
+def _list_local(root: str, matchers: Sequence[Matcher], known: Set[str]) -> list[Arrival]:
     found: list[Arrival] = []
     todo = [(root, _closure(frozenset({0}), matchers))]
     while todo:
         folder, states = todo.pop()
         try:
             with os.scandir(folder) as entries:
-                todo += _scan(entries, states, matchers, found)
+                todo += _scan(entries, states, matchers, known, found)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as e:
@@ -138,7 +146,11 @@ def _list_local(root: str, matchers: Sequence[Matcher]) -> list[Arrival]:
 
 
 def _scan(
-    entries: Iterator[os.DirEntry[str]], states: frozenset[int], matchers: Sequence[Matcher], found: list[Arrival]
+    entries: Iterator[os.DirEntry[str]],
+    states: frozenset[int],
+    matchers: Sequence[Matcher],
+    known: Set[str],
+    found: list[Arrival],
 ) -> list[tuple[str, frozenset[int]]]:
     """Add the matching files of one folder to `found`; return the folders to go on with."""
     last = matchers[-1]
@@ -153,7 +165,7 @@ def _scan(
             if below and not _loops(entry):
                 folders.append((entry.path, below))
         elif match is not None and match(name):
-            _add(entry, found)
+            _add(entry, known, found)
     return folders
 
 
@@ -165,16 +177,19 @@ def _loops(entry: os.DirEntry[str]) -> bool:
     return target in PurePosixPath(os.path.realpath(entry.path.rpartition("/")[0]), "_").parents
 
 
-def _add(entry: os.DirEntry[str], found: list[Arrival]) -> None:
+def _add(entry: os.DirEntry[str], known: Set[str], found: list[Arrival]) -> None:
     try:
         info = entry.stat()
     except FileNotFoundError:  # removed since the folder was read, or a link to nowhere
         return
-    if stat.S_ISREG(info.st_mode):
-        path = entry.path
-        if not path.isascii():
-            path = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        found.append(Arrival(path, _local_etag(info), info.st_size, _utc(info.st_mtime_ns)))
+    path, etag = entry.path, _local_etag(info)
+    if f"{etag} {path}" in known or not stat.S_ISREG(info.st_mode):
+        return
+    if not path.isascii():
+        path = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    arrival = Arrival(path, etag, info.st_size, _utc(info.st_mtime_ns))
+    if version_of(arrival) not in known:
+        found.append(arrival)
 
 
 def _local_etag(info: os.stat_result) -> str:
