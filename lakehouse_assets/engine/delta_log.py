@@ -51,6 +51,12 @@ class Commit:
         removed = int(self.metrics.get("numTargetRowsDeleted") or 0)
         return self.only_adds or (self.operation == "MERGE" and not removed)
 
+    @property
+    def rows_written(self) -> int | None:
+        """How many rows were added or changed; None if the log doesn't say."""
+        names = ("numTargetRowsInserted", "numTargetRowsUpdated") if self.operation == "MERGE" else ("numOutputRows",)
+        return sum(int(self.metrics[n]) for n in names) if all(n in self.metrics for n in names) else None
+
 
 @dataclass(frozen=True)
 class TableLog:
@@ -118,6 +124,15 @@ class TableLog:
         """Column name → Spark SQL type."""
         fields = json.loads(self.table.schema().to_json())["fields"]
         return {f["name"]: type_name(f["type"]) for f in fields}
+
+    def counts(self, column: str, where: str) -> dict[str, int]:
+        """How many rows there are of each value of a column, among those that meet a condition."""
+        import pyarrow as pa
+        from deltalake import QueryBuilder
+
+        query = f'SELECT "{column}" AS value, count(*) AS rows FROM stored WHERE {where} GROUP BY 1'
+        found = QueryBuilder().register("stored", self.table).execute(query)
+        return {row["value"]: row["rows"] for row in pa.RecordBatchReader.from_stream(found).read_all().to_pylist()}
 
     def head(self, rows: int) -> pa.Table:
         """A few rows, whichever come first."""

@@ -32,6 +32,8 @@ CONF = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     # Delta replays a log with 50 partitions unless told otherwise: 5 to 10 times the cost of a small write.
     "spark.databricks.delta.snapshotPartitions": "2",
+    # Many files are listed by a Spark job with a task a file, unless told otherwise: 1.4 s for 365 files, 0.1 with 8.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     "spark.sql.session.timeZone": "UTC",
     # The lineage of columns is read off the plan, which must not be cut.
     "spark.sql.debug.maxToStringFields": "100000",

@@ -147,7 +147,7 @@ def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[int, Verdi
     judged = check.judge(_bronze(plan, landed, env), plan.table.rules)
     stamp = Stamp(plan.table.key, plan.run, {}, plan.table.code_version, plan.table.rules_version)
     seen, version = commit(judged, plan, stamp, env)
-    return version, settle(judged, plan, seen, env)
+    return version, settle(judged, plan, seen, version, env)
 
 
 def _bronze(plan: Plan, landed: DataFrame, env: Environment) -> DataFrame:
@@ -178,7 +178,8 @@ def _finish(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> _Writt
         if reading.df is None:
             return _Written(version, Verdicts(), reading.failed)
         judged = check.judge(_bronze(plan, reading.df, env), plan.table.rules)
-        return _Written(version, settle(judged, plan, check.tally(judged, plan.table.rules), env), reading.failed)
+        seen = check.tally(judged, plan.table.rules)
+        return _Written(version, settle(judged, plan, seen, version, env), reading.failed)
 
 
 def _endings(written: _Written, batch: Batch, env: Environment, table: Table) -> list[Ending]:
@@ -198,7 +199,5 @@ def _endings(written: _Written, batch: Batch, env: Environment, table: Table) ->
 def _rows_by_file(written: _Written, batch: Batch, env: Environment, table: Table) -> dict[str, int]:
     if written.version is None:
         return {}
-    path = env.lake.table(table.key)
-    stored = env.session().read.format("delta").option("versionAsOf", written.version).load(path)
-    counts = stored.where(f"_batch = {batch.number}").groupBy("_source").count().collect()
-    return {row["_source"]: row["count"] for row in counts}
+    log = read_log(env.lake.table(table.key), env.lake.storage)
+    return log.counts("_source", where=f'"_batch" = {batch.number}') if log else {}

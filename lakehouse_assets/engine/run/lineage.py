@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
+_SKIPPING = "spark.databricks.delta.stats.skipping"
 Lineage = dict[str, list[tuple[str, str]]]
 
 _LINE = re.compile(r"(?P<indent>(?:[ :]  )*(?:[+:]- )?)(?P<text>.*)")
@@ -44,9 +45,15 @@ class _Trace:
         return frozenset().union(*(self.origin.get(i, frozenset()) for i in ids))
 
 
-def column_lineage(df: DataFrame, keys: Collection[str]) -> Lineage:
+def column_lineage(spark: SparkSession, df: DataFrame, keys: Collection[str]) -> Lineage:
     """Column → the `(table key, column)` pairs it's computed from; `keys` are the tables' aliases in the plan."""
-    return parse_lineage(df._explain_string(extended=True), keys)  # type: ignore[operator]  # typed as an attribute
+    # Spark explains the physical plan too, for which Delta would look for the files to skip: 0.18 s against 0.02.
+    spark.conf.set(_SKIPPING, "false")
+    try:
+        explained = df._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
+    finally:
+        spark.conf.unset(_SKIPPING)
+    return parse_lineage(explained, keys)
 
 
 def parse_lineage(explained: str, keys: Collection[str]) -> Lineage:

@@ -20,7 +20,7 @@ from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.check import Verdicts
 from lakehouse_assets.engine.run.lineage import Lineage, column_lineage
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
-from lakehouse_assets.engine.run.read import read_inputs
+from lakehouse_assets.engine.run.read import read_inputs, read_rows
 from lakehouse_assets.engine.run.write import Stamp, Superseded
 from lakehouse_assets.engine.spec import Merge, Table
 
@@ -92,10 +92,10 @@ def execute(plan: Plan, env: Environment) -> Outcome:
     stamp = Stamp(table.key, plan.run, _as_read(plan.reads), table.code_version, table.rules_version)
     with write.explained(table):
         rows = build(spark, table, read_inputs(spark, plan.reads))
-        lineage = column_lineage(rows, set(env.lakehouse.tables))
+        lineage = column_lineage(spark, rows, set(env.lakehouse.tables))
         judged = check.judge(rows, table.rules)
         seen, version = commit(judged, plan, stamp, env)
-        verdicts = settle(judged, plan, seen, env)
+        verdicts = settle(judged, plan, seen, version, env)
     return Outcome(plan, 0, version, verdicts, lineage)
 
 
@@ -129,16 +129,30 @@ def _merge(rows: DataFrame, path: str, plan: Plan, mode: Merge, stamp: Stamp, sp
         changes.unpersist()
 
 
-def settle(judged: DataFrame, plan: Plan, seen: Verdicts, env: Environment) -> Verdicts:
-    """After the commit: count by rule, fill the quarantine, and record that it's complete."""
+def settle(judged: DataFrame, plan: Plan, seen: Verdicts, version: int, env: Environment) -> Verdicts:
+    """After the commit of `version`: count by rule, fill the quarantine, and record that it's complete."""
     table, path, fresh = plan.table, env.lake.quarantine(plan.table.key), plan.way == "full"
     verdicts = seen
-    if seen.flagged:
+    if seen.flagged and not seen.rejected:
+        stored = _as_stored(plan, seen, version, env)
+        verdicts = check.by_rule(judged if stored is None else check.judge(stored, table.rules), table.rules, seen)
+    elif seen.flagged:
         read = ", ".join(f"{r.key}@{r.to}" for r in plan.reads.values())
         verdicts = quarantine.count_and_keep(judged, table, path, plan.run, seen, fresh=fresh, read=read)
     if quarantine.has_quarantine(table) and not seen.rejected:
         quarantine.mark_complete(table, path, plan.run, env.lake.storage, fresh=fresh)
     return verdicts
+
+
+def _as_stored(plan: Plan, seen: Verdicts, version: int, env: Environment) -> DataFrame | None:
+    """The judged rows as the commit stored them, which is cheaper than to compute them again; None if some aren't."""
+    path = env.lake.table(plan.table.key)
+    log = read_log(path, env.lake.storage)
+    written = next((c.rows_written for c in log.commits if c.version == version), None) if log else None
+    if written != seen.judged:
+        return None
+    after = None if plan.way == "full" else version - 1
+    return read_rows(env.session(), Read(plan.table.key, path, "", version, after))
 
 
 def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
@@ -149,17 +163,17 @@ def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
         return
     done = kept.transaction(table.key) if kept else 0
     if done < last.run["run"]:
-        _refill(table, last.run, env)
+        _refill(table, last.run, last.version, env)
 
 
-def _refill(table: Table, run: Mapping[str, Any], env: Environment) -> None:
+def _refill(table: Table, run: Mapping[str, Any], version: int, env: Environment) -> None:
     reads = _reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     plan = Plan(table, "full" if fresh else "append", "finishing the quarantine of the last run", run["run"], reads)
     spark = env.session()
     with write.explained(table):
         judged = check.judge(build(spark, table, read_inputs(spark, reads)), table.rules)
-        settle(judged, plan, check.tally(judged, table.rules), env)
+        settle(judged, plan, check.tally(judged, table.rules), version, env)
 
 
 def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:
