@@ -51,12 +51,6 @@ class Commit:
         removed = int(self.metrics.get("numTargetRowsDeleted") or 0)
         return self.only_adds or (self.operation == "MERGE" and not removed)
 
-    @property
-    def rows_written(self) -> int | None:
-        """How many rows were added or changed; None if the log doesn't say."""
-        names = ("numTargetRowsInserted", "numTargetRowsUpdated") if self.operation == "MERGE" else ("numOutputRows",)
-        return sum(int(self.metrics[n]) for n in names) if all(n in self.metrics for n in names) else None
-
 
 @dataclass(frozen=True)
 class TableLog:

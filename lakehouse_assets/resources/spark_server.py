@@ -27,7 +27,7 @@ from lakehouse_assets.resources.jars import jar_folder, java, locked_jars, spark
 START_SECONDS = 180
 CONF = {
     "spark.connect.grpc.binding.address": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m -XX:-DontCompileHugeMethods",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     # Delta replays a log with 50 partitions unless told otherwise: 5 to 10 times the cost of a small write.

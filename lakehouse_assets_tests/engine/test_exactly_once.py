@@ -94,8 +94,8 @@ BRONZE_BOUNDARIES = [
     f"before {LEDGER}.plan",
     f"after {LEDGER}.plan",
     f"after {RUN}.write:append",
-    f"before {RUN}.quarantine:count_and_keep",
-    f"after {RUN}.quarantine:count_and_keep",
+    f"before {RUN}.quarantine:keep",
+    f"after {RUN}.quarantine:keep",
     f"before {LEDGER}.mark",
     f"after {LEDGER}.mark",
 ]
@@ -112,7 +112,7 @@ def test_bronze_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, 
 SILVER_BOUNDARIES = [
     f"before {RUN}.write:merge",
     f"after {RUN}.write:merge",
-    f"after {RUN}.quarantine:count_and_keep",
+    f"after {RUN}.quarantine:keep",
 ]
 
 

@@ -14,7 +14,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run.check import Verdicts
+from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.spec import Action, Expectation, Table, TableCheck
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def rule_results(table: Table, verdicts: Verdicts) -> Iterator[dg.AssetCheckResu
     """What the run saw of each rule."""
     broken = dict(verdicts.by_rule)
     for rule in table.rules:
-        rows = broken.get(rule.name, 0)
-        yield _rule_result(table, rule, rows, verdicts.judged)
+        yield _rule_result(table, rule, broken.get(rule.name, 0), verdicts.judged)
 
 
 def _rule_result(table: Table, rule: Expectation, rows: int, judged: int) -> dg.AssetCheckResult:
@@ -83,19 +82,11 @@ def failed_rule(table: Table, rule: str, message: str) -> dg.AssetCheckResult:
 
 def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
     """The rules judged on the rows as stored: what a run of the checks alone looks at."""
-    from lakehouse_assets.engine.run.check import broke, judge
-
-    if read_log(lake.table(table.key), lake.storage) is None:
-        return
-    from pyspark.sql import functions as F
+    from lakehouse_assets.engine.run.check import tally
 
     rules = [Expectation(r.name, r.condition, "warn") for r in table.rules]
-    rows = judge(spark.read.format("delta").load(lake.table(table.key)), rules)
-    counts = [F.count_if(broke(i)).alias(f"r{i}") for i in range(len(rules))]
-    found = rows.agg(F.count(F.lit(1)).alias("judged"), *counts).first()
-    assert found is not None  # noqa: S101  (an aggregate without groups has one row)
-    for i, rule in enumerate(table.rules):
-        yield _rule_result(table, rule, found[f"r{i}"], found["judged"])
+    verdicts = tally(spark.read.format("delta").load(lake.table(table.key)), rules)
+    yield from rule_results(table, verdicts)
 
 
 def table_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:

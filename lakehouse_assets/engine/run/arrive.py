@@ -19,9 +19,9 @@ from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import ContractError, SourceError
 from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.check import Verdicts
 from lakehouse_assets.engine.run.materialize import Environment, Outcome, commit, settle
 from lakehouse_assets.engine.run.plan import Plan, Way
+from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.sources.files import find_unreadable, read_files
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
@@ -144,10 +144,11 @@ def _unreadable(
 
 
 def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[int, Verdicts]:
-    judged = check.judge(_bronze(plan, landed, env), plan.table.rules)
+    rows = _bronze(plan, landed, env)
     stamp = Stamp(plan.table.key, plan.run, {}, plan.table.code_version, plan.table.rules_version)
-    seen, version = commit(judged, plan, stamp, env)
-    return version, settle(judged, plan, seen, version, env)
+    seen, version = commit(rows, plan, stamp, env)
+    settle(rows, plan, seen, env)
+    return version, seen
 
 
 def _bronze(plan: Plan, landed: DataFrame, env: Environment) -> DataFrame:
@@ -177,9 +178,10 @@ def _finish(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> _Writt
         reading = read_files(env.session(), _source(plan.table), there, _known(log, batch), plan.table.columns)
         if reading.df is None:
             return _Written(version, Verdicts(), reading.failed)
-        judged = check.judge(_bronze(plan, reading.df, env), plan.table.rules)
-        seen = check.tally(judged, plan.table.rules)
-        return _Written(version, settle(judged, plan, seen, version, env), reading.failed)
+        rows = _bronze(plan, reading.df, env)
+        seen = check.tally(rows, plan.table.rules)
+        settle(rows, plan, seen, env)
+        return _Written(version, seen, reading.failed)
 
 
 def _endings(written: _Written, batch: Batch, env: Environment, table: Table) -> list[Ending]:

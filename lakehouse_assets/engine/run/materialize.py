@@ -17,10 +17,10 @@ from lakehouse_assets.engine.errors import WriteConflict
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.check import Verdicts
 from lakehouse_assets.engine.run.lineage import Lineage, column_lineage
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
-from lakehouse_assets.engine.run.read import read_inputs, read_rows
+from lakehouse_assets.engine.run.read import read_inputs
+from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp, Superseded
 from lakehouse_assets.engine.spec import Merge, Table
 
@@ -93,13 +93,12 @@ def execute(plan: Plan, env: Environment) -> Outcome:
     with write.explained(table):
         rows = build(spark, table, read_inputs(spark, plan.reads))
         lineage = column_lineage(spark, rows, set(env.lakehouse.tables))
-        judged = check.judge(rows, table.rules)
-        seen, version = commit(judged, plan, stamp, env)
-        verdicts = settle(judged, plan, seen, version, env)
-    return Outcome(plan, 0, version, verdicts, lineage)
+        seen, version = commit(rows, plan, stamp, env)
+        settle(rows, plan, seen, env)
+    return Outcome(plan, 0, version, seen, lineage)
 
 
-def commit(judged: DataFrame, plan: Plan, stamp: Stamp, env: Environment) -> tuple[Verdicts, int]:
+def commit(built: DataFrame, plan: Plan, stamp: Stamp, env: Environment) -> tuple[Verdicts, int]:
     """Write the accepted rows in one commit; returns what was seen in passing, and the version.
 
     Raises:
@@ -108,7 +107,8 @@ def commit(judged: DataFrame, plan: Plan, stamp: Stamp, env: Environment) -> tup
     from pyspark.sql import Observation
 
     table, path, observation = plan.table, env.lake.table(plan.table.key), Observation()
-    rows = check.accepted(check.observed(judged, table.rules, observation), table.rules)
+    judged = check.observed(check.judge(built, table.rules), table.rules, observation)
+    rows = check.accepted(judged, table.rules)
     if plan.way == "merge" and isinstance(table.write, Merge):
         _merge(rows, path, plan, table.write, stamp, env.session())
     else:
@@ -116,7 +116,7 @@ def commit(judged: DataFrame, plan: Plan, stamp: Stamp, env: Environment) -> tup
             rows = write.without_deleted(write.newest_per_key(rows, table, table.write), table.write)
         (write.overwrite if plan.way == "full" else write.append)(rows, path, stamp)
     version = write.committed(read_log(path, env.lake.storage), stamp)
-    return check.seen(observation, judged, table.rules), version
+    return check.seen(observation, built, table.rules), version
 
 
 def _merge(rows: DataFrame, path: str, plan: Plan, mode: Merge, stamp: Stamp, spark: SparkSession) -> None:
@@ -129,30 +129,13 @@ def _merge(rows: DataFrame, path: str, plan: Plan, mode: Merge, stamp: Stamp, sp
         changes.unpersist()
 
 
-def settle(judged: DataFrame, plan: Plan, seen: Verdicts, version: int, env: Environment) -> Verdicts:
-    """After the commit of `version`: count by rule, fill the quarantine, and record that it's complete."""
+def settle(rows: DataFrame, plan: Plan, seen: Verdicts, env: Environment) -> None:
+    """After the commit: fill the quarantine, and record that it's complete."""
     table, path, fresh = plan.table, env.lake.quarantine(plan.table.key), plan.way == "full"
-    verdicts = seen
-    if seen.flagged and not seen.rejected:
-        stored = _as_stored(plan, seen, version, env)
-        verdicts = check.by_rule(judged if stored is None else check.judge(stored, table.rules), table.rules, seen)
-    elif seen.flagged:
-        read = ", ".join(f"{r.key}@{r.to}" for r in plan.reads.values())
-        verdicts = quarantine.count_and_keep(judged, table, path, plan.run, seen, fresh=fresh, read=read)
-    if quarantine.has_quarantine(table) and not seen.rejected:
+    if seen.rejected:
+        quarantine.keep(rows, plan, path, seen, env.lake.storage)
+    elif quarantine.has_quarantine(table):
         quarantine.mark_complete(table, path, plan.run, env.lake.storage, fresh=fresh)
-    return verdicts
-
-
-def _as_stored(plan: Plan, seen: Verdicts, version: int, env: Environment) -> DataFrame | None:
-    """The judged rows as the commit stored them, which is cheaper than to compute them again; None if some aren't."""
-    path = env.lake.table(plan.table.key)
-    log = read_log(path, env.lake.storage)
-    written = next((c.rows_written for c in log.commits if c.version == version), None) if log else None
-    if written != seen.judged:
-        return None
-    after = None if plan.way == "full" else version - 1
-    return read_rows(env.session(), Read(plan.table.key, path, "", version, after))
 
 
 def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
@@ -163,17 +146,17 @@ def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
         return
     done = kept.transaction(table.key) if kept else 0
     if done < last.run["run"]:
-        _refill(table, last.run, last.version, env)
+        _refill(table, last.run, env)
 
 
-def _refill(table: Table, run: Mapping[str, Any], version: int, env: Environment) -> None:
+def _refill(table: Table, run: Mapping[str, Any], env: Environment) -> None:
     reads = _reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     plan = Plan(table, "full" if fresh else "append", "finishing the quarantine of the last run", run["run"], reads)
     spark = env.session()
     with write.explained(table):
-        judged = check.judge(build(spark, table, read_inputs(spark, reads)), table.rules)
-        settle(judged, plan, check.tally(judged, table.rules), version, env)
+        rows = build(spark, table, read_inputs(spark, reads))
+        settle(rows, plan, check.tally(rows, table.rules), env)
 
 
 def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:

@@ -18,64 +18,66 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.run.check import (
-    MASK,
-    Verdicts,
-    broken_names,
-    by_rule,
-    flagged,
-    named,
-    observed,
-    rejected,
-    rule_counts,
-)
+from lakehouse_assets.engine.run.check import MASK, broken_names, suspects
+from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
+# So many rows are brought here and written by delta-rs, in milliseconds; Spark needs a second for a small write.
+FEW = 1000
+
 
 def has_quarantine(table: Table) -> bool:
     return any(rule.action == "drop" for rule in table.rules)
 
 
-def count_and_keep(
-    judged: DataFrame, table: Table, path: str, run: int, seen: Verdicts, *, fresh: bool, read: str
-) -> Verdicts:
-    """Keep the rejected rows, and count by rule those that broke any, in one job over the rows that are flagged.
+def keep(rows: DataFrame, plan: Plan, path: str, seen: Verdicts, storage: Mapping[str, str]) -> None:
+    """Keep the rejected ones among the rows of a run, in one job, and record that this run's are complete.
 
-    `fresh` replaces what earlier runs rejected, as a full refresh replaces what they accepted.
+    A full refresh replaces what earlier runs rejected, as it replaces what they accepted.
     """
-    from pyspark.sql import Observation
-
-    rules = table.rules
-    # Observed first: Spark doesn't move a filter below an observation. Below it, every rule would be inlined into the
-    # filter with all the expressions it is made of, and computed a second time (measured: 50 s instead of 2).
-    bad = observed(judged, rules, Observation()).where(flagged(rules))
-    observation = Observation()
-    kept = bad.observe(observation, *rule_counts(rules)).where(rejected(rules))
-    _write(kept.select(*_row(kept, table, run, read)), path, table.key, run, fresh=fresh)
-    found = observation.get
-    return named(found, rules, seen) if found else by_rule(judged, rules, seen)
+    table, fresh, found = plan.table, plan.way == "full", suspects(rows, plan.table.rules, seen)
+    kept = found.select(*_row(found, plan))
+    if seen.rejected <= FEW:
+        _write_few(kept.toArrow(), table, path, plan.run, storage, fresh=fresh)
+    else:
+        writer = kept.write.format("delta").option("txnAppId", table.key).option("txnVersion", plan.run)
+        writer.mode("overwrite" if fresh else "append").save(path)
 
 
 def mark_complete(table: Table, path: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
-    """Record that a run rejected nothing, by an empty commit of delta-rs (milliseconds, no Spark job)."""
-    from deltalake import CommitProperties, Transaction, write_deltalake
-
-    write_deltalake(
-        path,
-        _empty(),
-        mode="overwrite" if fresh else "append",
-        storage_options=dict(storage) or None,
-        commit_properties=CommitProperties(app_transactions=[Transaction(table.key, run)]),
-    )
+    """Record that a run rejected nothing, by an empty commit."""
+    _write_few(_schema().empty_table(), table, path, run, storage, fresh=fresh)
 
 
-def _row(df: DataFrame, table: Table, run: int, read: str) -> list[Column]:
+def _write_few(rows: pa.Table, table: Table, path: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
+    """Commit the rows, unless this run's are there; of two processes that try at once, delta-rs refuses one."""
+    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    kept = DeltaTable.create(path, _schema(), mode="ignore", storage_options=dict(storage) or None)
+    if (kept.transaction_version(table.key) or 0) >= run:
+        return
+    once, whole = CommitProperties(app_transactions=[Transaction(table.key, run)]), rows.cast(_schema())
+    try:
+        if fresh:
+            write_deltalake(kept, whole, mode="overwrite", commit_properties=once)
+        else:
+            write_deltalake(kept, whole, mode="append", commit_properties=once)
+    except CommitFailedError:
+        kept.update_incremental()
+        if (kept.transaction_version(table.key) or 0) < run:
+            raise
+
+
+def _row(df: DataFrame, plan: Plan) -> list[Column]:
     from pyspark.sql import functions as F
 
+    table, read = plan.table, ", ".join(f"{r.key}@{r.to}" for r in plan.reads.values())
     data = [c for c in df.columns if not c.startswith(MASK.format(""))]
     source = F.col("_source") if "_source" in data else F.lit(read)
     whole = F.to_json(F.struct(*(F.col(f"`{c}`") for c in data)), {"ignoreNullFields": "false"})
@@ -84,21 +86,16 @@ def _row(df: DataFrame, table: Table, run: int, read: str) -> list[Column]:
         broken_names(table.rules).alias("broken"),
         F.lit(table.rules_version).alias("rules"),
         source.alias("source"),
-        F.lit(run).cast("bigint").alias("run"),
+        F.lit(plan.run).cast("bigint").alias("run"),
         F.lit(datetime.now(UTC)).alias("rejected_at"),
     ]
 
 
-def _write(df: DataFrame, path: str, key: str, run: int, *, fresh: bool) -> None:
-    writer = df.write.format("delta").option("txnAppId", key).option("txnVersion", run)
-    writer.mode("overwrite" if fresh else "append").save(path)
-
-
-def _empty() -> pa.Table:
+def _schema() -> pa.Schema:
     import pyarrow as pa
 
     fields = [
         ("row", pa.string()), ("broken", pa.list_(pa.string())), ("rules", pa.string()), ("source", pa.string()),
         ("run", pa.int64()), ("rejected_at", pa.timestamp("us", "UTC")),
     ]  # fmt: skip
-    return pa.schema(fields).empty_table()
+    return pa.schema(fields)

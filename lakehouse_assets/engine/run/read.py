@@ -18,11 +18,10 @@ def read_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, Dat
 
     Each is aliased with its table's key, by which the lineage of columns finds it again in the query plan.
     """
-    return {parameter: read_rows(spark, read).alias(read.key) for parameter, read in reads.items()}
+    return {parameter: _read(spark, read).alias(read.key) for parameter, read in reads.items()}
 
 
-def read_rows(spark: SparkSession, read: Read) -> DataFrame:
-    """The rows of one table: all at a version, or those that were added or changed since another."""
+def _read(spark: SparkSession, read: Read) -> DataFrame:
     if read.after is None:
         return spark.read.format("delta").option("versionAsOf", read.to).load(read.path)
     changes = (

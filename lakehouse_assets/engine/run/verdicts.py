@@ -1,0 +1,79 @@
+"""What a run saw of its rows, worked out from the histogram of their verdicts (see check.py)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakehouse_assets.engine.spec import Expectation
+
+# A histogram's values are doubles in Spark, which hold whole numbers up to 2^53 exactly.
+RULES_PER_MASK = 52
+# Below this number of bins the histogram is exact: Spark joins bins only when there would be more.
+BINS = 20_000
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """How a run's rows did: how many were judged, how many rejected, and by rule how many broke it.
+
+    Each rejected row broke at least one of the `witnesses`, the positions of a few `drop` rules.
+    """
+
+    judged: int = 0
+    rejected: int = 0
+    by_rule: tuple[tuple[str, int], ...] = ()
+    witnesses: tuple[int, ...] = ()
+
+
+def from_histograms(row: Mapping[str, Any], rules: Sequence[Expectation]) -> Verdicts | None:
+    """The verdicts told by the columns `judged`, `rejected`, and for each mask its histogram; None if one is full."""
+    masks = list[Counter[int]]()
+    for number in range(len(blocks(rules))):
+        bins = json.loads(row[f"masks_{number}"] or "[]")
+        if len(bins) >= BINS:
+            return None
+        counted = Counter[int]()
+        for entry in bins:  # a value has a bin for each partition it was seen in
+            counted[entry["x"]] += round(entry["y"])
+        masks.append(counted)
+    by_rule = tuple((rule.name, _broken(masks, i)) for i, rule in enumerate(rules) if rule.action != "fail")
+    return Verdicts(row["judged"], row["rejected"], by_rule, _witnesses(masks, rules))
+
+
+def from_counts(row: Mapping[str, Any], rules: Sequence[Expectation]) -> Verdicts:
+    """The verdicts told by the columns `judged`, `rejected`, and `r0`, `r1` … for the rules."""
+    counted = [(i, rule, row[f"r{i}"]) for i, rule in enumerate(rules) if rule.action != "fail"]
+    witnesses = tuple(i for i, rule, rows in counted if rows and rule.action == "drop")
+    return Verdicts(row["judged"], row["rejected"], tuple((r.name, rows) for _, r, rows in counted), witnesses)
+
+
+def blocks(rules: Sequence[Expectation]) -> list[Sequence[Expectation]]:
+    """The rules by mask."""
+    return [rules[i : i + RULES_PER_MASK] for i in range(0, len(rules), RULES_PER_MASK)]
+
+
+def _broken(masks: Sequence[Counter[int]], position: int) -> int:
+    block, bit = divmod(position, RULES_PER_MASK)
+    return sum(rows for mask, rows in masks[block].items() if mask >> bit & 1)
+
+
+def _witnesses(masks: Sequence[Counter[int]], rules: Sequence[Expectation]) -> tuple[int, ...]:
+    """Of the `drop` rules, a few that hit every mask with a drop bit: always the one that hits most of what is left."""
+    drops = [i for i, rule in enumerate(rules) if rule.action == "drop"]
+    left = {
+        (block, mask)
+        for block, counted in enumerate(masks)
+        for mask in counted
+        if any(mask >> i % RULES_PER_MASK & 1 for i in drops if i // RULES_PER_MASK == block)
+    }
+    chosen: list[int] = []
+    while left:
+        hits = {i: {(b, m) for b, m in left if b == i // RULES_PER_MASK and m >> i % RULES_PER_MASK & 1} for i in drops}
+        best = max(drops, key=lambda i: len(hits[i]))
+        chosen.append(best)
+        left -= hits[best]
+    return tuple(sorted(chosen))
