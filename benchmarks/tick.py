@@ -35,7 +35,7 @@ def run(bench: Bench) -> list[Row]:
     with dg.DagsterInstance.ephemeral() as instance:
 
         def tick() -> None:
-            result = evaluate(dg.build_sensor_context(instance), "airlines", [table], lake)
+            result = evaluate(dg.build_sensor_context(instance), "airlines", [table], [], lake)
             assert isinstance(result, dg.SensorResult), result
 
         def bare() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Status = Literal["planned", "done", "failed", "renamed", "vanished", "retry"]
 STATUSES: tuple[str, ...] = get_args(Status)
+ENDED = ("done", "failed", "vanished")
 SETTLED = ("planned", "done", "failed", "renamed")
 _LATEST = """WITH latest AS (
     SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY path, etag ORDER BY seq DESC) AS nth FROM events)
@@ -60,12 +61,19 @@ class State:
 
     def open_batch(self) -> tuple[int, list[Arrival]] | None:
         """The batch that is planned and not marked, with its files by path."""
-        planned = self.where("planned")
-        return (planned[0].batch, [e.arrival for e in planned]) if planned else None
+        # One batch is open at a time, and marked whole: what has a greater number than all that ended is open.
+        found = self._select(f"""batch, path, etag, size, modified FROM events
+            WHERE status = 'planned'
+            AND batch > (SELECT coalesce(max(batch), 0) FROM events WHERE {_one_of(ENDED)}) ORDER BY path""")
+        files = [Arrival(f["path"], f["etag"], f["size"], f["modified"]) for f in found]
+        return (found[0]["batch"], files) if found else None
 
     def settled(self) -> frozenset[str]:
         """The versions of files that no run has to read any more, as `version_of` writes them."""
-        found = self._select(f"etag || ' ' || path AS version FROM latest WHERE {_one_of(SETTLED)}")
+        # Not by `latest`: a maximum a group is three times as fast as a window, and this is asked at every tick.
+        found = self._select(f"""version FROM (
+            SELECT etag || ' ' || path AS version, max(seq * 2 + CASE WHEN {_one_of(SETTLED)} THEN 1 ELSE 0 END) AS last
+            FROM events GROUP BY 1) WHERE last % 2 = 1""")
         return frozenset(row["version"] for row in found)
 
     def last(self) -> tuple[int, int]:

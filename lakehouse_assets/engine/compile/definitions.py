@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import build_asset, source_asset
-from lakehouse_assets.engine.compile.schedules import checks_job, domain_schedule
+from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.discover import Lakehouse
 
@@ -18,14 +18,15 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
 
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
     """
-    sensors = [arrivals_sensor(name, lakehouse) for name in lakehouse.domains]
+    jobs = {name: domain_job(name, domain) for name, domain in lakehouse.domains.items()}
+    sensors = [arrivals_sensor(name, lakehouse, job) for name, job in jobs.items()]
     return dg.Definitions(
         assets=[
             *(source_asset(t, s) for t, s in lakehouse.source_tables()),
             *(build_asset(t, lakehouse) for t in lakehouse.tables.values()),
         ],
         jobs=[checks_job()] if lakehouse.tables else [],
-        schedules=[domain_schedule(name, domain) for name, domain in lakehouse.domains.items()],
+        schedules=[domain_schedule(domain, jobs[name]) for name, domain in lakehouse.domains.items()],
         sensors=[s for s in sensors if s is not None],
         resources=dict(resources),
         executor=dg.in_process_executor,

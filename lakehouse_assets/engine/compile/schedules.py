@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from lakehouse_assets.engine.spec import Domain
 
-
-def domain_schedule(name: str, domain: Domain) -> dg.ScheduleDefinition:
-    """The schedule of a domain, which carries its job."""
-    job = dg.define_asset_job(name, selection=dg.AssetSelection.groups(name), description=domain.doc or None)
-    return dg.ScheduleDefinition(name=f"{name}_schedule", job=job, cron_schedule=domain.schedule)
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
 
-def checks_job() -> dg.UnresolvedAssetJobDefinition:
+def domain_job(name: str, domain: Domain) -> Job:
+    """All tables of a domain."""
+    return dg.define_asset_job(name, selection=dg.AssetSelection.groups(name), description=domain.doc or None)
+
+
+def domain_schedule(domain: Domain, job: Job) -> dg.ScheduleDefinition:
+    """When the job of a domain runs by itself."""
+    return dg.ScheduleDefinition(name=f"{job.name}_schedule", job=job, cron_schedule=domain.schedule)
+
+
+def checks_job() -> Job:
     """Judges every table as it is stored, and changes none."""
     doc = "Every rule and table check, on the tables as they are stored."
     return dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks(), description=doc)

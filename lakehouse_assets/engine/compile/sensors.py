@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,6 +13,9 @@ from lakehouse_assets.engine.compile.assets import asset_key
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.spec import Table
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
 TICK_SECONDS = 30
 # A run that failed is tried again after 1, 2, 4 … minutes, at most an hour apart, for as long as its files wait.
@@ -38,30 +42,38 @@ class Cursor:
         return float(max(0.0, self.at + pause - now))
 
 
-def arrivals_sensor(name: str, lakehouse: Lakehouse) -> dg.SensorDefinition | None:
-    """The sensor of a domain; None where no table has a source."""
+def arrivals_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefinition | None:
+    """The sensor of a domain, which runs part of its job; None where no table has a source."""
     tables = [t for t, _ in lakehouse.source_tables() if t.domain == name]
     if not tables:
         return None
-    downstream = dg.AssetSelection.assets(*(asset_key(t.key) for t in tables)).downstream()
-    target = downstream & dg.AssetSelection.groups(name)
+    reached = downstream(tables, lakehouse)
 
     @dg.sensor(
         name=f"{name}_arrivals",
-        target=target,
+        job=job,
         minimum_interval_seconds=TICK_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"lake"},
         description=f"Runs the tables of {name} when files have arrived that no run has read yet.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return evaluate(context, name, tables, context.resources.lake.lake())
+        return evaluate(context, name, tables, reached, context.resources.lake.lake())
 
     return sensor
 
 
+def downstream(tables: list[Table], lakehouse: Lakehouse) -> list[dg.AssetKey]:
+    """The tables and all of their domain that is made from them."""
+    reached = {t.key for t in tables}
+    for key, table in lakehouse.tables.items():  # each comes after those it reads
+        if table.domain == tables[0].domain and reached & set(lakehouse.upstreams(table).values()):
+            reached.add(key)
+    return [asset_key(key) for key in lakehouse.tables if key in reached]
+
+
 def evaluate(
-    context: dg.SensorEvaluationContext, name: str, tables: list[Table], lake: Lake
+    context: dg.SensorEvaluationContext, name: str, tables: list[Table], reached: list[dg.AssetKey], lake: Lake
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick: at most one run, for all the files that wait."""
     import time
@@ -78,7 +90,7 @@ def evaluate(
         return dg.SkipReason(f"a run for these files didn't end well; they're tried again in {pause:.0f} s")
     tries = cursor.tries + 1 if digest == cursor.digest else 1
     counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items() if files)
-    request = dg.RunRequest(tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
+    request = dg.RunRequest(asset_selection=reached, tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
     return dg.SensorResult(run_requests=[request], cursor=json.dumps(asdict(Cursor(digest, time.time(), tries))))
 
 

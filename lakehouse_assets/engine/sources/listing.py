@@ -164,8 +164,8 @@ def _scan(
             below = _descend(name, states, matchers)
             if below and not _loops(entry):
                 folders.append((entry.path, below))
-        elif match is not None and match(name):
-            _add(entry, known, found)
+        elif match is not None and match(name) and (arrival := _arrival(entry, known)):
+            found.append(arrival)
     return folders
 
 
@@ -177,19 +177,19 @@ def _loops(entry: os.DirEntry[str]) -> bool:
     return target in PurePosixPath(os.path.realpath(entry.path.rpartition("/")[0]), "_").parents
 
 
-def _add(entry: os.DirEntry[str], known: Set[str], found: list[Arrival]) -> None:
+def _arrival(entry: os.DirEntry[str], known: Set[str]) -> Arrival | None:
+    """The version that is there now, unless it's known or not a file."""
     try:
         info = entry.stat()
     except FileNotFoundError:  # removed since the folder was read, or a link to nowhere
-        return
+        return None
     path, etag = entry.path, _local_etag(info)
-    if f"{etag} {path}" in known or not stat.S_ISREG(info.st_mode):
-        return
+    if f"{etag} {path}" in known or not stat.S_ISREG(info.st_mode):  # as `version_of`, for all names but a few
+        return None
     if not path.isascii():
         path = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     arrival = Arrival(path, etag, info.st_size, _utc(info.st_mtime_ns))
-    if version_of(arrival) not in known:
-        found.append(arrival)
+    return None if version_of(arrival) in known else arrival
 
 
 def _local_etag(info: os.stat_result) -> str:
