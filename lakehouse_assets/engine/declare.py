@@ -16,6 +16,7 @@ from lakehouse_assets.engine.spec import (
     Column,
     Expectation,
     Files,
+    History,
     Merge,
     Replace,
     Table,
@@ -132,6 +133,13 @@ def append() -> Append:
 def merge(on: str | Sequence[str], newest: str | Sequence[str] = (), delete_when: str | None = None) -> Merge:
     """One row a key; of several, the one with the greatest `newest` wins. See `Merge`."""
     return Merge(_names(on), _names(newest), delete_when)
+
+
+def history(
+    on: str | Sequence[str], newest: str | Sequence[str], delete_when: str | None = None, track: Sequence[str] = ()
+) -> History:
+    """SCD 2: a row for each version of a key. See `History`."""
+    return History(_names(on), _names(newest), delete_when, tuple(track))
 
 
 def replace() -> Replace:

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.spec import LAYERS, Append, Domain, Merge, Table
+from lakehouse_assets.engine.spec import LAYERS, VALIDITY, Append, Domain, History, Merge, Table
 
 _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"
@@ -131,17 +131,26 @@ def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
 
 def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
     growing = [p for p, i in table.inputs.items() if not getattr(i, "lookup", False)]
-    if isinstance(table.write, Append | Merge) and len(growing) > 1:
+    if isinstance(table.write, Append | Merge | History) and len(growing) > 1:
         names = ", ".join(growing)
         yield f"{_where(table)}: takes new rows from several inputs ({names}); keep one, and make the others lookup(…)"
     if table.source is not None and (len(table.inputs) > 1 or not isinstance(table.write, Append)):
         yield f"{_where(table)}: a table with a source appends what arrives and reads nothing else; use a silver table"
-    if isinstance(table.write, Merge):
-        declared = {c.name for c in table.columns}
-        for name in [n for n in (*table.write.on, *table.write.newest) if n not in declared and not n.startswith("_")]:
-            yield f"{_where(table)}: merges by {name!r}, which isn't among its columns; declare it"
-        if set(table.keys) - set(table.write.on):
-            yield f"{_where(table)}: merges on {table.write.on}, but its key columns are {table.keys}; make them one"
+    if isinstance(table.write, Merge | History):
+        yield from _change_problems(table, table.write)
+
+
+def _change_problems(table: Table, mode: Merge | History) -> Iterator[str]:
+    declared, keys = {c.name for c in table.columns}, tuple(c.name for c in table.columns if c.key)
+    used = (*mode.on, *mode.newest, *(mode.track if isinstance(mode, History) else ()))
+    for name in [n for n in used if n not in declared and not n.startswith("_")]:
+        yield f"{_where(table)}: merges by {name!r}, which isn't among its columns; declare it"
+    if set(keys) - set(mode.on):
+        yield f"{_where(table)}: merges on {mode.on}, but its key columns are {keys}; make them one"
+    if not mode.newest and (mode.delete_when or isinstance(mode, History)):
+        yield f"{_where(table)}: has no newest=…, without which a deletion or a version has no place in time; add it"
+    for name in [n for n in VALIDITY if n in declared and isinstance(mode, History)]:
+        yield f"{_where(table)}: declares {name!r}, which a history adds by itself; remove it"
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -107,8 +107,9 @@ class Append:
 class Merge:
     """One row a key: of several, the one with the greatest `newest` columns wins, whatever order they arrive in.
 
-    Rows with equal `newest` are ordered by their other columns, in order of declaration, so the result doesn't
-    depend on arrival. A winning row that meets the condition `delete_when` removes the key.
+    Of rows with equal `newest` one that deletes wins, else the one whose other columns are greatest, in order of
+    declaration: so the result doesn't depend on arrival. A winning row that meets the condition `delete_when` removes
+    the key, and older rows that arrive after it don't bring the key back. Nulls are a key like others.
     """
 
     on: tuple[str, ...]
@@ -117,11 +118,31 @@ class Merge:
 
 
 @dataclass(frozen=True)
+class History:
+    """SCD 2: a row for each version of a key, with `valid_from`, `valid_to` (null while it lasts) and `is_current`.
+
+    An event opens a version if a column of `track` differs from the version before (by default all columns but `on`
+    and `newest`); other columns have the values of the version's last event. `valid_from` is the first column of
+    `newest`; of several events of a key at one such instant one counts, chosen as in `Merge`. An event that meets
+    `delete_when` ends the version that is open. The table is the same whatever order the events arrive in.
+    """
+
+    on: tuple[str, ...]
+    newest: tuple[str, ...]
+    delete_when: str | None = None
+    track: tuple[str, ...] = ()
+
+
+# What `History` adds to the columns of a table.
+VALIDITY = ("valid_from", "valid_to", "is_current")
+
+
+@dataclass(frozen=True)
 class Replace:
     """Compute the whole table anew from its inputs, and put it in place in one commit."""
 
 
-WriteMode = Append | Merge | Replace
+WriteMode = Append | Merge | History | Replace
 
 
 @dataclass(frozen=True)
@@ -179,16 +200,25 @@ class Table:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return tuple(c.name for c in self.columns if c.key)
+        """The columns that identify a row."""
+        declared = tuple(c.name for c in self.columns if c.key)
+        return (*declared, VALIDITY[0]) if declared and isinstance(self.write, History) else declared
+
+    @property
+    def delete_when(self) -> str | None:
+        return self.write.delete_when if isinstance(self.write, Merge | History) else None
 
     @property
     def rules(self) -> tuple[Expectation, ...]:
-        """The declared expectations, and one that drops a null for each required column that none of them covers."""
+        """The declared expectations, and one that drops a null for each required column that none of them covers.
+
+        A row that deletes isn't stored, so all it has to have is its key.
+        """
         covered = {e.condition for e in self.expect}
-        implied = (
-            Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop") for c in self.columns if c.required
-        )
-        return tuple(e for e in implied if e.condition not in covered) + self.expect
+        implied = [(c, Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop")) for c in self.columns]
+        keys = tuple(e for c, e in implied if c.key and e.condition not in covered)
+        others = tuple(e for c, e in implied if c.required and not c.key and e.condition not in covered)
+        return keys + tuple(_unless(self.delete_when, e) for e in others + self.expect)
 
     @property
     def rules_version(self) -> str:
@@ -201,6 +231,10 @@ class Table:
         body = self.sql if self.fn is None else _code(self.fn)
         contract = [(c.name, c.type, c.required) for c in self.columns]
         return _digest([body, contract, self.rules_version, repr(self.write), repr(sorted(self.inputs.items()))])
+
+
+def _unless(deletes: str | None, rule: Expectation) -> Expectation:
+    return replace(rule, condition=f"({deletes}) OR ({rule.condition})") if deletes else rule
 
 
 def _digest(value: object) -> str:

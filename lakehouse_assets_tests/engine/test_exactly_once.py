@@ -110,8 +110,8 @@ def test_bronze_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, 
 
 
 SILVER_BOUNDARIES = [
-    f"before {RUN}.write:merge",
-    f"after {RUN}.write:merge",
+    f"before {RUN}.scd1:merge",
+    f"after {RUN}.scd1:merge",
     f"after {RUN}.quarantine:keep",
 ]
 

@@ -19,7 +19,8 @@ from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import ContractError, SourceError
 from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.materialize import Environment, Outcome, commit, settle
+from lakehouse_assets.engine.run.commit import commit, settle
+from lakehouse_assets.engine.run.materialize import Environment, Outcome
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
@@ -146,8 +147,8 @@ def _unreadable(
 def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[int, Verdicts]:
     rows = _bronze(plan, landed, env)
     stamp = Stamp(plan.table.key, plan.run, {}, plan.table.code_version, plan.table.rules_version)
-    seen, version = commit(rows, plan, stamp, env)
-    settle(rows, plan, seen, env)
+    seen, version = commit(rows, plan, stamp, env.lake, env.session())
+    settle(rows, plan, seen, env.lake)
     return version, seen
 
 
@@ -180,7 +181,7 @@ def _finish(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> _Writt
             return _Written(version, Verdicts(), reading.failed)
         rows = _bronze(plan, reading.df, env)
         seen = check.tally(rows, plan.table.rules)
-        settle(rows, plan, seen, env)
+        settle(rows, plan, seen, env.lake)
         return _Written(version, seen, reading.failed)
 
 

@@ -11,21 +11,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import WriteConflict
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.run import check, memory, quarantine, write
 from lakehouse_assets.engine.run.build import build
+from lakehouse_assets.engine.run.commit import commit, remember_again, settle
 from lakehouse_assets.engine.run.lineage import Lineage, column_lineage
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
 from lakehouse_assets.engine.run.read import read_inputs
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp, Superseded
-from lakehouse_assets.engine.spec import Merge, Table
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 ATTEMPTS = 5
 
@@ -93,70 +93,35 @@ def execute(plan: Plan, env: Environment) -> Outcome:
     with write.explained(table):
         rows = build(spark, table, read_inputs(spark, plan.reads))
         lineage = column_lineage(spark, rows, set(env.lakehouse.tables))
-        seen, version = commit(rows, plan, stamp, env)
-        settle(rows, plan, seen, env)
+        seen, version = commit(rows, plan, stamp, env.lake, spark)
+        settle(rows, plan, seen, env.lake)
     return Outcome(plan, 0, version, seen, lineage)
 
 
-def commit(built: DataFrame, plan: Plan, stamp: Stamp, env: Environment) -> tuple[Verdicts, int]:
-    """Write the accepted rows in one commit; returns what was seen in passing, and the version.
-
-    Raises:
-        Superseded: another run committed first.
-    """
-    from pyspark.sql import Observation
-
-    table, path, observation = plan.table, env.lake.table(plan.table.key), Observation()
-    judged = check.observed(check.judge(built, table.rules), table.rules, observation)
-    rows = check.accepted(judged, table.rules)
-    if plan.way == "merge" and isinstance(table.write, Merge):
-        _merge(rows, path, plan, table.write, stamp, env.session())
-    else:
-        if isinstance(table.write, Merge):
-            rows = write.without_deleted(write.newest_per_key(rows, table, table.write), table.write)
-        (write.overwrite if plan.way == "full" else write.append)(rows, path, stamp)
-    version = write.committed(read_log(path, env.lake.storage), stamp)
-    return check.seen(observation, built, table.rules), version
-
-
-def _merge(rows: DataFrame, path: str, plan: Plan, mode: Merge, stamp: Stamp, spark: SparkSession) -> None:
-    """MERGE reads its source more than once, so the changes are computed once and kept while it does."""
-    changes = write.newest_per_key(rows, plan.table, mode).persist()
-    try:
-        changes.count()
-        write.merge(spark, changes, path, plan.table, mode, stamp)
-    finally:
-        changes.unpersist()
-
-
-def settle(rows: DataFrame, plan: Plan, seen: Verdicts, env: Environment) -> None:
-    """After the commit: fill the quarantine, and record that it's complete."""
-    table, path, fresh = plan.table, env.lake.quarantine(plan.table.key), plan.way == "full"
-    if seen.rejected:
-        quarantine.keep(rows, plan, path, seen, env.lake.storage)
-    elif quarantine.has_quarantine(table):
-        quarantine.mark_complete(table, path, plan.run, env.lake.storage, fresh=fresh)
-
-
 def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
-    """Fill the quarantine of a run that committed its rows and ended before it could."""
+    """Complete what a run that committed its rows, and ended early, left out of quarantine and memory."""
     own, kept = logs.table(table.key), logs.quarantine(table.key)
     last = own.last_run if own else None
-    if last is None or last.run is None or not quarantine.has_quarantine(table):
+    if last is None or last.run is None:
         return
-    done = kept.transaction(table.key) if kept else 0
-    if done < last.run["run"]:
-        _refill(table, last.run, env)
+    number, done = last.run["run"], kept.transaction(table.key) if kept else 0
+    unsettled = quarantine.has_quarantine(table) and done < number
+    forgotten = bool(last.run.get("remembers")) and memory.remembered(table, env.lake) < number
+    if unsettled or forgotten:
+        _complete(table, last.run, env, unsettled=unsettled, forgotten=forgotten)
 
 
-def _refill(table: Table, run: Mapping[str, Any], env: Environment) -> None:
+def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettled: bool, forgotten: bool) -> None:
     reads = _reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
-    plan = Plan(table, "full" if fresh else "append", "finishing the quarantine of the last run", run["run"], reads)
+    plan = Plan(table, "full" if fresh else "append", "completing the last run", run["run"], reads)
     spark = env.session()
     with write.explained(table):
         rows = build(spark, table, read_inputs(spark, reads))
-        settle(rows, plan, check.tally(rows, table.rules), env)
+        if forgotten:
+            remember_again(rows, plan, env.lake)
+        if unsettled:
+            settle(rows, plan, check.tally(rows, table.rules), env.lake)
 
 
 def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:

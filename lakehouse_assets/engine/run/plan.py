@@ -9,7 +9,7 @@ from typing import Literal
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.spec import Append, Files, Merge, Replace, Table
+from lakehouse_assets.engine.spec import Append, Files, History, Merge, Replace, Table
 
 Way = Literal["nothing", "append", "merge", "full"]
 
@@ -210,4 +210,4 @@ def _changed(logs: Logs, key: str, after: int) -> bool:
 
 
 def _way(table: Table) -> Way:
-    return "merge" if isinstance(table.write, Merge) else "append"
+    return "merge" if isinstance(table.write, Merge | History) else "append"

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.delta_log import MARK, TableLog
 from lakehouse_assets.engine.errors import LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.run.check import FAILED
-from lakehouse_assets.engine.spec import Merge, Table
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.errors import PySparkException
-    from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
-GONE = "__gone"
 _TXN = {
     "spark.databricks.delta.write.txnAppId": "app",
     "spark.databricks.delta.write.txnVersion": "run",
@@ -38,19 +37,23 @@ class Superseded(LakehouseError):
 
 @dataclass(frozen=True)
 class Stamp:
-    """Who commits (`app`, the table's key), which of its runs this is, and what the commit says about itself."""
+    """Who commits (`app`, the table's key), which of its runs this is, and what the commit says about itself.
+
+    `remembers` says that the table's memory has to be written after it.
+    """
 
     app: str
     run: int
     read: Mapping[str, Any]
     code: str
     rules: str
+    remembers: bool = False
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def metadata(self) -> str:
         body = {"run": self.run, "read": self.read, "code": self.code, "rules": self.rules, "by": self.by}
-        return json.dumps({MARK: body})
+        return json.dumps({MARK: body | ({"remembers": True} if self.remembers else {})})
 
 
 def append(df: DataFrame, path: str, stamp: Stamp) -> None:
@@ -61,54 +64,6 @@ def append(df: DataFrame, path: str, stamp: Stamp) -> None:
 def overwrite(df: DataFrame, path: str, stamp: Stamp) -> None:
     """Put the rows in the place of all there are. Readers see the old table until the commit, the new one after it."""
     _stamped(df, stamp).mode("overwrite").option("overwriteSchema", "true").save(path)
-
-
-def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: Merge, stamp: Stamp) -> None:
-    """Bring changes into a table, one row a key already (`newest_per_key`), where they're newer than what is there."""
-    from pyspark.sql import functions as F
-
-    gone = F.coalesce(F.expr(mode.delete_when or "false"), F.lit(False))
-    changes.withColumn(GONE, gone).createOrReplaceTempView("lakehouse_changes")
-    with _transaction(spark, stamp):
-        spark.sql(merge_statement(path, table, mode, changes.columns)).collect()
-
-
-def merge_statement(path: str, table: Table, mode: Merge, columns: list[str]) -> str:
-    """The MERGE that keeps, for each key, the row that is newest by the mode's order."""
-    order = ordering(table, mode)
-    on = " AND ".join(f"t.`{c}` = s.`{c}`" for c in mode.on)
-    newer = f"struct({_qualified('s', order)}) > struct({_qualified('t', order)})"
-    sets = ", ".join(f"t.`{c}` = s.`{c}`" for c in columns)
-    names = ", ".join(f"`{c}`" for c in columns)
-    return (
-        f"MERGE WITH SCHEMA EVOLUTION INTO delta.`{path}` t USING lakehouse_changes s ON {on} "
-        f"WHEN MATCHED AND {newer} AND s.{GONE} THEN DELETE "
-        f"WHEN MATCHED AND {newer} THEN UPDATE SET {sets} "
-        f"WHEN NOT MATCHED AND NOT s.{GONE} THEN INSERT ({names}) VALUES ({_qualified('s', columns)})"
-    )
-
-
-def _qualified(side: str, columns: list[str]) -> str:
-    return ", ".join(f"{side}.`{c}`" for c in columns)
-
-
-def ordering(table: Table, mode: Merge) -> list[str]:
-    """The columns that decide which of two rows of a key wins: `newest`, then the others as declared.
-
-    Maps are left out, because Spark has no order for them.
-    """
-    rest = [c.name for c in table.columns if c.name not in (*mode.on, *mode.newest) and "map<" not in c.type]
-    return [*mode.newest, *rest] or list(mode.on)
-
-
-def newest_per_key(df: DataFrame, table: Table, mode: Merge) -> DataFrame:
-    """Of the rows of a key, the one that wins."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
-    order = F.struct(*(F.col(f"`{c}`") for c in ordering(table, mode)))
-    latest: Column = F.row_number().over(Window.partitionBy(*mode.on).orderBy(order.desc()))
-    return df.withColumn("__nth", latest).where("__nth = 1").drop("__nth")
 
 
 def committed(log: TableLog | None, stamp: Stamp) -> int:
@@ -123,11 +78,6 @@ def committed(log: TableLog | None, stamp: Stamp) -> int:
                 return commit.version
             break
     raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
-
-
-def without_deleted(df: DataFrame, mode: Merge) -> DataFrame:
-    """The rows of keys that aren't deleted, for a table that is written whole."""
-    return df.where(f"NOT coalesce({mode.delete_when}, false)") if mode.delete_when else df
 
 
 @contextmanager
@@ -186,7 +136,7 @@ def _stamped(df: DataFrame, stamp: Stamp) -> DataFrameWriter:
 
 
 @contextmanager
-def _transaction(spark: SparkSession, stamp: Stamp) -> Iterator[None]:
+def transaction(spark: SparkSession, stamp: Stamp) -> Iterator[None]:
     """SQL statements take the transaction from the session's settings."""
     for name, field_ in _TXN.items():
         spark.conf.set(name, str(getattr(stamp, field_)))

@@ -1,0 +1,66 @@
+"""What SCD 1 and SCD 2 share: the order of events, and rows computed once though they are read often."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.spec import History, Merge, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+# True for an event that deletes its key.
+GONE = "__gone"
+
+
+def with_gone(rows: DataFrame, mode: Merge | History) -> DataFrame:
+    """The rows, with what each does to its key."""
+    from pyspark.sql import functions as F
+
+    gone = F.coalesce(F.expr(mode.delete_when), F.lit(False)) if mode.delete_when else F.lit(False)
+    return rows.withColumn(GONE, gone)
+
+
+def others(table: Table, mode: Merge | History) -> list[str]:
+    """The declared columns beside key and order; maps are left out, because Spark has no order for them."""
+    return [c.name for c in table.columns if c.name not in (*mode.on, *mode.newest) and "map<" not in c.type]
+
+
+def order(table: Table, mode: Merge | History, side: str = "", gone: str = GONE) -> str:
+    """The order of a key's events as SQL: by `newest`, then a deletion after the others, then by the other columns."""
+    names = [f"{side}`{c}`" for c in mode.newest], [f"{side}`{c}`" for c in others(table, mode)]
+    return f"struct({', '.join([*names[0], gone, *names[1]])})"
+
+
+def last_of(rows: DataFrame, by: Sequence[str], table: Table, mode: Merge | History) -> DataFrame:
+    """Of the events that agree in some columns, the last."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    nth: Column = F.row_number().over(Window.partitionBy(*by).orderBy(F.expr(order(table, mode)).desc()))
+    return rows.withColumn("__nth", nth).where("__nth = 1").drop("__nth")
+
+
+def same_key(table: Table, on: Sequence[str], left: str, right: str) -> str:
+    """The condition that two rows have one key; nulls are equal, where there may be any."""
+    required = {c.name for c in table.columns if c.required}
+    return " AND ".join(f"{left}.`{c}` {'=' if c in required else '<=>'} {right}.`{c}`" for c in on)
+
+
+@contextmanager
+def persisted(spark: SparkSession, rows: DataFrame) -> Iterator[DataFrame]:
+    """The rows, computed once and kept by Spark while they're used more often than that.
+
+    They're handed out under a name, because PySpark can't join what was observed with itself.
+    """
+    kept, name = rows.persist(), f"lakehouse_kept_{uuid.uuid4().hex}"
+    try:
+        kept.count()
+        kept.createOrReplaceTempView(name)
+        yield spark.table(name)
+    finally:
+        spark.catalog.dropTempView(name)
+        kept.unpersist()

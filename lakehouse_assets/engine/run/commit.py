@@ -1,0 +1,103 @@
+"""Steps 3 and 4 together: rows are judged as they're written, in one commit; what belongs to it is written after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run import check, memory, quarantine, scd1, scd2, write
+from lakehouse_assets.engine.run.changes import GONE, persisted, with_gone
+from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.spec import History, Merge
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def commit(built: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> tuple[Verdicts, int]:
+    """Write the accepted rows in one commit; returns what was seen in passing, and the version.
+
+    Raises:
+        Superseded: another run committed first.
+    """
+    from pyspark.sql import Observation
+
+    rules, observation = plan.table.rules, Observation()
+    rows = check.accepted(check.observed(check.judge(built, rules), rules, observation), rules)
+    match plan.table.write:
+        case Merge() as mode:
+            version = _commit_newest(rows, plan, mode, stamp, lake, spark)
+        case History() as mode:
+            version = _commit_history(rows, plan, mode, stamp, lake, spark)
+        case _:
+            version = _put(rows, plan, stamp, lake)
+    return check.seen(observation, built, rules), version
+
+
+def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
+    """After the commit: fill the quarantine, and record that it's complete."""
+    table, path = plan.table, lake.quarantine(plan.table.key)
+    if seen.rejected:
+        quarantine.keep(built, plan, path, seen, lake.storage)
+    elif quarantine.has_quarantine(table):
+        quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.way == "full")
+
+
+def remember_again(built: DataFrame, plan: Plan, lake: Lake) -> None:
+    """Write to memory what a run that ended too early left out."""
+    table, rows = plan.table, check.accepted(check.judge(built, plan.table.rules), plan.table.rules)
+    match table.write:
+        case Merge() as mode:
+            rows = scd1.deletions(scd1.newest_per_key(rows, table, mode), mode)
+        case History() as mode:
+            rows = with_gone(rows, mode)
+    memory.remember(rows, table, lake, plan.run, fresh=plan.way == "full")
+
+
+def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake) -> int:
+    (write.overwrite if plan.way == "full" else write.append)(rows, lake.table(plan.table.key), stamp)
+    return _committed(plan, stamp, lake)
+
+
+def _committed(plan: Plan, stamp: Stamp, lake: Lake) -> int:
+    return write.committed(read_log(lake.table(plan.table.key), lake.storage), stamp)
+
+
+def _commit_newest(rows: DataFrame, plan: Plan, mode: Merge, stamp: Stamp, lake: Lake, spark: SparkSession) -> int:
+    table, full = plan.table, plan.way == "full"
+    changes = scd1.newest_per_key(rows, table, mode)
+    if full and not mode.delete_when:
+        return _put(scd1.living(changes), plan, stamp, lake)
+    dead = memory.recall(spark, table, lake) if mode.delete_when and not full else None
+    with persisted(spark, changes if dead is None else scd1.unless_deleted(changes, dead, table, mode)) as kept:
+        forgets = full and memory.remembered(table, lake) > 0
+        stamp = replace(stamp, remembers=forgets or kept.where(GONE).count() > 0)
+        if full:
+            write.overwrite(scd1.living(kept), lake.table(table.key), stamp)
+        else:
+            scd1.merge(spark, kept, lake.table(table.key), table, mode, stamp)
+        version = _committed(plan, stamp, lake)
+        if stamp.remembers:
+            memory.remember(scd1.deletions(kept, mode), table, lake, plan.run, fresh=full)
+    return version
+
+
+def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession) -> int:
+    table, path, stamp = plan.table, lake.table(plan.table.key), replace(stamp, remembers=True)
+    with persisted(spark, with_gone(rows, mode)) as events:
+        if plan.way == "full":
+            write.overwrite(scd2.versions(events, table, mode), path, stamp)
+        else:
+            past = memory.recall(spark, table, lake)
+            known = events if past is None else scd2.of_keys(past, events, table, mode)
+            wanted = scd2.versions(known.unionByName(events, allowMissingColumns=True), table, mode)
+            stored = scd2.of_keys(spark.read.format("delta").load(path), events, table, mode)
+            with persisted(spark, scd2.differences(wanted, stored, table, mode)) as changes:  # MERGE reads it twice
+                scd2.merge(spark, changes, path, table, mode, stamp)
+        version = _committed(plan, stamp, lake)
+        memory.remember(events, table, lake, plan.run, fresh=plan.way == "full")
+    return version

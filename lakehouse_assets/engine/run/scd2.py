@@ -1,0 +1,90 @@
+"""`history`: a row for each version of a key, computed from all its events, so that arrival order can't matter.
+
+The events are remembered beside the table. A run looks up those of the keys that have new ones, works out their
+versions anew, and changes only the rows of the table that differ.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.run.changes import GONE, last_of, others, same_key
+from lakehouse_assets.engine.run.write import Stamp, transaction
+from lakehouse_assets.engine.spec import VALIDITY, History, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+FROM, TO, CURRENT = VALIDITY
+
+
+def versions(events: DataFrame, table: Table, mode: History) -> DataFrame:
+    """The versions that some keys' events make, in the columns of the table."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    at, columns = F.col(f"`{mode.newest[0]}`"), [c for c in events.columns if c != GONE]
+    in_order = Window.partitionBy(*mode.on).orderBy(at)
+    tracked = F.struct(*(F.col(f"`{c}`") for c in mode.track or others(table, mode)))
+    before = F.lag(tracked).over(in_order)
+    opens = ~F.col(GONE) & (F.coalesce(F.lag(GONE).over(in_order), F.lit(True)) | ~tracked.eqNullSafe(before))
+    marked = (
+        last_of(events, [*mode.on, mode.newest[0]], table, mode)
+        .withColumn("__opens", opens)
+        .withColumn("__version", F.sum(F.col("__opens").cast("int")).over(in_order))
+        .withColumn("__ends", F.lead(F.col("__opens") | F.col(GONE)).over(in_order))
+        .withColumn(TO, F.lead(at).over(in_order))
+        .withColumn(FROM, F.first(at).over(Window.partitionBy(*mode.on, "__version").orderBy(at)))
+    )
+    # A version has the values of its last event, the one that is followed by an end or by nothing.
+    last = marked.where(f"NOT {GONE} AND coalesce(__ends, true)").withColumn(CURRENT, F.col("__ends").isNull())
+    return last.select(*(F.col(f"`{c}`") for c in columns), *VALIDITY)
+
+
+def of_keys(rows: DataFrame, changes: DataFrame, table: Table, mode: History) -> DataFrame:
+    """The rows of those keys that have changes."""
+    from pyspark.sql import functions as F
+
+    keys = changes.select(*mode.on).distinct()
+    return rows.alias("r").join(keys.alias("k"), F.expr(same_key(table, mode.on, "r", "k")), "left_semi")
+
+
+def differences(wanted: DataFrame, stored: DataFrame, table: Table, mode: History) -> DataFrame:
+    """The versions to insert or change, and those to remove (`__gone`); not those that are stored as they should be."""
+    from pyspark.sql import functions as F
+
+    columns = wanted.columns
+    match = f"{same_key(table, mode.on, 'w', 's')} AND w.{FROM} <=> s.{FROM}"
+    new = wanted.alias("w").join(_alike(stored, columns).alias("s"), F.expr(_equal(match, table, mode)), "left_anti")
+    old = stored.alias("s").join(wanted.alias("w"), F.expr(match), "left_anti")
+    return new.withColumn(GONE, F.lit(False)).unionByName(
+        _alike(old, columns).withColumn(GONE, F.lit(True)), allowMissingColumns=True
+    )
+
+
+def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: History, stamp: Stamp) -> None:
+    """Bring the differences into the table."""
+    columns = [c for c in changes.columns if c != GONE]
+    sets = ", ".join(f"t.`{c}` = s.`{c}`" for c in columns)
+    names, values = ", ".join(f"`{c}`" for c in columns), ", ".join(f"s.`{c}`" for c in columns)
+    changes.createOrReplaceTempView("lakehouse_changes")
+    with transaction(spark, stamp):
+        spark.sql(
+            f"MERGE WITH SCHEMA EVOLUTION INTO delta.`{path}` t USING lakehouse_changes s "
+            f"ON {same_key(table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM} "
+            f"WHEN MATCHED AND s.{GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {sets} "
+            f"WHEN NOT MATCHED AND NOT s.{GONE} THEN INSERT ({names}) VALUES ({values})"
+        ).collect()
+
+
+def _equal(match: str, table: Table, mode: History) -> str:
+    compared = [*mode.newest, *others(table, mode), TO, CURRENT]
+    return " AND ".join([match, *(f"w.`{c}` <=> s.`{c}`" for c in compared)])
+
+
+def _alike(rows: DataFrame, columns: list[str]) -> DataFrame:
+    """The rows in these columns; those a table doesn't have yet are null."""
+    from pyspark.sql import functions as F
+
+    have = set(rows.columns)
+    return rows.select(*(F.col(f"`{c}`") if c in have else F.lit(None).alias(c) for c in columns))

@@ -1,0 +1,77 @@
+"""For tests of tables that change by events: random deliveries, and what should come of them by plain sorting.
+
+Nothing here uses Spark or the engine, so that it can be held against them. An event is a dict of columns, with None
+for null, and `deleted` says which events delete their key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+Event = Mapping[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A table as it should be: its declaration's `on` and `newest`, its other columns in order, and what deletes."""
+
+    on: Sequence[str]
+    newest: Sequence[str]
+    others: Sequence[str]
+    deleted: Callable[[Event], bool] = lambda _: False
+
+    def merged(self, events: Iterable[Event]) -> dict[Key, Event]:
+        """Key → row of a table written by `merge`."""
+        found: dict[Key, Event] = {}
+        for event in sorted(events, key=self._place):
+            found[self._key(event)] = event
+        return {key: event for key, event in found.items() if not self.deleted(event)}
+
+    def versions(self, events: Iterable[Event], track: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """The rows of a table written by `history`, by key and time."""
+        keys: dict[Key, list[Event]] = {}
+        for event in sorted(events, key=self._place):
+            keys.setdefault(self._key(event), []).append(event)
+        tracked = track or self.others
+        return [row for key in sorted(keys, key=_sortable) for row in self._history(keys[key], tracked)]
+
+    def _history(self, events: Sequence[Event], tracked: Sequence[str]) -> list[dict[str, Any]]:
+        at, rows, is_open = self.newest[0], list[dict[str, Any]](), False
+        for event in {e[at]: e for e in events}.values():  # of several at one instant the last
+            if self.deleted(event) or (is_open and any(rows[-1][c] != event[c] for c in tracked)):
+                if is_open:
+                    rows[-1] |= {"valid_to": event[at], "is_current": False}
+                is_open = False
+            if is_open:
+                rows[-1] |= dict(event)
+            elif not self.deleted(event):
+                rows.append({**event, "valid_from": event[at], "valid_to": None, "is_current": True})
+                is_open = True
+        return rows
+
+    def _key(self, event: Event) -> Key:
+        return tuple(event[c] for c in self.on)
+
+    def _place(self, event: Event) -> tuple[Any, ...]:
+        """Where an event comes: by `newest`, deletions after others, then by the other columns; nulls first."""
+        ordered, rest = ([event[c] for c in names] for names in (self.newest, self.others))
+        return _sortable(ordered), self.deleted(event), _sortable(rest)
+
+
+def _sortable(values: Iterable[Any]) -> tuple[tuple[bool, Any], ...]:
+    return tuple((value is not None, value) for value in values)
+
+
+def deliveries(events: Iterable[Event], batches: int, random: Random) -> list[list[Event]]:
+    """The events in any order, split over some batches in any way, and some of them delivered again."""
+    arriving = [*events]
+    arriving += [event for event in arriving if random.random() < 0.2]
+    random.shuffle(arriving)
+    split: list[list[Event]] = [[] for _ in range(batches)]
+    for event in arriving:
+        split[random.randrange(batches)].append(event)
+    return split

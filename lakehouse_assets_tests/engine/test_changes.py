@@ -1,0 +1,173 @@
+"""Change data: in whatever order events arrive, a table is what sorted events would have made of it."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import pytest
+
+from lakehouse_assets.testing import Event, Expected, deliveries
+from lakehouse_assets_tests.crash import run_and_die
+from lakehouse_assets_tests.project import Project
+
+RUN = "lakehouse_assets.engine.run"
+COLUMNS = ("id", "part", "at", "seq", "name", "note", "op")
+DECLARED = """
+    columns=[Column("id", "int", nullable=False), Column("part", "string"), Column("at", "int"), Column("seq", "int"),
+             Column("name", "string"), Column("note", "string"), Column("op", "string")],
+"""
+SELECT = """
+    numbers = [F.expr(f"int({c}) {c}") for c in ("id", "at", "seq")]
+    return raw.select(*numbers, "part", "name", "note", "op", "_source")
+"""
+CURRENT = f"""
+@table(raw="bronze.events", {DECLARED}
+       write=merge(on=["id", "part"], newest=["at", "seq"], delete_when="op = 'delete'"))
+def current(raw: DataFrame) -> DataFrame: {SELECT}
+"""
+VERSIONS = f"""
+@table(raw="bronze.events", {DECLARED}
+       write=history(on=["id", "part"], newest=["at", "seq"], delete_when="op = 'delete'", track=["name"]))
+def versions(raw: DataFrame) -> DataFrame: {SELECT}
+"""
+EXPECTED = Expected(("id", "part"), ("at", "seq"), ("name", "note", "op"), lambda e: e["op"] == "delete")
+VALIDITY = ("valid_from", "valid_to", "is_current")
+
+
+@pytest.fixture
+def feed(project: Project) -> Project:
+    project.bronze("events")
+    project.table("silver.current", CURRENT)
+    project.table("silver.versions", VERSIONS)
+    return project
+
+
+def event(key: int, at: int, name: str | None, op: str = "upsert", part: str | None = "a", seq: int = 0) -> Event:
+    note = f"n{seq}" if name else None
+    return dict(zip(COLUMNS, (key, part, at, seq, name, note, op), strict=True))
+
+
+def deliver(feed: Project, number: int, events: list[Event]) -> None:
+    lines = [",".join("" if e[c] is None else str(e[c]) for c in COLUMNS) for e in events]
+    feed.land(f"events/{number}.csv", "\n".join([",".join(COLUMNS), *lines]) + "\n")
+    feed.run("bronze.events")
+
+
+def run(feed: Project) -> None:
+    feed.run("silver.current")
+    feed.run("silver.versions")
+
+
+def rows(events: list[dict[str, Any]] | list[Event], *columns: str) -> list[tuple[Any, ...]]:
+    return sorted((tuple(e[c] for c in columns) for e in events), key=repr)
+
+
+def check(feed: Project, events: list[Event]) -> None:
+    wanted = rows(list(EXPECTED.merged(events).values()), *COLUMNS)
+    assert feed.rows("silver.current", *COLUMNS) == wanted
+    columns = (*COLUMNS, *VALIDITY)
+    assert feed.rows("silver.versions", *columns) == rows(EXPECTED.versions(events, ["name"]), *columns)
+
+
+def test_480_keys_in_all_24_orders_of_arrival_come_out_sorted(feed: Project) -> None:
+    """And 480 more, of which the third event deletes."""
+    third = ["upsert"] * 480 + ["delete"] * 480
+    lives = [[event(k, at, f"v{at}", op if at == 3 else "upsert") for at in (1, 2, 3, 4)] for k, op in enumerate(third)]
+    orders = list(permutations(range(4)))
+    for turn in range(4):
+        deliver(feed, turn, [life[orders[key % 24][turn]] for key, life in enumerate(lives)])
+        run(feed)
+    check(feed, [e for life in lives for e in life])
+    assert len(feed.rows("silver.versions")) == 480 * 4 + 480 * 3
+
+
+def some_lives(random: Random, keys: int) -> list[Event]:
+    """Events of many keys, with few instants and few values, so that ties, repeats and deletions meet often."""
+    lives = []
+    for key in range(keys):
+        part = random.choice(["a", "b", None])
+        for _ in range(random.randrange(7)):
+            name, op = random.choice(["x", "y", None]), random.choice(["upsert", "upsert", "delete"])
+            lives.append(event(key // 2, random.randrange(5), name, op, part, random.randrange(3)))
+    return lives
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_events_split_repeated_and_shuffled_come_out_sorted_after_each_batch(feed: Project, seed: int) -> None:
+    random, arrived = Random(seed), list[Event]()
+    for number, batch in enumerate(deliveries(some_lives(random, 600), 4, random)):
+        deliver(feed, number, batch)
+        run(feed)
+        arrived += batch
+        check(feed, arrived)
+
+
+def test_a_full_refresh_comes_out_as_the_increments_did(feed: Project) -> None:
+    random = Random(7)
+    lives = some_lives(random, 100)
+    for number, batch in enumerate(deliveries(lives, 2, random)):
+        deliver(feed, number, batch)
+        run(feed)
+    feed.run("silver.current", full=True)
+    feed.run("silver.versions", full=True)
+    check(feed, lives)
+    deliver(feed, 9, late := [event(k, 0, "x", part=p) for k in range(50) for p in ("a", "b", None)])
+    run(feed)
+    check(feed, [*lives, *late])
+
+
+def test_an_event_that_says_what_is_known_rewrites_nothing(feed: Project) -> None:
+    deliver(feed, 1, [event(1, 1, "x"), event(2, 1, "y")])
+    run(feed)
+    deliver(feed, 2, [event(1, 1, "x"), event(2, 1, "y")])
+    run(feed)
+    for name in ("silver.current", "silver.versions"):
+        touched = feed.log(name).commits[0].metrics
+        assert [touched[f"numTargetRows{what}"] for what in ("Inserted", "Updated", "Deleted")] == ["0", "0", "0"]
+
+
+def test_a_deletion_needs_no_more_than_its_key(feed: Project) -> None:
+    feed.table(
+        "silver.current", CURRENT.replace('Column("name", "string")', 'Column("name", "string", nullable=False)')
+    )
+    deliver(feed, 1, [event(1, 1, "x"), event(2, 1, None)])
+    deliver(feed, 2, [event(1, 2, None, "delete")])
+    feed.run("silver.current")
+    assert feed.rows("silver.current") == []
+    assert len(feed.rejected("silver.current")) == 1
+
+
+BOUNDARIES = {
+    "silver.current": ["before scd1:merge", "after scd1:merge", "before memory:remember", "after memory:remember"],
+    "silver.versions": ["before scd2:merge", "after scd2:merge", "before memory:remember", "after memory:remember"],
+}
+
+
+@pytest.mark.parametrize(("name", "where"), [(n, w) for n, places in BOUNDARIES.items() for w in places])
+def test_changes_killed_at_a_boundary_are_right_after_the_next_run(feed: Project, name: str, where: str) -> None:
+    first, second = [event(1, 2, "x"), event(2, 1, "y")], [event(1, 5, None, "delete"), event(2, 3, "z")]
+    third = [event(1, 4, "late"), event(2, 2, "late"), event(3, 1, "new")]
+    deliver(feed, 1, first)
+    run(feed)
+    deliver(feed, 2, second)
+    moment, function = where.split(" ")
+    assert run_and_die(feed, name, f"{moment} {RUN}.{function}") == -9
+    deliver(feed, 3, third)
+    run(feed)
+    check(feed, first + second + third)
+
+
+@pytest.mark.parametrize("where", ["before memory:remember", "after write:overwrite"])
+@pytest.mark.parametrize("name", ["silver.current", "silver.versions"])
+def test_a_full_refresh_killed_half_way_is_completed_by_the_next_run(feed: Project, name: str, where: str) -> None:
+    early = [event(1, 2, "x"), event(1, 5, None, "delete"), event(2, 3, "z")]
+    deliver(feed, 1, early)
+    run(feed)
+    moment, function = where.split(" ")
+    assert run_and_die(feed, name, f"{moment} {RUN}.{function}", full=True) == -9
+    late = [event(1, 4, "late"), event(2, 2, "late")]
+    deliver(feed, 2, late)
+    run(feed)
+    check(feed, early + late)
