@@ -103,11 +103,11 @@ def table_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.
 
 def _violations(spark: SparkSession, sql: str) -> tuple[bool, dict[str, dg.MetadataValue]]:
     found = spark.sql(sql)
-    sample = found.limit(5).collect()
-    if not sample:
+    number = found.count()  # before any is shown: a limit is tried on a few partitions, then on more, each by a job
+    if not number:
         return True, {"violations": dg.MetadataValue.int(0)}
-    rows = "\n".join(f"- `{row.asDict()}`" for row in sample)
-    return False, {"violations": dg.MetadataValue.int(found.count()), "sample": dg.MetadataValue.md(rows)}
+    rows = "\n".join(f"- `{row.asDict()}`" for row in found.limit(5).collect())
+    return False, {"violations": dg.MetadataValue.int(number), "sample": dg.MetadataValue.md(rows)}
 
 
 def _table_result(
