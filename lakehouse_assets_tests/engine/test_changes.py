@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse_assets.engine.compile.checks import table_results
 from lakehouse_assets.testing import Event, Expected, deliveries
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
@@ -72,15 +73,18 @@ def check(feed: Project, events: list[Event]) -> None:
 
 
 def test_480_keys_in_all_24_orders_of_arrival_come_out_sorted(feed: Project) -> None:
-    """And 480 more, of which the third event deletes."""
-    third = ["upsert"] * 480 + ["delete"] * 480
-    lives = [[event(k, at, f"v{at}", op if at == 3 else "upsert") for at in (1, 2, 3, 4)] for k, op in enumerate(third)]
+    """And 480 more each that are deleted by their third event, and by their fourth."""
+    deaths = [0] * 480 + [3] * 480 + [4] * 480
+    lives = [
+        [event(key, at, f"v{at}", "delete" if at == death else "upsert") for at in (1, 2, 3, 4)]
+        for key, death in enumerate(deaths)
+    ]
     orders = list(permutations(range(4)))
     for turn in range(4):
         deliver(feed, turn, [life[orders[key % 24][turn]] for key, life in enumerate(lives)])
         run(feed)
     check(feed, [e for life in lives for e in life])
-    assert len(feed.rows("silver.versions")) == 480 * 4 + 480 * 3
+    assert len(feed.rows("silver.versions")) == 480 * 4 + 480 * 3 + 480 * 3
 
 
 def some_lives(random: Random, keys: int) -> list[Event]:
@@ -171,3 +175,18 @@ def test_a_full_refresh_killed_half_way_is_completed_by_the_next_run(feed: Proje
     deliver(feed, 2, late)
     run(feed)
     check(feed, early + late)
+
+
+def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:
+    by_id = VERSIONS.replace('"int", nullable=False', '"int", key=True').replace('["id", "part"]', '"id"')
+    feed.table("silver.versions", by_id)
+    deliver(feed, 1, [event(1, 1, "x"), event(1, 2, "y"), event(2, 1, "x")])
+    feed.run("silver.versions")
+    env = feed.environment()
+    table = env.lakehouse.tables["shop.silver.versions"]
+    (unique,) = table_results(table, env.lake, env.session())
+    assert (unique.check_name, unique.passed) == ("unique_key", True)
+    repeated = env.session().read.format("delta").load(env.lake.table(table.key))
+    repeated.write.format("delta").mode("append").save(env.lake.table(table.key))
+    (unique,) = table_results(table, env.lake, env.session())
+    assert not unique.passed

@@ -60,6 +60,15 @@ def test_every_problem_is_reported_at_once(project: Project) -> None:
         ('expect=[warn("a > 1"), drop("a > 1")]', "two rules or checks are called 'a_gt_1'"),
         ('expect=[warn("a > 1", name="no spaces")]', "a rule is called 'no spaces'"),
         ('write=merge(on="k")', "merges by 'k', which isn't among its columns"),
+        (
+            'columns=[Column("k", "int")], write=merge(on="k", delete_when="k < 0")',
+            "has no newest=…, without which a deletion or a version has no place in time",
+        ),
+        (
+            'columns=[Column("k", "int"), Column("valid_to", "int")], write=history(on="k", newest="_at")',
+            "declares 'valid_to', which a history adds by itself",
+        ),
+        ('columns=[Column("k", "int")], write=history(on="k", newest="at")', "merges by 'at', which isn't among"),
         ('checks=[references("a", "gold.nowhere", "a")]', "reads 'gold.nowhere', which no file declares"),
     ],
 )
