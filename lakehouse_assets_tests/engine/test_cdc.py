@@ -1,0 +1,151 @@
+"""Change feeds as databases' connectors wrote them: what they come to is what Python makes of the same messages."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lakehouse_assets.settings import PROJECT
+from lakehouse_assets_tests.project import Project
+
+CAPTURES = PROJECT.parent / "shared" / "data" / "cdc"
+SILVER = """
+from lakehouse_assets.engine.cdc import {form}
+
+@table(raw="bronze.feed")
+def changes(raw: DataFrame) -> DataFrame:
+    return {form}(raw, {columns}, key={key!r})
+"""
+
+
+def captured(form: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The messages of each file of a connector's captures; a licence and a lost line at their heads aren't messages."""
+    with tarfile.open(CAPTURES / f"paimon_kafka_{form}.tar.gz") as archive:
+        for member in sorted(archive.getmembers(), key=lambda m: m.name):
+            file = archive.extractfile(member)
+            lines = file.read().decode().splitlines() if file else []
+            messages = [json.loads(line, parse_float=str, parse_int=str) for line in lines if line.startswith("{")]
+            if messages:
+                yield member.name, messages
+
+
+def images(form: str, message: dict[str, Any]) -> list[tuple[dict[str, Any], bool]]:
+    """The rows a message has, and whether it deletes them."""
+    if form == "debezium":
+        payload = message.get("payload", message)
+        gone = payload["op"] == "d"
+        return [(payload["before"] if gone else payload["after"], gone)]
+    if form == "canal":
+        return [(row, message["type"] == "DELETE") for row in ([] if message["isDdl"] else message["data"])]
+    return [(message["data"], message["type"] == "delete")]
+
+
+COUNTS = {"debezium": (46, 2), "canal": (90, 3), "maxwell": (37, 1)}
+
+
+@pytest.mark.skipif(not CAPTURES.exists(), reason="the shared captures aren't beside the project")
+@pytest.mark.parametrize("form", COUNTS)
+def test_each_captured_change_is_an_event_with_its_row(project: Project, form: str) -> None:
+    wanted, columns = list[tuple[dict[str, Any], bool]](), dict[str, None]()
+    shapes: dict[bool, list[str]] = {}
+    for _, messages in captured(form):
+        for message in messages:
+            shapes.setdefault("payload" in message, []).append(json.dumps(message))
+            wanted += images(form, message)
+    columns = dict.fromkeys(c for image, _ in wanted for c in image)
+    assert (sum(not gone for _, gone in wanted), sum(gone for _, gone in wanted)) == COUNTS[form]
+    found = list[tuple[Any, ...]]()
+    for wrapped, lines in shapes.items():
+        name = f"feed{int(wrapped)}"
+        project.bronze(name, 'format="jsonl"')
+        text = SILVER.format(form=form, columns=list(columns), key="id").replace("bronze.feed", f"bronze.{name}")
+        project.table(f"silver.changes{int(wrapped)}", text.replace("def changes", f"def changes{int(wrapped)}"))
+        project.land(f"{name}/1.jsonl", "\n".join(lines))
+        project.run(f"bronze.{name}")
+        project.run(f"silver.changes{int(wrapped)}")
+        found += project.rows(f"silver.changes{int(wrapped)}", *columns, "_deleted")
+    as_text = [(*(_text(image.get(c)) for c in columns), gone) for image, gone in wanted]
+    assert sorted((*map(_text, row[:-1]), row[-1]) for row in found) == sorted(as_text)
+
+
+def _text(value: Any) -> str:
+    """A value as one text, whatever spaces nested JSON has."""
+    nested = json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
+    return json.dumps(nested) if not isinstance(nested, bool) else f'"{str(nested).lower()}"'
+
+
+def debezium(op: str, before: int | None, after: int | None, file: str, pos: int) -> dict[str, Any]:
+    source = {"ts_ms": 2000 if op == "d" else 1000, "file": file, "pos": pos}
+    return {"op": op, "before": before and row(before), "after": after and row(after), "source": source}
+
+
+def canal(kind: str, number: int, *rows: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:
+    time, said = 2000 if kind == "DELETE" else 1000, {"type": kind, "isDdl": kind == "ALTER"}
+    return {"data": list(rows) or None, "old": [old] if old else None, "es": time, "id": number, **said}
+
+
+def maxwell(kind: str, xid: int, data: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": kind, "ts": 2 if kind == "delete" else 1, "xid": xid, "data": data, **more}
+
+
+def row(number: int) -> dict[str, Any]:
+    return {"id": number, "name": "x" if number < 3 else "z"}
+
+
+FEEDS = {
+    "debezium": [
+        debezium("c", None, 1, "b.1", 5),
+        debezium("u", 1, 2, "b.1", 7),
+        debezium("d", 3, None, "b.2", 4),
+        debezium("c", None, 3, "b.1", 9),
+    ],
+    "canal": [
+        canal("INSERT", 1, row(1), row(3)),
+        canal("UPDATE", 2, row(2), old={"id": 1}),
+        canal("ALTER", 3),
+        canal("DELETE", 4, row(3)),
+    ],
+    "maxwell": [
+        maxwell("insert", 1, row(1), xoffset=0),
+        maxwell("insert", 1, row(3), commit=True),
+        maxwell("update", 2, row(2), old={"id": 1}, commit=True),
+        maxwell("delete", 3, row(3), commit=True),
+    ],
+}
+CURRENT = """
+from lakehouse_assets.engine.cdc import {form}
+
+@table(raw="bronze.feed", columns=[Column("id", "int", key=True), Column("name", "string", nullable=False)],
+       write=merge(on="id", newest=["_changed_at", "_position"], delete_when="_deleted"))
+def current(raw: DataFrame) -> DataFrame:
+    return {form}(raw, ["id", "name"], key="id").withColumn("id", F.col("id").try_cast("int"))
+"""
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("form", FEEDS)
+def test_a_changed_key_leaves_the_old_one_and_a_deleted_row_stays_away(project: Project, form: str, backwards: bool):
+    """In each feed row 1 becomes row 2, and row 3 is made and deleted."""
+    project.bronze("feed", 'format="jsonl"')
+    project.table("silver.current", CURRENT.format(form=form))
+    for number, message in enumerate(reversed(FEEDS[form]) if backwards else FEEDS[form]):
+        project.land(f"feed/{number}.jsonl", json.dumps(message))
+        if number % 2:
+            project.run("bronze.feed")
+            project.run("silver.current")
+    assert project.rows("silver.current", "id", "name") == [(2, "x")]
+
+
+def test_a_message_that_is_not_understood_is_in_quarantine(project: Project) -> None:
+    project.bronze("feed", 'format="jsonl"')
+    project.table("silver.current", CURRENT.format(form="debezium"))
+    good, strange = FEEDS["debezium"][0], {"op": "c", "before": None, "after": "not a row", "source": {"ts_ms": 1}}
+    project.land("feed/1.jsonl", f"{json.dumps(good)}\n{json.dumps(strange)}\n")
+    project.run("bronze.feed")
+    project.run("silver.current")
+    assert project.rows("silver.current", "id", "name") == [(1, "x")]
+    assert len(project.rejected("silver.current")) == 1
