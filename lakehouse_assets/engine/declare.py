@@ -120,6 +120,17 @@ def lookup(table: str) -> Upstream:
     return Upstream(table, lookup=True)
 
 
+def snapshots(table: str, on: str | Sequence[str], at: str = "_batch") -> Upstream:
+    """A table of whole snapshots, read as changes between them, for `merge` and `history`.
+
+    Brings the rows that are new or differ from the snapshot before, and the rows that are gone with `_deleted` set and
+    the `at` of the snapshot that lacks them. `on` is the key, `at` the column that tells snapshots apart and orders
+    them, as that table has it: text as text, so a date in it should be an ISO date. They may arrive in any order. A
+    snapshot without a row isn't seen.
+    """
+    return Upstream(table, snapshot_on=_names(on), snapshot_at=at)
+
+
 def files(path: str, **options: Any) -> Files:
     """Files that arrive under a path; see `Files` for the options."""
     return Files(path, **options)

@@ -92,10 +92,16 @@ Source = Files
 
 @dataclass(frozen=True)
 class Upstream:
-    """A table read by another. A `lookup` is read whole, at one version; any other input brings its new rows only."""
+    """A table read by another. A `lookup` is read whole, at one version; any other input brings its new rows only.
+
+    With `snapshot_on`, a key, the table's rows are whole snapshots of something, told apart and ordered by the column
+    `snapshot_at`: what it brings is how each snapshot differs from the one before.
+    """
 
     table: str
     lookup: bool = False
+    snapshot_on: tuple[str, ...] = ()
+    snapshot_at: str = ""
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:
 
 def _reads_of(read: Mapping[str, Any], table: Table, env: Environment) -> dict[str, Read]:
     return {
-        parameter: Read(key, env.lake.table(key), read[key]["id"], read[key]["to"], read[key]["after"], upstream.lookup)
+        parameter: Read(key, env.lake.table(key), read[key]["id"], read[key]["to"], upstream, read[key]["after"])
         for (parameter, key), upstream in zip(
             env.lakehouse.upstreams(table).items(), table.upstreams.values(), strict=True
         )

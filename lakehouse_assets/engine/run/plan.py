@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.spec import Append, Files, History, Merge, Replace, Table
+from lakehouse_assets.engine.spec import Append, Files, History, Merge, Replace, Table, Upstream
 
 Way = Literal["nothing", "append", "merge", "full"]
 
@@ -22,8 +22,12 @@ class Read:
     path: str
     id: str
     to: int
+    upstream: Upstream
     after: int | None = None
-    lookup: bool = False
+
+    @property
+    def lookup(self) -> bool:
+        return self.upstream.lookup
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def _whole_reads(table: Table, lakehouse: Lakehouse, logs: Logs) -> dict[str, Re
         log = logs.table(key)
         assert log is not None  # noqa: S101  (plan_table looked)
         path = logs.lake.table(key)
-        reads[parameter] = Read(key, path, log.id, log.version, lookup=table.upstreams[parameter].lookup)
+        reads[parameter] = Read(key, path, log.id, log.version, table.upstreams[parameter])
     return reads
 
 
@@ -150,18 +154,18 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
         if seen is None or seen["id"] != read.id or seen["to"] > read.to:
             return f"{read.key} is not the table that was read before"
         if not isinstance(table.write, Replace) and not read.lookup:
-            why = _why_not_changes(table, read.key, seen["to"], logs)
+            why = _why_not_changes(table, read, seen["to"], logs)
             if why:
                 return why
     return None
 
 
-def _why_not_changes(table: Table, key: str, after: int, logs: Logs) -> str | None:
-    log = logs.table(key)
+def _why_not_changes(table: Table, read: Read, after: int, logs: Logs) -> str | None:
+    key, log = read.key, logs.table(read.key)
     commits = log.since(after) if log else None
     if commits is None:
         return f"the log of {key} no longer reaches back to version {after}"
-    allowed = "only_adds" if isinstance(table.write, Append) else "keeps_rows"
+    allowed = "only_adds" if isinstance(table.write, Append) or read.upstream.snapshot_on else "keeps_rows"
     bad = [c for c in commits if not getattr(c, allowed)]
     if bad:
         what = f"{bad[0].operation} {bad[0].mode}".strip().lower()
@@ -188,7 +192,7 @@ def _plan_changes(
     reads, news = {}, []
     for parameter, read in whole.items():
         after = None if read.lookup else consumed[read.key]["to"]
-        reads[parameter] = Read(read.key, read.path, read.id, read.to, after, read.lookup)
+        reads[parameter] = replace(read, after=after)
         if after is not None and _changed(logs, read.key, after):
             news.append(f"{read.key} has versions {after + 1} to {read.to}")
     if not news:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.run.plan import Read
+from lakehouse_assets.engine.spec import Upstream
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -22,8 +23,18 @@ def read_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, Dat
 
 
 def _read(spark: SparkSession, read: Read) -> DataFrame:
+    if read.upstream.snapshot_on:
+        return _between_snapshots(_whole(spark, read), _news(spark, read), read.upstream)
+    return _news(spark, read)
+
+
+def _whole(spark: SparkSession, read: Read) -> DataFrame:
+    return spark.read.format("delta").option("versionAsOf", read.to).load(read.path)
+
+
+def _news(spark: SparkSession, read: Read) -> DataFrame:
     if read.after is None:
-        return spark.read.format("delta").option("versionAsOf", read.to).load(read.path)
+        return _whole(spark, read)
     changes = (
         spark.read.format("delta")
         .option("readChangeFeed", "true")
@@ -33,3 +44,36 @@ def _read(spark: SparkSession, read: Read) -> DataFrame:
     )
     # The planner lets no deletes through to here, and an update's old image is not news.
     return changes.where("_change_type <> 'update_preimage'").drop(*_CHANGE_COLUMNS)
+
+
+def _between_snapshots(rows: DataFrame, news: DataFrame, upstream: Upstream) -> DataFrame:
+    """How snapshots differ from those before them, for each pair of neighbours of which one is new."""
+    from pyspark.sql import functions as F
+
+    at, columns = upstream.snapshot_at, rows.columns
+    data = [c for c in columns if c != at and not c.startswith("_")]
+    pairs = _neighbours(rows, news, at)
+    now = rows.join(F.broadcast(pairs), F.expr(f"`{at}` = __now"))
+    before = rows.join(F.broadcast(pairs), F.expr(f"`{at}` = __before"))
+    same, same_key = (_alike(names) for names in (data, upstream.snapshot_on))
+    upserts = now.alias("l").join(before.alias("r"), F.expr(same), "left_anti")
+    gone = before.alias("l").join(now.alias("r"), F.expr(same_key), "left_anti").withColumn(at, F.col("__now"))
+    timeless = news.where(f"`{at}` IS NULL")  # of no snapshot; for the rules to judge
+    live, dead = F.lit(False).alias("_deleted"), F.lit(True).alias("_deleted")
+    kept = upserts.select(*columns, live).unionByName(timeless.select(*columns, live))
+    return kept.unionByName(gone.select(*columns, dead))
+
+
+def _neighbours(rows: DataFrame, news: DataFrame, at: str) -> DataFrame:
+    """Each new snapshot with the one before it (null for the first), and with the one after it."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    known = rows.select(F.col(at).alias("__now")).where("__now IS NOT NULL").distinct()
+    pairs = known.withColumn("__before", F.lag("__now").over(Window.partitionBy(F.lit(0)).orderBy("__now")))
+    new = news.select(F.col(at).alias("__new")).distinct()
+    return pairs.join(F.broadcast(new), F.expr("__now = __new OR __before = __new"), "left_semi")
+
+
+def _alike(names: Sequence[str]) -> str:
+    return " AND ".join(["l.__now = r.__now", *(f"l.`{c}` <=> r.`{c}`" for c in names)])
