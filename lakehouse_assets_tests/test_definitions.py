@@ -240,6 +240,7 @@ def test_the_sensor_asks_for_one_run_for_all_files_with_a_small_cursor(
     decision = tick(at_home(tmp_path), "airlines_arrivals", instance)
     (request,) = decision.run_requests
     assert request.tags["lakehouse/arrivals"] == "airlines"
+    assert {".".join(key.path) for key in request.asset_selection} == set(load(DOMAINS).tables)
     assert request.tags["lakehouse/waiting"] == "airlines.bronze.flights: 300"
     assert len(decision.cursor) < 200
 

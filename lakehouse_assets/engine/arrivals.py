@@ -121,7 +121,7 @@ class Ledger:
         fresh = sorted({f for f in files if version_of(f) not in settled}, key=lambda f: (f.path, f.etag))
         moved = renamed(state, fresh)
         new = [f for f in fresh if f not in moved]
-        batch = state.last()[1] + bool(new)
+        batch = state.last("batch") + bool(new)
         self._append(state, [event(f, batch, "renamed" if f in moved else "planned") for f in fresh])
         return batch, new
 
@@ -129,7 +129,7 @@ class Ledger:
         already = state.open_batch()
         if already:
             return already
-        batch, everything = state.last()[1] + 1, sorted(set(files), key=lambda f: (f.path, f.etag))
+        batch, everything = state.last("batch") + 1, sorted(set(files), key=lambda f: (f.path, f.etag))
         self._append(state, [{**event(f, batch, "planned"), "rebuild": True} for f in everything])
         return batch, everything
 
@@ -192,7 +192,7 @@ class Ledger:
         import pyarrow as pa
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        seq, at = state.last()[0] + 1, datetime.now(UTC)
+        seq, at = state.last("seq") + 1, datetime.now(UTC)
         rows = pa.Table.from_pylist([{**e, "at": at, "seq": seq} for e in events], schema=schema())
         once = CommitProperties(app_transactions=[Transaction("ledger", seq)])
         write_deltalake(state.table, rows, mode="append", commit_properties=once)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from lakehouse_assets.engine.delta_log import select
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class Entry:
 class State:
     """The ledger as it was at one moment.
 
-    `table` is the Delta table at that version: a commit on it is refused if another came in between. It's read by
-    delta-rs' own query engine, because pyarrow's compute functions import pandas, for a second.
+    `table` is the Delta table at that version: a commit on it is refused if another came in between.
     """
 
     table: DeltaTable | None
@@ -76,20 +76,13 @@ class State:
             FROM events GROUP BY 1) WHERE last % 2 = 1""")
         return frozenset(row["version"] for row in found)
 
-    def last(self) -> tuple[int, int]:
-        """The last numbers used: of an event and of a batch; 0 if none was."""
-        found = self._select("max(seq) AS seq, max(batch) AS batch FROM events")
-        return (found[0]["seq"] or 0, found[0]["batch"] or 0) if found else (0, 0)
+    def last(self, number: Literal["seq", "batch"]) -> int:
+        """The last number given to an event or a batch; 0 if none was."""
+        found = self._select(f"max({number}) AS last FROM events")
+        return (found[0]["last"] or 0) if found else 0
 
     def _select(self, query: str) -> list[dict[str, Any]]:
-        if self.table is None:
-            return []
-        import pyarrow as pa
-        from deltalake import QueryBuilder
-
-        found = QueryBuilder().register("events", self.table).execute(f"{_LATEST} SELECT {query}")
-        rows: list[dict[str, Any]] = pa.RecordBatchReader.from_stream(found).read_all().to_pylist()
-        return rows
+        return [] if self.table is None else select(self.table, "events", f"{_LATEST} SELECT {query}")
 
 
 def _one_of(statuses: Sequence[str]) -> str:

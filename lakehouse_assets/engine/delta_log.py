@@ -32,6 +32,11 @@ class Commit:
     run: Mapping[str, Any] | None
 
     @property
+    def rebuilds(self) -> bool:
+        """One of our runs made the table anew from all that it read."""
+        return self.run is not None and all(read["after"] is None for read in self.run["read"].values())
+
+    @property
     def changes_data(self) -> bool:
         return self.operation not in _UPKEEP
 
@@ -121,16 +126,25 @@ class TableLog:
 
     def counts(self, column: str, where: str) -> dict[str, int]:
         """How many rows there are of each value of a column, among those that meet a condition."""
-        import pyarrow as pa
-        from deltalake import QueryBuilder
-
         query = f'SELECT "{column}" AS value, count(*) AS rows FROM stored WHERE {where} GROUP BY 1'
-        found = QueryBuilder().register("stored", self.table).execute(query)
-        return {row["value"]: row["rows"] for row in pa.RecordBatchReader.from_stream(found).read_all().to_pylist()}
+        return {row["value"]: row["rows"] for row in select(self.table, "stored", query)}
 
     def head(self, rows: int) -> pa.Table:
         """A few rows, whichever come first."""
         return self.table.to_pyarrow_dataset().head(rows)
+
+
+def select(table: DeltaTable, name: str, query: str) -> list[dict[str, Any]]:
+    """The rows of a query that reads one table under a name, by delta-rs' own engine.
+
+    Not by pyarrow's compute functions, which import pandas, for a second.
+    """
+    import pyarrow as pa
+    from deltalake import QueryBuilder
+
+    found = QueryBuilder().register(name, table).execute(query)
+    rows: list[dict[str, Any]] = pa.RecordBatchReader.from_stream(found).read_all().to_pylist()
+    return rows
 
 
 def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:
