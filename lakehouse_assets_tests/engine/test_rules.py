@@ -62,9 +62,7 @@ def test_each_rejected_row_breaks_one_of_the_witnesses(rows: list[set[int]]) -> 
         for block in range(3):
             mask = sum(1 << i - 52 * block for i in row if i // 52 == block)
             histograms[f"masks_{block}"].update([mask] if mask else [])
-    told = {
-        name: "[" + ",".join(f'{{"x":{m},"y":{n}.0}}' for m, n in h.items()) + "]" for name, h in histograms.items()
-    }
+    told = {name: "[" + ", ".join(f"{{{m}, {float(n)}}}" for m, n in h.items()) + "]" for name, h in histograms.items()}
     found = from_histograms({"judged": len(rows), "rejected": 0, **told}, RULES)
     assert found is not None
     drops = [{i for i in row if RULES[i].action == "drop"} for row in rows]

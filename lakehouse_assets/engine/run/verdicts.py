@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from lakehouse_assets.engine.spec import Expectation
 RULES_PER_MASK = 52
 # Below this number of bins the histogram is exact: Spark joins bins only when there would be more.
 BINS = 20_000
+_BIN = re.compile(r"\{(\d+), ([^}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ def from_histograms(row: Mapping[str, Any], rules: Sequence[Expectation]) -> Ver
     """The verdicts told by the columns `judged`, `rejected`, and for each mask its histogram; None if one is full."""
     masks = list[Counter[int]]()
     for number in range(len(blocks(rules))):
-        bins = json.loads(row[f"masks_{number}"] or "[]")
+        bins = _BIN.findall(row[f"masks_{number}"] or "")
         if len(bins) >= BINS:
             return None
         counted = Counter[int]()
-        for entry in bins:  # a value has a bin for each partition it was seen in
-            counted[entry["x"]] += round(entry["y"])
+        for mask, rows in bins:  # a value has a bin for each partition it was seen in
+            counted[int(mask)] += round(float(rows))
         masks.append(counted)
     by_rule = tuple((rule.name, _broken(masks, i)) for i, rule in enumerate(rules) if rule.action != "fail")
     return Verdicts(row["judged"], row["rejected"], by_rule, _witnesses(masks, rules))
