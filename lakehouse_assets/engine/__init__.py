@@ -1,5 +1,6 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
+from lakehouse_assets.engine.cdc import canal, debezium, maxwell
 from lakehouse_assets.engine.declare import (
     append,
     between,
@@ -28,12 +29,15 @@ __all__ = [
     "TableCheck",
     "append",
     "between",
+    "canal",
+    "debezium",
     "drop",
     "fail",
     "files",
     "history",
     "lookup",
     "matches",
+    "maxwell",
     "merge",
     "not_null",
     "one_of",

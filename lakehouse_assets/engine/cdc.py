@@ -70,8 +70,8 @@ def canal(rows: DataFrame, columns: Sequence[str], key: str | Sequence[str]) -> 
     """
     from pyspark.sql import functions as F
 
-    images, old = (F.from_json(F.col(c), "array<map<string,string>>") for c in ("data", "old"))
-    several = rows.where("coalesce(isDdl, 'false') <> 'true'").withColumn("__old", old)
+    images, old = (F.from_json(_field(rows, c), "array<map<string,string>>") for c in ("data", "old"))
+    several = rows.where(F.coalesce(_field(rows, "isDdl"), F.lit("false")) != "true").withColumn("__old", old)
     exploded = several.select("*", F.posexplode_outer(images).alias("__nth", "__image"))
     image, before = F.col("__image"), F.try_element_at(F.col("__old"), F.col("__nth") + 1)
     change = _Change(
@@ -91,17 +91,15 @@ def maxwell(rows: DataFrame, columns: Sequence[str], key: str | Sequence[str]) -
     from pyspark.sql import functions as F
 
     image = _image(F.col("data"))
-    old = _image(F.col("old")) if "old" in rows.columns else F.lit(None).cast("map<string,string>")
-    offset = _whole(F.col("xoffset")) if "xoffset" in rows.columns else F.lit(None).cast("bigint")
     change = _Change(
-        before=_overlaid(old, image),
+        before=_overlaid(_image(_field(rows, "old")), image),
         after=image,
         deletes=F.col("type") == "delete",
         at=F.timestamp_seconds(_whole(F.col("ts"))),
         file=F.lit(None).cast("string"),
         position=_whole(F.col("xid")),
         # The last change of a transaction says `commit` and has no offset.
-        row=F.coalesce(offset, F.lit(2**31)),
+        row=F.coalesce(_whole(_field(rows, "xoffset")), F.lit(2**31)),
     )
     return _events(rows, change, columns, key)
 
@@ -129,6 +127,13 @@ def _events(rows: DataFrame, change: _Change, columns: Sequence[str], key: str |
         place.alias("_position"),
         *system,
     )
+
+
+def _field(rows: DataFrame, name: str) -> Column:
+    """A column of bronze, which has it only once a message with it has arrived."""
+    from pyspark.sql import functions as F
+
+    return F.col(name) if name in rows.columns else F.lit(None).cast("string")
 
 
 def _image(json: Column) -> Column:

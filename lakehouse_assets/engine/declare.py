@@ -125,8 +125,8 @@ def snapshots(table: str, on: str | Sequence[str], at: str = "_batch") -> Upstre
 
     Brings the rows that are new or differ from the snapshot before, and the rows that are gone with `_deleted` set and
     the `at` of the snapshot that lacks them. `on` is the key, `at` the column that tells snapshots apart and orders
-    them, as that table has it: text as text, so a date in it should be an ISO date. They may arrive in any order. A
-    snapshot without a row isn't seen.
+    them, as that table has it: text as text, so a date in it should be an ISO date. They may arrive in any order, each
+    whole in one batch. A snapshot without a row isn't seen.
     """
     return Upstream(table, snapshot_on=_names(on), snapshot_at=at)
 

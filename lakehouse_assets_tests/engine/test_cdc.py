@@ -7,32 +7,27 @@ import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
 
-CAPTURES = PROJECT.parent / "shared" / "data" / "cdc"
 SILVER = """
-from lakehouse_assets.engine.cdc import {form}
-
 @table(raw="bronze.feed")
 def changes(raw: DataFrame) -> DataFrame:
     return {form}(raw, {columns}, key={key!r})
 """
 
 
-def captured(form: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The messages of each file of a connector's captures; a licence and a lost line at their heads aren't messages."""
-    with tarfile.open(CAPTURES / f"paimon_kafka_{form}.tar.gz") as archive:
+def captured(folder: Path, form: str) -> Iterator[dict[str, Any]]:
+    """The messages in the files of a connector's captures; a licence and a lost line at their heads aren't messages."""
+    with tarfile.open(folder / f"paimon_kafka_{form}.tar.gz") as archive:
         for member in sorted(archive.getmembers(), key=lambda m: m.name):
             file = archive.extractfile(member)
             lines = file.read().decode().splitlines() if file else []
-            messages = [json.loads(line, parse_float=str, parse_int=str) for line in lines if line.startswith("{")]
-            if messages:
-                yield member.name, messages
+            yield from (json.loads(ln, parse_float=str, parse_int=str) for ln in lines if ln.startswith("{"))
 
 
 def images(form: str, message: dict[str, Any]) -> list[tuple[dict[str, Any], bool]]:
@@ -50,15 +45,13 @@ def images(form: str, message: dict[str, Any]) -> list[tuple[dict[str, Any], boo
 COUNTS = {"debezium": (46, 2), "canal": (97, 3), "maxwell": (37, 1)}
 
 
-@pytest.mark.skipif(not CAPTURES.exists(), reason="the shared captures aren't beside the project")
 @pytest.mark.parametrize("form", COUNTS)
-def test_each_captured_change_is_an_event_with_its_row(project: Project, form: str) -> None:
+def test_each_captured_change_is_an_event_with_its_row(project: Project, shared_data: Path, form: str) -> None:
     # By shape of message, and apart where names differ only in case, which one table can't have.
     shapes: dict[tuple[bool, bool], list[dict[str, Any]]] = {}
-    for _, messages in captured(form):
-        for message in messages:
-            names = [c for image, _ in images(form, message) for c in image]
-            shapes.setdefault(("payload" in message, any(c != c.lower() for c in names)), []).append(message)
+    for message in captured(shared_data / "cdc", form):
+        names = [c for image, _ in images(form, message) for c in image]
+        shapes.setdefault(("payload" in message, any(c != c.lower() for c in names)), []).append(message)
     counted = Counter(gone for messages in shapes.values() for m in messages for _, gone in images(form, m))
     assert (counted[False], counted[True]) == COUNTS[form]
     for number, messages in enumerate(shapes.values()):
@@ -130,8 +123,6 @@ FEEDS = {
     ],
 }
 CURRENT = """
-from lakehouse_assets.engine.cdc import {form}
-
 @table(raw="bronze.feed", columns=[Column("id", "int", key=True), Column("name", "string", nullable=False)],
        write=merge(on="id", newest=["_changed_at", "_position"], delete_when="_deleted"))
 def current(raw: DataFrame) -> DataFrame:
