@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import permutations
 from random import Random
 from typing import Any
@@ -28,6 +29,7 @@ CURRENT = f"""
        write=merge(on=["id", "part"], newest=["at", "seq"], delete_when="op = 'delete'"))
 def current(raw: DataFrame) -> DataFrame: {SELECT}
 """
+NAMED = CURRENT.replace('"name", "string"', '"name", "string", nullable=False')
 VERSIONS = f"""
 @table(raw="bronze.events", {DECLARED}
        write=history(on=["id", "part"], newest=["at", "seq"], delete_when="op = 'delete'", track=["name"]))
@@ -133,9 +135,7 @@ def test_an_event_that_says_what_is_known_rewrites_nothing(feed: Project) -> Non
 
 
 def test_a_deletion_needs_no_more_than_its_key(feed: Project) -> None:
-    feed.table(
-        "silver.current", CURRENT.replace('Column("name", "string")', 'Column("name", "string", nullable=False)')
-    )
+    feed.table("silver.current", NAMED)
     deliver(feed, 1, [event(1, 1, "x"), event(2, 1, None)])
     deliver(feed, 2, [event(1, 2, None, "delete")])
     feed.run("silver.current")
@@ -190,3 +190,31 @@ def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:
     repeated.write.format("delta").mode("append").save(env.lake.table(table.key))
     (unique,) = table_results(table, env.lake, env.session())
     assert not unique.passed
+
+
+def test_a_table_whose_memory_is_gone_is_rebuilt_and_says_so(feed: Project) -> None:
+    events = [[event(1, 2, "x")], [event(1, 5, None, "delete"), event(2, 1, "y")], [event(2, 4, None, "delete")]]
+    for number, batch in enumerate(events):
+        deliver(feed, number, batch)
+        run(feed)
+    shutil.rmtree(feed.root / "lake" / "shop" / "memory")
+    late = [event(1, 4, "late"), event(2, 3, "late")]
+    deliver(feed, 9, late)
+    for name in ("silver.current", "silver.versions"):
+        assert feed.run(name).plan.reason == "what it remembered of events and deletions is gone"
+    check(feed, [*(e for batch in events for e in batch), *late])
+    assert feed.plan("silver.current").way == "nothing"
+
+
+def test_a_table_that_was_dropped_is_built_again_with_quarantine_and_memory(feed: Project) -> None:
+    feed.table("silver.current", NAMED)
+    for number in (1, 2):
+        deliver(feed, number, [event(number, 1, None), event(9, number, None, "delete")])
+        feed.run("silver.current")
+    shutil.rmtree(feed.root / "lake" / "shop" / "silver" / "current")
+    deliver(feed, 3, [event(3, 1, None), event(8, 5, None, "delete")])
+    feed.run("silver.current")
+    assert len(feed.rejected("silver.current")) == 3
+    deliver(feed, 4, [event(8, 4, "late"), event(9, 1, "late"), event(7, 1, "x")])
+    feed.run("silver.current")
+    assert feed.rows("silver.current", "id") == [(7,)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.run.write import Stamp, transaction
 from lakehouse_assets.engine.spec import History, Merge, Table
 
 if TYPE_CHECKING:
@@ -48,6 +49,24 @@ def same_key(table: Table, on: Sequence[str], left: str, right: str) -> str:
     """The condition that two rows have one key; nulls are equal, where there may be any."""
     required = {c.name for c in table.columns if c.required}
     return " AND ".join(f"{left}.`{c}` {'=' if c in required else '<=>'} {right}.`{c}`" for c in on)
+
+
+def merge(spark: SparkSession, changes: DataFrame, path: str, match: str, stamp: Stamp, newer: str = "true") -> None:
+    """Delete the table's rows that match a change that is `__gone`, update the others, insert those without a match.
+
+    `match` and `newer`, which says whether a change counts, are conditions on the table's row `t` and the change `s`.
+    """
+    columns = [c for c in changes.columns if c != GONE]
+    sets = ", ".join(f"t.`{c}` = s.`{c}`" for c in columns)
+    names, values = ", ".join(f"`{c}`" for c in columns), ", ".join(f"s.`{c}`" for c in columns)
+    changes.createOrReplaceTempView("lakehouse_changes")
+    with transaction(spark, stamp):
+        spark.sql(
+            f"MERGE WITH SCHEMA EVOLUTION INTO delta.`{path}` t USING lakehouse_changes s ON {match} "
+            f"WHEN MATCHED AND {newer} AND s.{GONE} THEN DELETE "
+            f"WHEN MATCHED AND {newer} THEN UPDATE SET {sets} "
+            f"WHEN NOT MATCHED AND NOT s.{GONE} THEN INSERT ({names}) VALUES ({values})"
+        ).collect()
 
 
 @contextmanager

@@ -93,8 +93,9 @@ def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, la
             write.overwrite(scd2.versions(events, table, mode), path, stamp)
         else:
             past = memory.recall(spark, table, lake)
-            known = events if past is None else scd2.of_keys(past, events, table, mode)
-            wanted = scd2.versions(known.unionByName(events, allowMissingColumns=True), table, mode)
+            assert past is not None  # noqa: S101  (or the plan would say "full")
+            known = scd2.of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
+            wanted = scd2.versions(known, table, mode)
             stored = scd2.of_keys(spark.read.format("delta").load(path), events, table, mode)
             with persisted(spark, scd2.differences(wanted, stored, table, mode)) as changes:  # MERGE reads it twice
                 scd2.merge(spark, changes, path, table, mode, stamp)

@@ -1,7 +1,7 @@
 """The path of every materialisation: plan, read, build, check, write; then what the report needs to know.
 
 A run may end at any point. What it leaves undone is found by the next one: a batch that was planned and not marked,
-a quarantine that is one run behind its table.
+a quarantine or a memory that is one run behind its table.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _attempt(table: Table, env: Environment, full: bool) -> Outcome:
 
 
 def execute(plan: Plan, env: Environment) -> Outcome:
-    """Carry out a plan against upstream tables: one commit to the table, then its quarantine."""
+    """Carry out a plan against upstream tables: one commit to the table, then what belongs to it."""
     table, spark = plan.table, env.session()
     stamp = Stamp(table.key, plan.run, _as_read(plan.reads), table.code_version, table.rules_version)
     with write.explained(table):
@@ -102,11 +102,13 @@ def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
     """Complete what a run that committed its rows, and ended early, left out of quarantine and memory."""
     own, kept = logs.table(table.key), logs.quarantine(table.key)
     last = own.last_run if own else None
-    if last is None or last.run is None:
+    if own is None or last is None or last.run is None:
         return
     number, done = last.run["run"], kept.transaction(table.key) if kept else 0
     unsettled = quarantine.has_quarantine(table) and done < number
-    forgotten = bool(last.run.get("remembers")) and memory.remembered(table, env.lake) < number
+    known = logs.memory(table.key)
+    due = bool(last.run.get("remembers")) and not memory.lost(own, known)
+    forgotten = due and (known.transaction(table.key) if known else 0) < number
     if unsettled or forgotten:
         _complete(table, last.run, env, unsettled=unsettled, forgotten=forgotten)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.write import once
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def remembered(table: Table, lake: Lake) -> int:
 
 def remember(rows: DataFrame, table: Table, lake: Lake, run: int, *, fresh: bool) -> None:
     """Add a run's part, unless it's there; `fresh` forgets what was before."""
-    writer = rows.write.format("delta").option("txnAppId", table.key).option("txnVersion", run)
-    schema = "overwriteSchema" if fresh else "mergeSchema"
-    writer.option(schema, "true").mode("overwrite" if fresh else "append").save(lake.memory(table.key))
+    mode, schema = ("overwrite", "overwriteSchema") if fresh else ("append", "mergeSchema")
+    once(rows, table.key, run).option(schema, "true").mode(mode).save(lake.memory(table.key))
+
+
+def lost(own: TableLog, kept: TableLog | None) -> bool:
+    """Whether there is no memory, though runs before the last one wrote to it; the last one may not have come to it."""
+    runs = [(c, c.run) for c in own.commits if c.run is not None]
+    since = next((i for i, (commit, _) in enumerate(runs) if commit.rebuilds), len(runs))
+    return kept is None and any(run.get("remembers") for _, run in runs[1 : since + 1])

@@ -9,6 +9,7 @@ from typing import Literal
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run import memory
 from lakehouse_assets.engine.spec import Append, Files, History, Merge, Replace, Table, Upstream
 
 Way = Literal["nothing", "append", "merge", "full"]
@@ -57,6 +58,9 @@ class Logs:
 
     def quarantine(self, key: str) -> TableLog | None:
         return self._at(self.lake.quarantine(key))
+
+    def memory(self, key: str) -> TableLog | None:
+        return self._at(self.lake.memory(key))
 
     def _at(self, path: str) -> TableLog | None:
         if path not in self._seen:
@@ -118,7 +122,7 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
 
 def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> Plan:
     own = logs.table(table.key)
-    run = (own.transaction(table.key) if own else 0) + 1
+    run = _next_run(table, own, logs)
     whole = _whole_reads(table, lakehouse, logs)
     why_full = "a full refresh was asked for" if full else _why_full(table, own, whole, logs)
     if why_full:
@@ -142,12 +146,22 @@ def _whole_reads(table: Table, lakehouse: Lakehouse, logs: Logs) -> dict[str, Re
     return reads
 
 
+def _next_run(table: Table, own: TableLog | None, logs: Logs) -> int:
+    """The next of the table's run numbers. One that was dropped goes on where its quarantine and memory have come to:
+    under a number that they have seen, Delta would skip what is written to them.
+    """
+    kept = [own] if own else [logs.quarantine(table.key), logs.memory(table.key)]
+    return 1 + max((log.transaction(table.key) for log in kept if log), default=0)
+
+
 def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], logs: Logs) -> str | None:
     """Why nothing less than the whole table will do; None if less will."""
     if own is None:
         return "first build"
     if own.last_run is None or own.last_run.run is None:
         return "the log no longer says what was read"
+    if memory.lost(own, logs.memory(table.key)):
+        return "what it remembered of events and deletions is gone"
     consumed = own.last_run.run["read"]
     for read in whole.values():
         seen = consumed.get(read.key)

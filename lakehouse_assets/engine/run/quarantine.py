@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.run.check import MASK, broken_names, suspects
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.run.write import once
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def keep(rows: DataFrame, plan: Plan, path: str, seen: Verdicts, storage: Mappin
     if seen.rejected <= FEW:
         _write_few(kept.toArrow(), table, path, plan.run, storage, fresh=fresh)
     else:
-        writer = kept.write.format("delta").option("txnAppId", table.key).option("txnVersion", plan.run)
-        writer.mode("overwrite" if fresh else "append").save(path)
+        once(kept, table.key, plan.run).mode("overwrite" if fresh else "append").save(path)
 
 
 def mark_complete(table: Table, path: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, last_of, order, same_key, with_gone
-from lakehouse_assets.engine.run.write import Stamp, transaction
+from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Merge, Table
 
 if TYPE_CHECKING:
@@ -38,20 +39,5 @@ def unless_deleted(changes: DataFrame, dead: DataFrame, table: Table, mode: Merg
 
 def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: Merge, stamp: Stamp) -> None:
     """Bring changes into a table, one row a key already, where they're newer than what is there."""
-    changes.createOrReplaceTempView("lakehouse_changes")
-    with transaction(spark, stamp):
-        spark.sql(statement(path, table, mode, [c for c in changes.columns if c != GONE])).collect()
-
-
-def statement(path: str, table: Table, mode: Merge, columns: list[str]) -> str:
-    """The MERGE that keeps, for each key, the row that is newest by the mode's order."""
     newer = f"{order(table, mode, 's.', f's.{GONE}')} > {order(table, mode, 't.', 'false')}"
-    sets = ", ".join(f"t.`{c}` = s.`{c}`" for c in columns)
-    names, values = ", ".join(f"`{c}`" for c in columns), ", ".join(f"s.`{c}`" for c in columns)
-    return (
-        f"MERGE WITH SCHEMA EVOLUTION INTO delta.`{path}` t USING lakehouse_changes s "
-        f"ON {same_key(table, mode.on, 's', 't')} "
-        f"WHEN MATCHED AND {newer} AND s.{GONE} THEN DELETE "
-        f"WHEN MATCHED AND {newer} THEN UPDATE SET {sets} "
-        f"WHEN NOT MATCHED AND NOT s.{GONE} THEN INSERT ({names}) VALUES ({values})"
-    )
+    base.merge(spark, changes, path, same_key(table, mode.on, "s", "t"), stamp, newer)

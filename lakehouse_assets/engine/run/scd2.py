@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, last_of, others, same_key
-from lakehouse_assets.engine.run.write import Stamp, transaction
+from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import VALIDITY, History, Table
 
 if TYPE_CHECKING:
@@ -57,24 +58,12 @@ def differences(wanted: DataFrame, stored: DataFrame, table: Table, mode: Histor
     match = f"{same_key(table, mode.on, 'w', 's')} AND w.{FROM} <=> s.{FROM}"
     new = wanted.alias("w").join(_alike(stored, columns).alias("s"), F.expr(_equal(match, table, mode)), "left_anti")
     old = stored.alias("s").join(wanted.alias("w"), F.expr(match), "left_anti")
-    return new.withColumn(GONE, F.lit(False)).unionByName(
-        _alike(old, columns).withColumn(GONE, F.lit(True)), allowMissingColumns=True
-    )
+    return new.withColumn(GONE, F.lit(False)).unionByName(_alike(old, columns).withColumn(GONE, F.lit(True)))
 
 
 def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: History, stamp: Stamp) -> None:
     """Bring the differences into the table."""
-    columns = [c for c in changes.columns if c != GONE]
-    sets = ", ".join(f"t.`{c}` = s.`{c}`" for c in columns)
-    names, values = ", ".join(f"`{c}`" for c in columns), ", ".join(f"s.`{c}`" for c in columns)
-    changes.createOrReplaceTempView("lakehouse_changes")
-    with transaction(spark, stamp):
-        spark.sql(
-            f"MERGE WITH SCHEMA EVOLUTION INTO delta.`{path}` t USING lakehouse_changes s "
-            f"ON {same_key(table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM} "
-            f"WHEN MATCHED AND s.{GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {sets} "
-            f"WHEN NOT MATCHED AND NOT s.{GONE} THEN INSERT ({names}) VALUES ({values})"
-        ).collect()
+    base.merge(spark, changes, path, f"{same_key(table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM}", stamp)
 
 
 def _equal(match: str, table: Table, mode: History) -> str:

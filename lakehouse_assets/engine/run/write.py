@@ -126,13 +126,13 @@ def lost_engine(error: PySparkException) -> bool:
 
 
 def _stamped(df: DataFrame, stamp: Stamp) -> DataFrameWriter:
-    return (
-        df.write.format("delta")
-        .option("txnAppId", stamp.app)
-        .option("txnVersion", stamp.run)
-        .option("userMetadata", stamp.metadata)
-        .option("delta.enableChangeDataFeed", "true")
-    )
+    writer = once(df, stamp.app, stamp.run).option("userMetadata", stamp.metadata)
+    return writer.option("delta.enableChangeDataFeed", "true")
+
+
+def once(df: DataFrame, app: str, run: int) -> DataFrameWriter:
+    """A writer whose commit Delta skips if the application has made it, or a later one, before."""
+    return df.write.format("delta").option("txnAppId", app).option("txnVersion", run)
 
 
 @contextmanager
