@@ -17,19 +17,20 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[TABLE|DOMAIN]...", 
 Rows = Annotated[int, typer.Option("--rows", "-n", min=1, help="how many rows to show")]
 Full = Annotated[bool, typer.Option("--full", help="rebuild the tables from all they read")]
 
-STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green"}
+STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green", "refresh": "green"}
 
 
 @app.command()
 def plan(names: Names = None, full: Full = False) -> None:
     """What a run would do to each table, how, and why."""
+    from lakehouse_assets.engine.run.groups import counted
     from lakehouse_assets.engine.run.plan import plan_all
 
-    lakehouse = open_lakehouse()
+    lakehouse, lake = open_lakehouse(), open_lake()
     shown = grid("table", "way", "why")
-    for planned in plan_all(lakehouse, open_lake(), select(lakehouse, names or []), full):
-        style = STYLES[planned.way]
-        shown.add_row(planned.table.key, f"[{style}]{planned.way}[/]", f"[{style}]{escape(planned.reason)}[/]")
+    for planned in (counted(p, lake) for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full)):
+        style, groups = STYLES[planned.way], "" if planned.groups is None else f"; {planned.groups} groups"
+        shown.add_row(planned.table.key, f"[{style}]{planned.way}[/]", f"[{style}]{escape(planned.reason + groups)}[/]")
     console.print(shown)
 
 

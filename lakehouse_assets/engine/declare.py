@@ -18,6 +18,7 @@ from lakehouse_assets.engine.spec import (
     Files,
     History,
     Merge,
+    Refresh,
     Replace,
     Table,
     TableCheck,
@@ -158,6 +159,11 @@ def replace() -> Replace:
     return Replace()
 
 
+def refresh(by: str | Sequence[str]) -> Refresh:
+    """Compute anew the groups whose inputs changed, and put them in place in one commit. See `Refresh`."""
+    return Refresh(_names(by))
+
+
 def warn(condition: str | Condition, name: str | None = None) -> Expectation:
     """Count the rows for which the condition isn't true, and keep them."""
     return _expectation(condition, "warn", name)
@@ -180,17 +186,17 @@ def not_null(column: str) -> Condition:
 
 def between(column: str, low: Literal, high: Literal) -> Condition:
     """The column lies between the two values, both included, or is null."""
-    return _or_null(f"{column}_between", column, f"BETWEEN {_literal(low)} AND {_literal(high)}")
+    return _or_null(f"{column}_between", column, f"BETWEEN {literal(low)} AND {literal(high)}")
 
 
 def one_of(column: str, *values: Literal) -> Condition:
     """The column is one of the values, or null."""
-    return _or_null(f"{column}_one_of", column, f"IN ({', '.join(map(_literal, values))})")
+    return _or_null(f"{column}_one_of", column, f"IN ({', '.join(map(literal, values))})")
 
 
 def matches(column: str, pattern: str) -> Condition:
     """The regular expression (Java's) is found in the column, or the column is null."""
-    return _or_null(f"{column}_matches", column, f"RLIKE {_literal(pattern)}")
+    return _or_null(f"{column}_matches", column, f"RLIKE {literal(pattern)}")
 
 
 def references(column: str, table: str, other: str, severity: str = "error") -> TableCheck:
@@ -227,7 +233,8 @@ def _rule_name(condition: str) -> str:
     return re.sub(r"\W+", "_", worded).strip("_").lower()[:80]
 
 
-def _literal(value: Literal) -> str:
+def literal(value: Literal) -> str:
+    """A value as SQL writes it."""
     match value:
         case bool() | int() | float():
             return repr(value)

@@ -41,6 +41,11 @@ class Commit:
         return self.operation not in _UPKEEP
 
     @property
+    def replaces_all(self) -> bool:
+        """All rows were written anew, so that what changed can't be told from what didn't."""
+        return (self.operation == "WRITE" and self.mode == "Overwrite") or "REPLACE TABLE" in self.operation
+
+    @property
     def only_adds(self) -> bool:
         """No row that was there before was changed or removed."""
         touched = ("numTargetRowsUpdated", "numTargetRowsDeleted", "numDeletedRows", "numUpdatedRows")

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.spec import LAYERS, VALIDITY, Append, Domain, History, Merge, Table
+from lakehouse_assets.engine.spec import LAYERS, VALIDITY, Append, Domain, History, Merge, Refresh, Table
 
 _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"
@@ -138,6 +138,8 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappi
         yield f"{_where(table)}: a table with a source appends what arrives and reads nothing else; use a silver table"
     if isinstance(table.write, Merge | History):
         yield from _change_problems(table, table.write)
+    if isinstance(table.write, Refresh):
+        yield from _refresh_problems(table, table.write)
 
 
 def _change_problems(table: Table, mode: Merge | History) -> Iterator[str]:
@@ -151,6 +153,18 @@ def _change_problems(table: Table, mode: Merge | History) -> Iterator[str]:
         yield f"{_where(table)}: has no newest=…, without which a deletion or a version has no place in time; add it"
     for name in [n for n in VALIDITY if n in declared and isinstance(mode, History)]:
         yield f"{_where(table)}: declares {name!r}, which a history adds by itself; remove it"
+
+
+def _refresh_problems(table: Table, mode: Refresh) -> Iterator[str]:
+    declared = {c.name: c.type for c in table.columns}
+    if not mode.by:
+        yield f"{_where(table)}: refreshes by no column; name those that tell its groups apart, or use replace()"
+    for name in [n for n in mode.by if n not in declared]:
+        yield f"{_where(table)}: refreshes by {name!r}, which isn't among its columns; declare it"
+    for name in [n for n in mode.by if "<" in declared.get(n, "")]:
+        yield f"{_where(table)}: refreshes by {name!r}, a {declared[name]}; group by plain values"
+    for parameter in [p for p, u in table.upstreams.items() if u.snapshot_on]:
+        yield f"{_where(table)}: {parameter!r} reads snapshots, which feed merge and history; put one between"
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -148,7 +148,20 @@ class Replace:
     """Compute the whole table anew from its inputs, and put it in place in one commit."""
 
 
-WriteMode = Append | Merge | History | Replace
+@dataclass(frozen=True)
+class Refresh:
+    """Like `Replace`, but only the groups whose inputs changed are computed anew, and the other rows are left alone.
+
+    `by` are columns of the table. Its query has to be local to the groups: aggregates group by them, windows are
+    partitioned by them, and inputs are joined on equal values. Where it isn't for an input, or all of the input was
+    rewritten, or most groups are touched, the whole table is computed, and the run says why. A function of the query
+    should give the same answer for the same rows: `first` without an order doesn't.
+    """
+
+    by: tuple[str, ...]
+
+
+WriteMode = Append | Merge | History | Replace | Refresh
 
 
 @dataclass(frozen=True)

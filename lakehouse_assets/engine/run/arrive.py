@@ -22,6 +22,7 @@ from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.materialize import Environment, Outcome
 from lakehouse_assets.engine.run.plan import Plan, Way
+from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.sources.files import find_unreadable, read_files
@@ -147,7 +148,7 @@ def _unreadable(
 def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[int, Verdicts]:
     rows = _bronze(plan, landed, env)
     stamp = Stamp(plan.table.key, plan.run, {}, plan.table.code_version, plan.table.rules_version)
-    seen, version = commit(rows, plan, stamp, env.lake, env.session())
+    seen, version = commit(Work(plan, rows), stamp, env.lake, env.session())
     settle(rows, plan, seen, env.lake)
     return version, seen
 

@@ -10,6 +10,7 @@ from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.spec import Column, Table
 
 if TYPE_CHECKING:
+    from pyspark.sql import Column as Expr
     from pyspark.sql import DataFrame, SparkSession
 
 # Casts that change no value: from → to.
@@ -48,8 +49,15 @@ def conform(df: DataFrame, table: Table) -> DataFrame:
     if problems:
         raise ContractError(f"Building {table.key}: its result doesn't fit its columns: {'; '.join(problems)}")
     system = [c for c in found if c.startswith("_")]
-    declared = [F.col(f"`{c.name}`").cast(c.type).alias(c.name, metadata=_comment(c)) for c in table.columns]
+    declared = [_typed(c, found[c.name]).alias(c.name, metadata=_comment(c)) for c in table.columns]
     return df.select(*declared, *(F.col(f"`{c}`") for c in system))
+
+
+def _typed(column: Column, found: str) -> Expr:
+    from pyspark.sql import functions as F
+
+    given = F.col(f"`{column.name}`")
+    return given if found == column.type.replace(" ", "") else given.cast(column.type)
 
 
 def _comment(column: Column) -> dict[str, str]:

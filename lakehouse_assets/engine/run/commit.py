@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run import check, memory, quarantine, scd1, scd2, write
+from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, write
 from lakehouse_assets.engine.run.changes import GONE, persisted, with_gone
 from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import History, Merge
+from lakehouse_assets.engine.spec import History, Merge, Refresh
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def commit(built: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> tuple[Verdicts, int]:
+def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> tuple[Verdicts, int]:
     """Write the accepted rows in one commit; returns what was seen in passing, and the version.
 
     Raises:
@@ -26,6 +27,7 @@ def commit(built: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkS
     """
     from pyspark.sql import Observation
 
+    built, plan = work.rows, work.plan
     rules, observation = plan.table.rules, Observation()
     rows = check.accepted(check.observed(check.judge(built, rules), rules, observation), rules)
     match plan.table.write:
@@ -33,6 +35,9 @@ def commit(built: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkS
             version = _commit_newest(rows, plan, mode, stamp, lake, spark)
         case History() as mode:
             version = _commit_history(rows, plan, mode, stamp, lake, spark)
+        case Refresh() if work.groups is not None:
+            refresh.commit(rows, work, lake.table(plan.table.key), stamp, spark)
+            version = _committed(plan, stamp, lake)
         case _:
             version = _put(rows, plan, stamp, lake)
     return check.seen(observation, built, rules), version

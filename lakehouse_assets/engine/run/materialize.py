@@ -17,15 +17,18 @@ from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import check, memory, quarantine, write
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, remember_again, settle
+from lakehouse_assets.engine.run.groups import as_json
 from lakehouse_assets.engine.run.lineage import Lineage, column_lineage
-from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
-from lakehouse_assets.engine.run.read import read_inputs
+from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way, plan_table
+from lakehouse_assets.engine.run.query_plan import analysed
+from lakehouse_assets.engine.run.read import read_inputs, whole_inputs
+from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp, Superseded
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec import Refresh, Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 ATTEMPTS = 5
 
@@ -89,13 +92,23 @@ def _attempt(table: Table, env: Environment, full: bool) -> Outcome:
 def execute(plan: Plan, env: Environment) -> Outcome:
     """Carry out a plan against upstream tables: one commit to the table, then what belongs to it."""
     table, spark = plan.table, env.session()
-    stamp = Stamp(table.key, plan.run, _as_read(plan.reads), table.code_version, table.rules_version)
     with write.explained(table):
-        rows = build(spark, table, read_inputs(spark, plan.reads))
-        lineage = column_lineage(spark, rows, set(env.lakehouse.tables))
-        seen, version = commit(rows, plan, stamp, env.lake, spark)
-        settle(rows, plan, seen, env.lake)
-    return Outcome(plan, 0, version, seen, lineage)
+        rows = build(spark, table, _inputs(spark, plan))
+        tree = analysed(spark, rows)
+        with narrowed(plan, rows, tree, env.lake.table(table.key), spark) as work:
+            seen, version = commit(work, _stamp(work), env.lake, spark)
+            settle(work.rows, work.plan, seen, env.lake)
+    return Outcome(work.plan, 0, version, seen, column_lineage(tree, set(env.lakehouse.tables)))
+
+
+def _inputs(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
+    whole = isinstance(plan.table.write, Refresh)  # its query is that of the whole table, narrowed to some groups
+    return whole_inputs(spark, plan.reads) if whole else read_inputs(spark, plan.reads)
+
+
+def _stamp(work: Work) -> Stamp:
+    table, reads = work.plan.table, _as_read(work.plan.reads)
+    return Stamp(table.key, work.plan.run, reads, table.code_version, table.rules_version, routes=as_json(work.routes))
 
 
 def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
@@ -116,14 +129,16 @@ def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
 def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettled: bool, forgotten: bool) -> None:
     reads = _reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
-    plan = Plan(table, "full" if fresh else "append", "completing the last run", run["run"], reads)
+    way: Way = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
+    plan = Plan(table, way, "completing the last run", run["run"], reads)
     spark = env.session()
     with write.explained(table):
-        rows = build(spark, table, read_inputs(spark, reads))
-        if forgotten:
-            remember_again(rows, plan, env.lake)
-        if unsettled:
-            settle(rows, plan, check.tally(rows, table.rules), env.lake)
+        built = build(spark, table, _inputs(spark, plan))
+        with narrowed(plan, built, analysed(spark, built), env.lake.table(table.key), spark, bound=True) as work:
+            if forgotten:
+                remember_again(work.rows, plan, env.lake)
+            if unsettled:
+                settle(work.rows, plan, check.tally(work.rows, table.rules), env.lake)
 
 
 def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import memory
-from lakehouse_assets.engine.spec import Append, Files, History, Merge, Replace, Table, Upstream
+from lakehouse_assets.engine.spec import Append, Files, History, Merge, Refresh, Replace, Table, Upstream
 
-Way = Literal["nothing", "append", "merge", "full"]
+Way = Literal["nothing", "append", "merge", "refresh", "full"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Read:
 class Plan:
     """What a run would do: `way` and `reason` for people, `run` and `reads` for the run itself.
 
-    `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet.
+    `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet,
+    `groups` those to compute anew, where that was counted.
     """
 
     table: Table
@@ -44,6 +45,7 @@ class Plan:
     run: int = 0
     reads: Mapping[str, Read] = field(default_factory=dict)
     files: int = 0
+    groups: int | None = None
 
 
 @dataclass
@@ -89,6 +91,8 @@ def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse, logs: 
     rebuilt = [p for p in moving if p.way == "full"]
     if isinstance(plan.table.write, Replace) or rebuilt:
         return Plan(plan.table, "full", f"{names} will change")
+    if isinstance(plan.table.write, Refresh):
+        return Plan(plan.table, "refresh", f"{names} will have new rows, which say what groups")
     return Plan(plan.table, _way(plan.table), f"{names} will have new rows")
 
 
@@ -131,7 +135,7 @@ def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> P
     assert own.last_run is not None  # noqa: S101
     assert own.last_run.run is not None  # noqa: S101
     consumed = own.last_run.run["read"]
-    if isinstance(table.write, Replace):
+    if isinstance(table.write, Replace | Refresh):
         return _plan_replace(table, whole, consumed, logs, run)
     return _plan_changes(table, whole, consumed, logs, run)
 
@@ -167,7 +171,7 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
         seen = consumed.get(read.key)
         if seen is None or seen["id"] != read.id or seen["to"] > read.to:
             return f"{read.key} is not the table that was read before"
-        if not isinstance(table.write, Replace) and not read.lookup:
+        if isinstance(table.write, Refresh) or not (isinstance(table.write, Replace) or read.lookup):
             why = _why_not_changes(table, read, seen["to"], logs)
             if why:
                 return why
@@ -179,6 +183,8 @@ def _why_not_changes(table: Table, read: Read, after: int, logs: Logs) -> str | 
     commits = log.since(after) if log else None
     if commits is None:
         return f"the log of {key} no longer reaches back to version {after}"
+    if isinstance(table.write, Refresh):
+        return next((f"{key} was rebuilt at version {c.version}" for c in commits if c.replaces_all), None)
     allowed = "only_adds" if isinstance(table.write, Append) or read.upstream.snapshot_on else "keeps_rows"
     bad = [c for c in commits if not getattr(c, allowed)]
     if bad:
@@ -190,14 +196,21 @@ def _why_not_changes(table: Table, read: Read, after: int, logs: Logs) -> str | 
 def _plan_replace(
     table: Table, whole: Mapping[str, Read], consumed: Mapping[str, Mapping[str, int]], logs: Logs, run: int
 ) -> Plan:
-    moved = [r.key for r in whole.values() if _changed(logs, r.key, consumed[r.key]["to"])]
-    own = logs.table(table.key)
-    code = own.last_run.run["code"] if own and own.last_run and own.last_run.run else ""
-    if moved:
-        return Plan(table, "full", f"{', '.join(moved)} changed", run, whole)
-    if code != table.code_version:
+    moved = list(dict.fromkeys(r.key for r in whole.values() if _changed(logs, r.key, consumed[r.key]["to"])))
+    last = _last_run(table, logs)
+    if last.get("code") != table.code_version:
         return Plan(table, "full", "the declaration changed", run, whole)
-    return Plan(table, "nothing", "no upstream changed")
+    if not moved:
+        return Plan(table, "nothing", "no upstream changed")
+    if not isinstance(table.write, Refresh):
+        return Plan(table, "full", f"{', '.join(moved)} changed", run, whole)
+    lost = {key: why for key in moved if isinstance(why := last.get("routes", {}).get(key), str)}
+    if lost:
+        return Plan(table, "full", "; ".join(f"{key} changed, and {why}" for key, why in lost.items()), run, whole)
+    reads = {p: replace(read, after=consumed[read.key]["to"]) for p, read in whole.items()}
+    return Plan(
+        table, "refresh", "; ".join(_versions(reads[p]) for p, r in whole.items() if r.key in moved), run, reads
+    )
 
 
 def _plan_changes(
@@ -208,18 +221,26 @@ def _plan_changes(
         after = None if read.lookup else consumed[read.key]["to"]
         reads[parameter] = replace(read, after=after)
         if after is not None and _changed(logs, read.key, after):
-            news.append(f"{read.key} has versions {after + 1} to {read.to}")
+            news.append(_versions(reads[parameter]))
     if not news:
         return Plan(table, "nothing", "no new rows upstream" + _stale(table, logs))
     return Plan(table, _way(table), "; ".join(news) + _stale(table, logs), run, reads)
 
 
+def _versions(read: Read) -> str:
+    assert read.after is not None  # noqa: S101  (only asked of changes)
+    return f"{read.key} has versions {read.after + 1} to {read.to}"
+
+
 def _stale(table: Table, logs: Logs) -> str:
+    same = _last_run(table, logs).get("code") == table.code_version
+    return "" if same else "; the declaration changed, older rows keep what they have until --full"
+
+
+def _last_run(table: Table, logs: Logs) -> Mapping[str, Any]:
+    """What the table's last run wrote about itself."""
     own = logs.table(table.key)
-    code = own.last_run.run["code"] if own and own.last_run and own.last_run.run else ""
-    return (
-        "" if code == table.code_version else "; the declaration changed, older rows keep what they have until --full"
-    )
+    return (own.last_run.run if own and own.last_run else None) or {}
 
 
 def _changed(logs: Logs, key: str, after: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.run.plan import Read
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
+
+
+def whole_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, DataFrame]:
+    """Parameter name → the whole table, whatever of it was consumed before."""
+    return read_inputs(spark, {parameter: replace(read, after=None) for parameter, read in reads.items()})
 
 
 def read_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, DataFrame]:
@@ -35,15 +41,19 @@ def _whole(spark: SparkSession, read: Read) -> DataFrame:
 def _news(spark: SparkSession, read: Read) -> DataFrame:
     if read.after is None:
         return _whole(spark, read)
-    changes = (
-        spark.read.format("delta")
-        .option("readChangeFeed", "true")
-        .option("startingVersion", read.after + 1)
-        .option("endingVersion", read.to)
-        .load(read.path)
-    )
     # The planner lets no deletes through to here, and an update's old image is not news.
-    return changes.where("_change_type <> 'update_preimage'").drop(*_CHANGE_COLUMNS)
+    return _changes(spark, read).where("_change_type <> 'update_preimage'").drop(*_CHANGE_COLUMNS)
+
+
+def all_images(spark: SparkSession, read: Read) -> DataFrame:
+    """Every row that came, went or changed since the version consumed, as it was and as it is."""
+    return _changes(spark, read).drop(*_CHANGE_COLUMNS)
+
+
+def _changes(spark: SparkSession, read: Read) -> DataFrame:
+    changes = spark.read.format("delta").option("readChangeFeed", "true").option("endingVersion", read.to)
+    assert read.after is not None  # noqa: S101  (the planner found what was consumed)
+    return changes.option("startingVersion", read.after + 1).load(read.path)
 
 
 def _between_snapshots(rows: DataFrame, news: DataFrame, upstream: Upstream) -> DataFrame:

@@ -39,7 +39,7 @@ class Superseded(LakehouseError):
 class Stamp:
     """Who commits (`app`, the table's key), which of its runs this is, and what the commit says about itself.
 
-    `remembers` says that the table's memory has to be written after it.
+    `remembers` says that the table's memory has to be written after it; `routes` how changes upstream lead to groups.
     """
 
     app: str
@@ -48,12 +48,14 @@ class Stamp:
     code: str
     rules: str
     remembers: bool = False
+    routes: Mapping[str, Any] = field(default_factory=dict)
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def metadata(self) -> str:
         body = {"run": self.run, "read": self.read, "code": self.code, "rules": self.rules, "by": self.by}
-        return json.dumps({MARK: body | ({"remembers": True} if self.remembers else {})})
+        more = {"remembers": self.remembers, "routes": self.routes}
+        return json.dumps({MARK: body | {name: value for name, value in more.items() if value}})
 
 
 def append(df: DataFrame, path: str, stamp: Stamp) -> None:

@@ -1,0 +1,117 @@
+"""A query as Spark has analysed it: a tree of operators, read off the text in which Spark explains it.
+
+Spark Connect hands a client no other form of the plan. Every attribute has an expression id (`delay#12L`), so an
+attribute is the same one wherever its id is, whatever it's called on the way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_SKIPPING = "spark.databricks.delta.stats.skipping"
+_LINE = re.compile(r"(?P<indent>(?:[ :]  )*(?:[+:]- )?)(?P<text>.*)")
+_ATTRIBUTE = re.compile(r"(?P<name>[^\s\[\](),]+|[^\[\](),]+?)#(?P<id>\d+)L?")
+_ALIASED = re.compile(r"(?P<expr>.*) AS (?P<name>.+)#(?P<id>\d+)L?", re.DOTALL)
+
+# Name and id of an attribute.
+Attribute = tuple[str, int]
+
+
+@dataclass
+class Node:
+    """One operator: its line of the explanation, and the operators it reads, those of its subqueries first."""
+
+    text: str
+    children: list[Node] = field(default_factory=list)
+
+    @property
+    def operator(self) -> str:
+        return self.text.split(" ", 1)[0]
+
+    @property
+    def alias(self) -> str:
+        """The name a `SubqueryAlias` gives to what it reads."""
+        return self.text.removeprefix("SubqueryAlias ").strip("`")
+
+    @property
+    def number(self) -> str:
+        """By which the definition of a named subquery, and the references to it, know one another."""
+        return self.text.split()[1].rstrip(",")
+
+    @property
+    def lists(self) -> list[str]:
+        """The contents of the outermost square brackets of the line."""
+        found, depth, start = [], 0, 0
+        for position, char in enumerate(self.text):
+            if char == "[":
+                depth, start = depth + 1, position + 1 if depth == 0 else start
+            elif char == "]" and depth:
+                depth -= 1
+                if depth == 0:
+                    found.append(self.text[start:position])
+        return found
+
+
+def analysed(spark: SparkSession, df: DataFrame) -> Node:
+    """The operator that puts out a DataFrame's rows."""
+    # Spark explains the physical plan too, for which Delta would look for the files to skip: 0.18 s against 0.02.
+    spark.conf.set(_SKIPPING, "false")
+    try:
+        explained = df._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
+    finally:
+        spark.conf.unset(_SKIPPING)
+    return parse(explained)
+
+
+def parse(explained: str) -> Node:
+    """The same from the text of an extended explain."""
+    text = explained.split("== Analyzed Logical Plan ==\n", 1)[1].split("\n== Optimized", 1)[0]
+    lines = [line for line in text.splitlines()[1:] if line.strip()]  # the first line is the schema
+    stack: list[Node] = []
+    for line in lines:
+        match = _LINE.match(line)
+        assert match is not None  # noqa: S101  (it matches any line)
+        depth, node = len(match["indent"]) // 3, Node(match["text"])
+        if depth:
+            stack[depth - 1].children.append(node)
+        stack[depth:] = [node]
+    return stack[0]
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """An operator and all below it."""
+    yield node
+    for child in node.children:
+        yield from nodes(child)
+
+
+def split(listed: str, separator: str = ",") -> list[str]:
+    """The items of a list, at its outermost separators."""
+    items, depth, start = [], 0, 0
+    for position, char in enumerate(listed):
+        if char in "([":
+            depth += 1
+        elif char in ")]":
+            depth -= 1
+        elif depth == 0 and listed.startswith(separator, position):
+            items.append(listed[start:position].strip())
+            start = position + len(separator)
+    return [*items, listed[start:].strip()] if listed else []
+
+
+def attributes(listed: str) -> list[Attribute]:
+    """The items of a list that are attributes."""
+    found = (_ATTRIBUTE.fullmatch(item) for item in split(listed))
+    return [(m["name"], int(m["id"])) for m in found if m]
+
+
+def definition(item: str) -> tuple[str, str, int] | None:
+    """The expression, name and id of an item that gives an expression a name; None for others."""
+    found = _ALIASED.fullmatch(item)
+    return (found["expr"], found["name"], int(found["id"])) if found else None
