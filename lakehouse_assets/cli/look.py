@@ -23,8 +23,8 @@ STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green
 @app.command()
 def plan(names: Names = None, full: Full = False) -> None:
     """What a run would do to each table, how, and why."""
-    from lakehouse_assets.engine.run.groups import counted
     from lakehouse_assets.engine.run.plan import plan_all
+    from lakehouse_assets.engine.run.touched import planned as counted
 
     lakehouse, lake = open_lakehouse(), open_lake()
     shown = grid("table", "way", "why")

@@ -22,12 +22,16 @@ _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET
 
 @dataclass(frozen=True)
 class Commit:
-    """One version of a table: what was done, when (UTC), with what counts, and what our run wrote about it."""
+    """One version of a table: what was done, when (UTC), with what counts, and what our run wrote about it.
+
+    `part` says that it was done to the rows that meet a condition.
+    """
 
     version: int
     at: datetime
     operation: str
     mode: str
+    part: bool
     metrics: Mapping[str, str]
     run: Mapping[str, Any] | None
 
@@ -43,7 +47,9 @@ class Commit:
     @property
     def replaces_all(self) -> bool:
         """All rows were written anew, so that what changed can't be told from what didn't."""
-        return (self.operation == "WRITE" and self.mode == "Overwrite") or "REPLACE TABLE" in self.operation
+        return (
+            self.operation == "WRITE" and self.mode == "Overwrite" and not self.part
+        ) or "REPLACE TABLE" in self.operation
 
     @property
     def only_adds(self) -> bool:
@@ -183,6 +189,7 @@ def _commit(entry: Mapping[str, Any]) -> Commit:
         at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
         operation=entry["operation"],
         mode=(entry.get("operationParameters") or {}).get("mode", ""),
+        part=(entry.get("operationParameters") or {}).get("predicate", "[]") != "[]",
         metrics=entry.get("operationMetrics") or {},
         run=_run(entry.get("userMetadata")),
     )

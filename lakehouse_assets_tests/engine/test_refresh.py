@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.run.groups import counted
+from lakehouse_assets.engine.run.touched import planned
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
 
@@ -70,7 +70,9 @@ GOLD = {
 
 
 def declare(shop: Project, name: str, columns: str, by: str, sql: str, more: str = "") -> None:
-    reads = ", ".join(f'{t}="silver.{t}"' for t in ("sales", "shops") if re.search(rf"\b{t}\b", sql.split("FROM", 1)[1]))
+    reads = ", ".join(
+        f'{t}="silver.{t}"' for t in ("sales", "shops") if re.search(rf"\b{t}\b", sql.split("FROM", 1)[1])
+    )
     listed = ", ".join(f"Column('{c.split()[0]}', '{c.split()[1]}')" for c in columns.split(", "))
     shop.table(
         f"gold.{name}",
@@ -129,7 +131,7 @@ def test_refreshed_tables_equal_another_engine_s_whole_answer_after_each_change(
         shops = [f"shop {k},{random.choice('abc')},{number}" for k in known]
         deliver(shop, number, [line(number * 1000 + i, random) for i in range(4 if number else 250)], shops)
         for name, (_, _, sql) in GOLD.items():
-            plan = counted(shop.plan(f"gold.{name}"), shop.lake)
+            plan = planned(shop.plan(f"gold.{name}"), shop.lake)
             outcome = shop.run(f"gold.{name}")
             assert stored(shop, name) == by_sqlite(shop, sql), f"{name} after change {number}"
             assert (plan.way, plan.groups) == (outcome.plan.way, outcome.plan.groups), f"{name}, {plan.reason}"

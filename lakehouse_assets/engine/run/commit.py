@@ -35,8 +35,8 @@ def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> tuple[V
             version = _commit_newest(rows, plan, mode, stamp, lake, spark)
         case History() as mode:
             version = _commit_history(rows, plan, mode, stamp, lake, spark)
-        case Refresh() if work.groups is not None:
-            refresh.commit(rows, work, lake.table(plan.table.key), stamp, spark)
+        case Refresh() if plan.way == "refresh":
+            refresh.commit(rows, work, stamp, lake, spark)
             version = _committed(plan, stamp, lake)
         case _:
             version = _put(rows, plan, stamp, lake)

@@ -95,7 +95,7 @@ def execute(plan: Plan, env: Environment) -> Outcome:
     with write.explained(table):
         rows = build(spark, table, _inputs(spark, plan))
         tree = analysed(spark, rows)
-        with narrowed(plan, rows, tree, env.lake.table(table.key), spark) as work:
+        with narrowed(plan, rows, tree, env.lake, spark) as work:
             seen, version = commit(work, _stamp(work), env.lake, spark)
             settle(work.rows, work.plan, seen, env.lake)
     return Outcome(work.plan, 0, version, seen, column_lineage(tree, set(env.lakehouse.tables)))
@@ -134,7 +134,7 @@ def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettl
     spark = env.session()
     with write.explained(table):
         built = build(spark, table, _inputs(spark, plan))
-        with narrowed(plan, built, analysed(spark, built), env.lake.table(table.key), spark, bound=True) as work:
+        with narrowed(plan, built, analysed(spark, built), env.lake, spark, bound=True) as work:
             if forgotten:
                 remember_again(work.rows, plan, env.lake)
             if unsettled:

@@ -2,61 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.declare import literal
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, persisted
 from lakehouse_assets.engine.run.expressions import first_by_name
 from lakehouse_assets.engine.run.groups import (
-    MOST,
     changed_routes,
     changes_of,
     groups_query,
     looked_up,
-    rebuilding,
-    too_many,
+    same_in_both,
     whole_of,
 )
-from lakehouse_assets.engine.run.locality import Routes, find_routes
+from lakehouse_assets.engine.run.locality import Route, Routes, find_routes
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.query_plan import Node, analysed
 from lakehouse_assets.engine.run.read import all_images, whole_inputs
+from lakehouse_assets.engine.run.touched import (
+    MOST,
+    ROWS,
+    Touched,
+    decided,
+    put,
+    rebuilding,
+    spark_condition,
+    touched_groups,
+)
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Refresh
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-# So many groups are named in conditions.
-FEW = 200
-
 
 @dataclass(frozen=True)
 class Work:
     """What a run is to write: of which groups, if not of all, and how changes lead to groups.
 
-    `values` has, where they're few, what the groups have in each column, by which Spark leaves out files.
+    The groups are `few`, or many in a DataFrame.
     """
 
     plan: Plan
     rows: DataFrame
-    groups: DataFrame | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
+    few: Touched | None = None
+    many: DataFrame | None = None
     routes: Routes = field(default_factory=dict)
 
 
 @contextmanager
 def narrowed(
-    plan: Plan, rows: DataFrame, tree: Node, path: str, spark: SparkSession, *, bound: bool = False
+    plan: Plan, rows: DataFrame, tree: Node, lake: Lake, spark: SparkSession, *, bound: bool = False
 ) -> Iterator[Work]:
     """The work of a run: for a table that refreshes, the rows of the groups that its inputs' changes touch.
 
-    `tree` is the analysed query of `rows`, `path` where the table is. `bound` is for a run that was a refresh already,
-    and has to stay one.
+    `tree` is the analysed query of `rows`. `bound` is for a run that was a refresh already, and has to stay one.
     """
     mode = plan.table.write
     if not isinstance(mode, Refresh):
@@ -68,27 +73,58 @@ def narrowed(
     if plan.way != "refresh" or why_full:
         yield Work(rebuilding(plan, why_full) if why_full else plan, rows, routes=routes)
         return
-    with persisted(spark, _groups(plan, mode, routes, whole, spark)) as groups:
-        touched = groups.count()
-        stored = 0 if bound else spark.read.format("delta").load(path).select(*mode.by).distinct().count()
-        if touched > MOST * stored and not bound:
-            yield Work(rebuilding(plan, too_many(touched, stored)), rows, routes=routes)
+    chosen = changed_routes(routes, plan.reads.values())
+    few = _few(Work(plan, rows, routes=routes), mode, chosen, lake, bound=bound)
+    if few:
+        yield few
+        return
+    with _many(Work(plan, rows, routes=routes), mode, chosen, whole, lake, spark, bound=bound) as many:
+        yield many
+
+
+def _few(work: Work, mode: Refresh, chosen: list[Route], lake: Lake, *, bound: bool) -> Work | None:
+    own = read_log(lake.table(work.plan.table.key), lake.storage)
+    if own is None or set(own.columns) != set(work.rows.columns) or not same_in_both(chosen):
+        return None
+    found = touched_groups(mode.by, chosen, work.plan.reads.values(), lake.storage, own)
+    if found is None or found.rows > ROWS:
+        return None
+    plan = replace(work.plan, groups=len(found.groups)) if bound else decided(work.plan, found, own)
+    if plan.way == "full":
+        return replace(work, plan=plan)
+    kinds = {c.name: c.type for c in plan.table.columns}
+    return replace(work, plan=plan, rows=work.rows.where(spark_condition(found, kinds)), few=found)
+
+
+@contextmanager
+def _many(
+    work: Work, mode: Refresh, chosen: list[Route], whole: Mapping[str, DataFrame], lake: Lake, spark: SparkSession,
+    *, bound: bool,
+) -> Iterator[Work]:  # fmt: skip
+    with persisted(spark, _groups(work.plan, mode, chosen, whole, spark)) as groups:
+        same, touched = _same(mode, "r", "g"), groups.count()
+        stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
+        there = stored.alias("r").join(groups.alias("g"), same, "left_semi").count()
+        if not bound and there > MOST * (rows := stored.count()):
+            why = f"{there} of {rows} rows are in the {touched} groups touched"
+            yield replace(work, plan=rebuilding(work.plan, why))
             return
-        values = _values(groups) if touched <= FEW else {}
-        few = rows.where(" AND ".join(_within(values) or ["true"]))
-        found = few.alias("r").join(groups.alias("g"), _same(mode, "r", "g"), "left_semi")
-        yield Work(replace(plan, groups=touched), found, groups, values, routes)
+        found = work.rows.alias("r").join(groups.alias("g"), same, "left_semi")
+        yield replace(work, plan=replace(work.plan, groups=touched), rows=found, many=groups)
 
 
-def commit(rows: DataFrame, work: Work, path: str, stamp: Stamp, spark: SparkSession) -> None:
+def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> None:
     """Put the rows in the place of those that their groups had."""
     from pyspark.sql import functions as F
 
-    mode = work.plan.table.write
+    mode, path = work.plan.table.write, lake.table(work.plan.table.key)
     assert isinstance(mode, Refresh)  # noqa: S101  (nothing else has groups)
-    assert work.groups is not None  # noqa: S101  (or the plan says "full")
-    new, old = rows.withColumn(GONE, F.lit(False)), work.groups.withColumn(GONE, F.lit(True))
-    match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by), *_within(work.values, "t.")])
+    if work.few:
+        put(rows.toArrow(), work.few, path, stamp, lake.storage)
+        return
+    assert work.many is not None  # noqa: S101  (or the plan says "full")
+    new, old = rows.withColumn(GONE, F.lit(False)), work.many.withColumn(GONE, F.lit(True))
+    match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by)])
     with persisted(spark, new.unionByName(old, allowMissingColumns=True)) as changes:  # MERGE reads it twice
         base.merge(spark, changes, path, match, stamp)
 
@@ -100,32 +136,14 @@ def _unfollowed(plan: Plan, routes: Routes) -> str | None:
 
 
 def _groups(
-    plan: Plan, mode: Refresh, routes: Routes, whole: Mapping[str, DataFrame], spark: SparkSession
+    plan: Plan, mode: Refresh, chosen: list[Route], whole: Mapping[str, DataFrame], spark: SparkSession
 ) -> DataFrame:
-    chosen = changed_routes(routes, plan.reads.values())
     for key in looked_up(chosen):
         whole[key].createOrReplaceTempView(whole_of(key))
     for read in plan.reads.values():
         if any(read.key == route.key for route in chosen):
             all_images(spark, read).createOrReplaceTempView(changes_of(read.key))
     return spark.sql(groups_query(mode.by, chosen))
-
-
-def _values(groups: DataFrame) -> dict[str, str]:
-    """Column → the values that the groups have in it, as a list in SQL."""
-    kinds = {f.name: f.dataType.simpleString() for f in groups.schema.fields if f.dataType.simpleString() != "binary"}
-    # As text, which is the same in Spark and here whatever the time zone; casts of constants cost nothing.
-    rows = groups.selectExpr(*(f"string(`{name}`) AS `{name}`" for name in kinds)).collect() if kinds else []
-    return {name: _listed(kind, {row[name] for row in rows}) for name, kind in kinds.items()}
-
-
-def _listed(kind: str, values: Collection[str | None]) -> str:
-    texts = sorted(literal(v) for v in values if v is not None) or ["NULL"]
-    return ", ".join(f"CAST({text} AS {kind})" for text in texts)
-
-
-def _within(values: Mapping[str, str], side: str = "") -> list[str]:
-    return [f"({side}`{name}` IN ({listed}) OR {side}`{name}` IS NULL)" for name, listed in values.items()]
 
 
 def _same(mode: Refresh, left: str, right: str) -> Column:
