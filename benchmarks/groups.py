@@ -89,10 +89,8 @@ def _project(bench: Bench) -> Project:
     project.table("silver.flights", SILVER)
     for name, (columns, sql) in GOLD.items():
         listed = ", ".join(f"Column('{c.split()[0]}', '{c.split()[1]}')" for c in columns.split(", "))
-        project.table(
-            f"gold.{name}",
-            f'{name} = sql_table(flights="silver.flights", columns=[{listed}], write=refresh(by="day"), sql="""{sql}""")',
-        )
+        declared = f'flights="silver.flights", columns=[{listed}], write=refresh(by="day"), sql="""{sql}"""'
+        project.table(f"gold.{name}", f"{name} = sql_table({declared})")
     return project
 
 

@@ -137,3 +137,128 @@ def test_refreshed_tables_equal_another_engine_s_whole_answer_after_each_change(
             assert (plan.way, plan.groups) == (outcome.plan.way, outcome.plan.groups), f"{name}, {plan.reason}"
             refreshed |= {name} if outcome.plan.way == "refresh" else set()
     assert refreshed == set(GOLD)
+
+
+# Why a change of sales makes the whole table be computed, and the query for which it does.
+WHOLE = {
+    "an aggregate doesn't group by it": "SELECT max(day) AS day, count(*) AS n FROM sales GROUP BY shop",
+    "a window isn't partitioned by it": "SELECT day, row_number() OVER (ORDER BY id) AS n FROM sales",
+    "GlobalLimit looks beyond a group": "SELECT day, id AS n FROM sales ORDER BY id LIMIT 5",
+    "a subquery reads all of it": "SELECT day, id AS n FROM sales WHERE amount > (SELECT avg(amount) FROM sales)",
+    "it's joined by no equality of columns that could be followed": (
+        "SELECT a.day, count(*) AS n FROM sales a JOIN sales b ON a.day < b.day GROUP BY a.day"
+    ),
+    "its groups are on the side of a LeftOuter join that may have no row": (
+        "SELECT s.day, s.id AS n FROM shops p LEFT JOIN sales s ON s.shop = p.shop"
+    ),
+    "current_date() gives another answer each time": "SELECT day, datediff(current_date(), day) AS n FROM sales",
+    "its groups are computed by": "SELECT day + make_interval(0, 1) AS day, count(*) AS n FROM sales GROUP BY 1",
+}
+
+
+def test_a_query_that_looks_beyond_its_groups_is_computed_whole_and_says_why(shop: Project) -> None:
+    names = {f"looks_{number}": reason for number, reason in enumerate(WHOLE)}
+    for name, reason in names.items():
+        declare(shop, name, "day date, n bigint", "day", WHOLE[reason])
+    deliver(shop, 0, [f"{i},2024-01-{i},shop {i},{i},0,upsert" for i in range(10, 20)], ["shop 12,a,0"])
+    for name in names:
+        shop.run(f"gold.{name}")
+    deliver(shop, 1, ["12,2024-01-13,shop 12,99,1,upsert"], [])
+    for name, reason in names.items():
+        foreseen, outcome = planned(shop.plan(f"gold.{name}"), shop.lake), shop.run(f"gold.{name}")
+        assert (foreseen.way, foreseen.reason) == (outcome.plan.way, outcome.plan.reason)
+        assert outcome.plan.way == "full"
+        assert outcome.plan.reason.startswith(f"shop.silver.sales changed, and {reason}")
+
+
+def test_what_most_rows_need_or_a_rebuilt_input_is_computed_whole(shop: Project) -> None:
+    declare(shop, "daily", *GOLD["daily"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.daily")
+    deliver(shop, 1, [f"{i},2024-01-{i},a,0,1,upsert" for i in range(10, 17)], [])
+    assert shop.run("gold.daily").plan.reason == "7 of 10 rows are in the 7 groups touched"
+    shop.run("silver.sales", full=True)
+    assert shop.run("gold.daily").plan.reason == "shop.silver.sales was rebuilt at version 2"
+    assert shop.run("gold.daily").plan.way == "nothing"
+    assert stored(shop, "daily") == by_sqlite(shop, GOLD["daily"][2])
+
+
+def test_many_groups_are_merged_as_few_are_put(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond some number of changes or rows, Spark finds the groups and puts them in place."""
+    monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", 0)
+    random, names = Random(2), ("by_region", "known", "best")
+    for name in names:
+        declare(shop, name, *GOLD[name])
+    deliver(shop, 0, [line(i, random) for i in range(250)], [f"shop {k},a,0" for k in range(0, 40, 2)])
+    for name in names:
+        shop.run(f"gold.{name}")
+    deliver(shop, 1, [line(1000 + i, random) for i in range(4)], ["shop 2,b,1", "shop 3,a,1"])
+    for name in names:
+        outcome = shop.run(f"gold.{name}")
+        assert (outcome.plan.way, shop.log(f"gold.{name}").commits[0].operation) == ("refresh", "MERGE")
+        assert stored(shop, name) == by_sqlite(shop, GOLD[name][2]), name
+
+
+def test_rows_rejected_from_a_refreshed_group_are_in_quarantine(shop: Project) -> None:
+    declare(shop, "daily", *GOLD["daily"], more=', expect=[drop("total < 100")]')
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.daily")
+    deliver(shop, 1, ["12,2024-01-12,a,500,1,upsert"], [])
+    outcome = shop.run("gold.daily")
+    assert (outcome.plan.way, outcome.verdicts.judged, outcome.verdicts.rejected) == ("refresh", 1, 1)
+    assert len(shop.rows("gold.daily")) == 9
+    ((row, broken),) = shop.rejected("gold.daily", "row", "broken")
+    assert ('"total":500' in row, list(broken)) == (True, ["total_lt_100"])
+
+
+@pytest.mark.parametrize("changes", [200_000, 0], ids=["put by delta-rs", "merged by Spark"])
+def test_readers_see_the_table_before_or_after_and_nothing_else(
+    shop: Project, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", changes)
+    declare(shop, "daily", *GOLD["daily"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.daily")
+    before, seen, stop = stored(shop, "daily"), list[list[tuple[Any, ...]]](), threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(stored(shop, "daily"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-13,a,70,1,upsert"], [])
+    assert shop.run("gold.daily").plan.way == "refresh"
+    stop.set()
+    reader.join()
+    after = stored(shop, "daily")
+    assert after == by_sqlite(shop, GOLD["daily"][2])
+    assert before in seen
+    assert all(rows in (before, after) for rows in seen)
+
+
+@pytest.mark.parametrize(
+    "where", ["before refresh:commit", "after refresh:put", "after refresh:commit", "before quarantine:keep"]
+)
+def test_a_refresh_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
+    declare(shop, "daily", *GOLD["daily"], more=', expect=[drop("total < 100")]')
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.daily")
+    deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-15,a,700,1,upsert"], [])
+    moment, function = where.split(" ")
+    assert run_and_die(shop, "gold.daily", f"{moment} lakehouse_assets.engine.run.{function}") == -9
+    deliver(shop, 2, ["16,2024-01-13,a,7,2,upsert"], [])
+    shop.run("gold.daily")
+    assert stored(shop, "daily") == [r for r in by_sqlite(shop, GOLD["daily"][2]) if r[2] < 100]
+    assert len(shop.rejected("gold.daily")) == 1
+
+
+def test_a_refresh_by_what_the_table_has_not_is_refused(shop: Project) -> None:
+    shop.table("gold.daily", """
+        daily = sql_table(sales="silver.sales", columns=[Column("days", "array<date>")],
+                          write=refresh(by=["days", "dai"]), sql="SELECT collect_set(day) AS days FROM sales")
+    """)  # fmt: skip
+    with pytest.raises(DeclarationError) as refused:
+        shop.plan("gold.daily")
+    assert "refreshes by 'dai', which isn't among its columns" in str(refused.value)
+    assert "refreshes by 'days', a array<date>; group by plain values" in str(refused.value)

@@ -73,15 +73,16 @@ def parse(explained: str) -> Node:
     """The same from the text of an extended explain."""
     text = explained.split("== Analyzed Logical Plan ==\n", 1)[1].split("\n== Optimized", 1)[0]
     lines = [line for line in text.splitlines()[1:] if line.strip()]  # the first line is the schema
-    stack: list[Node] = []
+    above: list[tuple[int, Node]] = []
     for line in lines:
         match = _LINE.match(line)
         assert match is not None  # noqa: S101  (it matches any line)
         depth, node = len(match["indent"]) // 3, Node(match["text"])
-        if depth:
-            stack[depth - 1].children.append(node)
-        stack[depth:] = [node]
-    return stack[0]
+        below = [(d, n) for d, n in above if d < depth]  # the plan of a subquery is two steps below its operator
+        if below:
+            below[-1][1].children.append(node)
+        above = [*below, (depth, node)]
+    return above[0][1]
 
 
 def nodes(node: Node) -> Iterator[Node]:
