@@ -224,6 +224,11 @@ class Table:
         return (*declared, VALIDITY[0]) if declared and isinstance(self.write, History) else declared
 
     @property
+    def mode(self) -> str:
+        """The name of the write mode."""
+        return type(self.write).__name__.lower()
+
+    @property
     def delete_when(self) -> str | None:
         return self.write.delete_when if isinstance(self.write, Merge | History) else None
 

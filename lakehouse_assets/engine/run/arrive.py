@@ -147,7 +147,7 @@ def _unreadable(
 
 def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[int, Verdicts]:
     rows = _bronze(plan, landed, env)
-    stamp = Stamp(plan.table.key, plan.run, {}, plan.table.code_version, plan.table.rules_version)
+    stamp = Stamp.of(plan.table, plan.run, {})
     seen, version = commit(Work(plan, rows), stamp, env.lake, env.session())
     settle(rows, plan, seen, env.lake)
     return version, seen

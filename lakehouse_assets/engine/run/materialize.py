@@ -107,8 +107,7 @@ def _inputs(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
 
 
 def _stamp(work: Work) -> Stamp:
-    table, reads = work.plan.table, _as_read(work.plan.reads)
-    return Stamp(table.key, work.plan.run, reads, table.code_version, table.rules_version, routes=as_json(work.routes))
+    return Stamp.of(work.plan.table, work.plan.run, _as_read(work.plan.reads), as_json(work.routes))
 
 
 def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:

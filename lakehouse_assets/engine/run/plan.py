@@ -164,6 +164,8 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
         return "first build"
     if own.last_run is None or own.last_run.run is None:
         return "the log no longer says what was read"
+    if own.last_run.run.get("mode") != table.mode:
+        return f"it was written as {own.last_run.run.get('mode', 'another version')} before, and is {table.mode} now"
     if memory.lost(own, logs.memory(table.key)):
         return "what it remembered of events and deletions is gone"
     consumed = own.last_run.run["read"]

@@ -114,7 +114,7 @@ def _many(
 
 
 def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> None:
-    """Put the rows in the place of those that their groups had."""
+    """Put the rows in the place of those that their groups had; groups that come out the same are left alone."""
     from pyspark.sql import functions as F
 
     mode, path = work.plan.table.write, lake.table(work.plan.table.key)
@@ -123,10 +123,23 @@ def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSe
         put(rows.toArrow(), work.few, path, stamp, lake.storage)
         return
     assert work.many is not None  # noqa: S101  (or the plan says "full")
-    new, old = rows.withColumn(GONE, F.lit(False)), work.many.withColumn(GONE, F.lit(True))
     match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by)])
-    with persisted(spark, new.unionByName(old, allowMissingColumns=True)) as changes:  # MERGE reads it twice
+    stored = (
+        spark.read.format("delta").load(path).alias("r").join(work.many.alias("g"), _same(mode, "r", "g"), "left_semi")
+    )
+    with persisted(spark, rows) as made, persisted(spark, _differing(made, stored, work.many, mode)) as groups:
+        new = made.alias("r").join(groups.alias("g"), _same(mode, "r", "g"), "left_semi").withColumn(GONE, F.lit(False))
+        changes = new.unionByName(groups.withColumn(GONE, F.lit(True)), allowMissingColumns=True)
         base.merge(spark, changes, path, match, stamp)
+
+
+def _differing(made: DataFrame, stored: DataFrame, groups: DataFrame, mode: Refresh) -> DataFrame:
+    """The groups whose rows aren't stored as they are now."""
+    kinds = {f.name: f.dataType.simpleString() for f in made.schema.fields}
+    if set(made.columns) != set(stored.columns) or any("map<" in kind for kind in kinds.values()):
+        return groups  # which can't be compared
+    there = stored.select(*made.columns)
+    return made.exceptAll(there).unionByName(there.exceptAll(made)).select(*mode.by).distinct()
 
 
 def _unfollowed(plan: Plan, routes: Routes) -> str | None:

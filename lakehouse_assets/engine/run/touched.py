@@ -51,7 +51,7 @@ def touched_groups(
         if tables is None:
             return None
         found = _query(groups_query(by, routes), tables)
-        groups = None if found is None else [tuple(row[c] for c in by) for row in found]
+        groups = None if found is None else [tuple(row[c] for c in by) for row in found.to_pylist()]
     if groups is None or len(groups) > GROUPS or any(_delta_literal(v) is None for group in groups for v in group):
         return None
     return Touched(by, groups, _stored(own, by, groups))
@@ -91,7 +91,7 @@ def _changes(table: DeltaTable, read: Read) -> pa.Table | None:
     return pa.Table.from_batches(batches, found.schema)
 
 
-def _query(query: str, tables: Mapping[str, DeltaTable]) -> list[dict[str, Any]] | None:
+def _query(query: str, tables: Mapping[str, DeltaTable]) -> pa.Table | None:
     import pyarrow as pa
     from deltalake import QueryBuilder
     from deltalake.exceptions import DeltaError
@@ -100,10 +100,9 @@ def _query(query: str, tables: Mapping[str, DeltaTable]) -> list[dict[str, Any]]
     for name, table in tables.items():
         engine = engine.register(name, table)
     try:
-        found: list[dict[str, Any]] = pa.RecordBatchReader.from_stream(engine.execute(query)).read_all().to_pylist()
-    except DeltaError:  # it lacks a function that Spark has
+        return pa.RecordBatchReader.from_stream(engine.execute(query)).read_all()
+    except DeltaError:  # it lacks a function that Spark has, or can't compare columns of some type
         return None
-    return found
 
 
 def _stored(own: TableLog, by: Sequence[str], groups: Sequence[Group]) -> int:
@@ -136,7 +135,7 @@ def rebuilding(plan: Plan, why: str) -> Plan:
 
 
 def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mapping[str, str]) -> None:
-    """Put the rows in the place of those their groups had, in one commit.
+    """Put the rows in the place of those their groups had, in one commit; groups that come out the same are left alone.
 
     Raises:
         Superseded: another run of the table committed first.
@@ -150,11 +149,39 @@ def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mappin
     once = CommitProperties(
         custom_metadata={"userMetadata": stamp.metadata}, app_transactions=[Transaction(stamp.app, stamp.run)]
     )
-    condition = delta_condition(found.by, found.groups)
+    changed = _differing(rows, found, table)
+    condition = delta_condition(found.by, found.groups if changed is None else changed)
     try:
-        write_deltalake(table, rows, mode="overwrite", predicate=condition, commit_properties=once)
+        write_deltalake(
+            table, _of_groups(rows, condition), mode="overwrite", predicate=condition, commit_properties=once
+        )
     except CommitFailedError as error:
         raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
+
+
+def _differing(rows: pa.Table, found: Touched, table: DeltaTable) -> list[Group] | None:
+    """The groups whose rows aren't stored as they are now; None if that can't be told."""
+    by = ", ".join(f"`{c}`" for c in found.by)
+    stored = f"(SELECT * FROM stored WHERE {delta_condition(found.by, found.groups)})"
+    numbers = [f"SELECT {by}, count(*) AS n FROM {side} AS s GROUP BY {by}" for side in ("made", stored)]
+    columns = ", ".join(f"`{c}`" for c in rows.column_names)
+    sides = [f"SELECT {columns} FROM {side} AS s" for side in ("made", stored)]
+    parts = [f"SELECT {by} FROM ({a} EXCEPT {b}) AS d" for a, b in (sides, sides[::-1], numbers, numbers[::-1])]
+    found_rows = _with_rows(rows, f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) AS u", {"stored": table})
+    return None if found_rows is None else [tuple(row[c] for c in found.by) for row in found_rows.to_pylist()]
+
+
+def _of_groups(rows: pa.Table, condition: str) -> pa.Table:
+    found = _with_rows(rows, f"SELECT * FROM made WHERE {condition}", {})
+    return rows if found is None else found.cast(rows.schema)
+
+
+def _with_rows(rows: pa.Table, query: str, tables: Mapping[str, DeltaTable]) -> pa.Table | None:
+    from deltalake import DeltaTable, write_deltalake
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_deltalake(folder, rows)
+        return _query(query, {**tables, "made": DeltaTable(folder)})
 
 
 def spark_condition(found: Touched, kinds: Mapping[str, str]) -> str:

@@ -45,15 +45,21 @@ class Stamp:
     app: str
     run: int
     read: Mapping[str, Any]
+    mode: str
     code: str
     rules: str
     remembers: bool = False
     routes: Mapping[str, Any] = field(default_factory=dict)
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
+    @classmethod
+    def of(cls, table: Table, run: int, read: Mapping[str, Any], routes: Mapping[str, Any] | None = None) -> Stamp:
+        return cls(table.key, run, read, table.mode, table.code_version, table.rules_version, routes=routes or {})
+
     @property
     def metadata(self) -> str:
-        body = {"run": self.run, "read": self.read, "code": self.code, "rules": self.rules, "by": self.by}
+        told = ("run", "read", "mode", "code", "rules", "by")
+        body = {name: getattr(self, name) for name in told}
         more = {"remembers": self.remembers, "routes": self.routes}
         return json.dumps({MARK: body | {name: value for name, value in more.items() if value}})
 

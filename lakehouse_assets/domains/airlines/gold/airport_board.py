@@ -1,6 +1,6 @@
 """Departures of each New York airport by scheduled hour (UTC), with the weather observed in that hour."""
 
-from lakehouse_assets.engine import Column, fail, sql_table
+from lakehouse_assets.engine import Column, fail, refresh, sql_table
 
 airport_board = sql_table(
     flights="silver.flights",
@@ -20,4 +20,5 @@ airport_board = sql_table(
         Column("weather_known", "boolean", nullable=False),
     ],
     expect=[fail("cancelled <= departures", name="parts_fit_the_whole")],
+    write=refresh(by=["airport", "hour"]),
 )

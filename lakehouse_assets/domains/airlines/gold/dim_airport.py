@@ -3,7 +3,7 @@
 An airport that flights name and the reference doesn't have is there by its code alone.
 """
 
-from lakehouse_assets.engine import Column, sql_table
+from lakehouse_assets.engine import Column, refresh, sql_table
 
 dim_airport = sql_table(
     airports="silver.airports",
@@ -17,6 +17,7 @@ dim_airport = sql_table(
         Column("time_zone", "string"),
         Column("known", "boolean", nullable=False, doc="In the reference."),
     ],
+    write=refresh(by="airport"),
     sql="""
         WITH named AS (SELECT origin AS airport FROM flights UNION SELECT destination FROM flights)
         SELECT coalesce(a.airport, n.airport) AS airport, a.name, a.latitude, a.longitude, a.altitude_feet, a.time_zone,

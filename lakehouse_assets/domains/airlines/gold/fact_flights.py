@@ -1,20 +1,25 @@
-"""One row per flight, with the keys of its dimensions and its measures: the centre of the airlines star."""
+"""One row per flight, with the keys of its dimensions and its measures: the centre of the airlines star.
 
-from pyspark.sql import DataFrame
+Carrier and plane are those of the time of the flight: the row of the dimension that was valid at its scheduled
+departure.
+"""
 
-from lakehouse_assets.engine import Column, merge, references, table
+from lakehouse_assets.engine import Column, references, refresh, sql_table
 
-
-@table(
+fact_flights = sql_table(
     flights="silver.flights",
+    carriers="gold.dim_carrier",
+    planes="gold.dim_plane",
     columns=[
-        Column("carrier", "string", key=True, doc="→ dim_carrier."),
+        Column("carrier", "string", key=True),
         Column("flight", "int", key=True),
         Column("origin", "string", key=True, doc="→ dim_airport."),
         Column("scheduled_departure_at", "timestamp", key=True, doc="UTC."),
         Column("flight_date", "date", nullable=False, doc="→ dim_date."),
         Column("destination", "string", nullable=False, doc="→ dim_airport."),
-        Column("tail_number", "string", doc="→ dim_plane."),
+        Column("carrier_key", "bigint", doc="→ dim_carrier."),
+        Column("plane_key", "bigint", doc="→ dim_plane; null where the feed names no plane."),
+        Column("tail_number", "string"),
         Column("departed_at", "timestamp"),
         Column("arrived_at", "timestamp"),
         Column("departure_delay_minutes", "int"),
@@ -24,8 +29,19 @@ from lakehouse_assets.engine import Column, merge, references, table
         Column("cancelled", "boolean", nullable=False),
         Column("diverted", "boolean", nullable=False),
     ],
-    checks=[references("carrier", "gold.dim_carrier", "carrier", severity="warn")],
-    write=merge(on=["carrier", "flight", "origin", "scheduled_departure_at"], newest="_ingested_at"),
+    checks=[
+        references("carrier_key", "gold.dim_carrier", "carrier_key"),
+        references("plane_key", "gold.dim_plane", "plane_key"),
+    ],
+    write=refresh(by="flight_date"),
+    sql="""
+        SELECT f.carrier, f.flight, f.origin, f.scheduled_departure_at, f.flight_date, f.destination, c.carrier_key,
+               p.plane_key, f.tail_number, f.departed_at, f.arrived_at, f.departure_delay_minutes,
+               f.arrival_delay_minutes, f.air_time_minutes, f.distance_miles, f.cancelled, f.diverted
+        FROM flights f
+        LEFT JOIN carriers c ON f.carrier = c.carrier AND f.scheduled_departure_at >= c.valid_from
+                            AND (f.scheduled_departure_at < c.valid_to OR c.is_current)
+        LEFT JOIN planes p ON f.tail_number = p.tail_number AND f.scheduled_departure_at >= p.valid_from
+                          AND (f.scheduled_departure_at < p.valid_to OR p.is_current)
+    """,
 )
-def fact_flights(flights: DataFrame) -> DataFrame:
-    return flights.drop("scheduled_arrival_at")

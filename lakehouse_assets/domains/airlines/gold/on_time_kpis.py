@@ -3,7 +3,7 @@
 Shares are of all scheduled flights, so that a cancelled or diverted one is not on time.
 """
 
-from lakehouse_assets.engine import Column, between, fail, sql_table
+from lakehouse_assets.engine import Column, between, fail, refresh, sql_table
 
 on_time_kpis = sql_table(
     flights="silver.flights",
@@ -19,6 +19,7 @@ on_time_kpis = sql_table(
         Column("p90_arrival_delay", "double", doc="Minutes; nine in ten flights that arrived were no later."),
     ],
     expect=[fail(between("on_time_arrival_share", 0, 1)), fail(between("cancelled_share", 0, 1))],
+    write=refresh(by="month"),
     sql="""
         SELECT date(date_trunc('MONTH', flight_date)) AS month, origin AS airport, count(*) AS flights,
                count_if(departure_delay_minutes < 15) / count(*) AS on_time_departure_share,

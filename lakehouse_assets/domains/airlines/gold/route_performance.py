@@ -1,6 +1,6 @@
 """How each route does: traffic, carriers, delays in minutes, and the share of scheduled flights that come on time."""
 
-from lakehouse_assets.engine import Column, between, fail, sql_table
+from lakehouse_assets.engine import Column, between, fail, refresh, sql_table
 
 route_performance = sql_table(
     flights="silver.flights",
@@ -18,6 +18,7 @@ route_performance = sql_table(
         Column("on_time_share", "double", nullable=False, doc="Arrived less than 15 minutes late, of all scheduled."),
     ],
     expect=[fail(between("on_time_share", 0, 1))],
+    write=refresh(by=["origin", "destination"]),
     sql="""
         SELECT origin, destination, mode(distance_miles, true) AS distance_miles,
                count(*) AS flights, count(DISTINCT carrier) AS carriers,

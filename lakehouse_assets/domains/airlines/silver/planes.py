@@ -1,9 +1,9 @@
-"""Planes, one row each, by tail number."""
+"""Planes by tail number, a row for each state of one since the register told of it (SCD 2)."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, merge, not_null, table, warn
+from lakehouse_assets.engine import Column, between, drop, history, not_null, table, warn
 
 
 @table(
@@ -23,7 +23,7 @@ from lakehouse_assets.engine import Column, between, drop, merge, not_null, tabl
         drop(between("seats", 1, 900)),
         warn(not_null("year_built")),
     ],
-    write=merge(on="tail_number", newest="_ingested_at"),
+    write=history(on="tail_number", newest="_ingested_at"),
 )
 def planes(raw: DataFrame) -> DataFrame:
     return raw.select(
