@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine.spec import Merge, Table
+from lakehouse_assets.engine.spec import VALIDITY, History, Merge, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,13 @@ def _made(spark: SparkSession, table: Table, lake: Lake) -> DataFrame:
     made = _query(spark, table.sql, inputs) if table.sql is not None else table(**inputs)
     typed = made.select(*(F.col(c.name).cast(c.type) for c in table.columns), *_system(made))
     typed = typed.where(f"NOT coalesce({KNOWN_BAD[table.key]}, false)") if table.key in KNOWN_BAD else typed
-    return _latest(typed, table.write) if isinstance(table.write, Merge) else typed
+    match table.write:
+        case Merge() as mode:
+            return _latest(typed, mode)
+        case History() as mode:
+            return _versions(typed, mode)
+        case _:
+            return typed
 
 
 def _query(spark: SparkSession, sql: str, inputs: dict[str, DataFrame]) -> DataFrame:
@@ -63,3 +69,12 @@ def _system(made: DataFrame) -> list[str]:
 def _latest(rows: DataFrame, mode: Merge) -> DataFrame:
     order = Window.partitionBy(*mode.on).orderBy(*(F.col(c).desc() for c in mode.newest))
     return rows.withColumn("nth", F.row_number().over(order)).where("nth = 1").drop("nth")
+
+
+def _versions(rows: DataFrame, mode: History) -> DataFrame:
+    """A version for each row: those that repeat the one before aren't looked for."""
+    start, end, current = VALIDITY
+    order = Window.partitionBy(*mode.on).orderBy(mode.newest[0])
+    until = F.lead(mode.newest[0]).over(order)
+    timed = rows.withColumn(start, F.col(mode.newest[0])).withColumn(end, until)
+    return timed.withColumn(current, F.col(end).isNull())

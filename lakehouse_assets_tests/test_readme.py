@@ -64,7 +64,7 @@ def test_every_lakehouse_command_of_the_readme_works(built: Path) -> None:
 
 def test_a_second_run_finds_nothing_new_and_starts_nothing(built: Path) -> None:
     done = lakehouse(built, "run")
-    assert done.stdout.startswith("Nothing new: 18 tables are up to date")
+    assert done.stdout.startswith("Nothing new: 19 tables are up to date")
 
 
 def test_the_command_shows_what_is_in_the_lake(built: Path) -> None:

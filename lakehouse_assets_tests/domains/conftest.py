@@ -172,3 +172,15 @@ def corrected(airline: Airline, corrected_feed: Feed, repeated: Stand) -> Stand:
         rows.to_csv(scratch, index=False, na_rep="NA")
         scratch.replace(airline.landing / "flights" / f"{name}.csv")
     return airline.run()
+
+
+@pytest.fixture(scope="module")
+def reregistered(airline: Airline, feed: Feed, corrected: Stand) -> Stand:
+    """The lake after the register told of more seats in one plane, and of a flight of that plane afterwards."""
+    planes, flights = feed.text["planes"], feed.text["flights"]
+    plane = planes[planes["tailnum"] == "N14228"].assign(seats="150")
+    flight = flights[flights["tailnum"] == "N14228"].head(1)
+    flight = flight.assign(year="2030", time_hour=flight["time_hour"].str.replace("2013", "2030"))
+    for name, rows in (("planes/more_seats", plane), ("flights/2030-01-01", flight)):
+        rows.to_csv(airline.landing / f"{name}.csv", index=False, na_rep="NA")
+    return airline.run()

@@ -18,10 +18,8 @@ dim_carrier = sql_table(
     write=refresh(by="carrier"),
     sql="""
         WITH since AS (
-            SELECT carrier, name, valid_to, is_current,
-                   if(row_number() OVER (PARTITION BY carrier ORDER BY valid_from) = 1, TIMESTAMP'1900-01-01', valid_from)
-                   AS valid_from
-            FROM carriers
+            SELECT carrier, name, valid_to, is_current, if(nth = 1, TIMESTAMP'1900-01-01', valid_from) AS valid_from
+            FROM (SELECT *, row_number() OVER (PARTITION BY carrier ORDER BY valid_from) AS nth FROM carriers)
         )
         SELECT xxhash64(carrier, valid_from) AS carrier_key, carrier, name, valid_from, valid_to, is_current FROM since
     """,
