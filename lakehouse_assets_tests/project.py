@@ -86,9 +86,9 @@ class Project:
     def environment(self) -> Environment:
         return Environment(self.lakehouse, self.lake, self.engine.session)
 
-    def run(self, name: str, full: bool = False) -> Outcome:
+    def run(self, name: str, full: bool = False, accept_loss: bool = False) -> Outcome:
         env = self.environment()
-        return materialize(env.lakehouse.tables[f"shop.{name}"], env, full)
+        return materialize(env.lakehouse.tables[f"shop.{name}"], env, full, accept_loss)
 
     def plan(self, name: str, full: bool = False) -> Plan:
         lakehouse = self.lakehouse

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def run(
     names: Names = None,
     full: Full = False,
+    accept_loss: Annotated[bool, typer.Option("--accept-loss", help="also if rows can't be had again")] = False,
     downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
 ) -> None:
     """Bring tables up to date, through Dagster: the run is in the UI like any other."""
@@ -44,7 +45,7 @@ def run(
     console.print(f"{len(moving)} of {len(keys)} tables have something to do.")
     from lakehouse_assets.cli.launch import launch
 
-    if not launch(keys, full=full):
+    if not launch(keys, full=full, accept_loss=accept_loss):
         raise typer.Exit(1)
     settings = read_settings()
     console.print(f"\nThe lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")

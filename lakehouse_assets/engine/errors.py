@@ -25,9 +25,21 @@ class ContractError(LakehouseError):
 class RuleFailed(LakehouseError):
     """A row broke a rule declared with `fail`; nothing was written."""
 
-    def __init__(self, message: str, rule: str) -> None:
-        self.rule = rule
+    def __init__(self, message: str, check: str) -> None:
+        self.check = check
         super().__init__(message)
+
+
+class CheckFailed(LakehouseError):
+    """A check of the whole table found violations in what was to take its place; nothing was written."""
+
+    def __init__(self, message: str, check: str) -> None:
+        self.check = check
+        super().__init__(message)
+
+
+class WouldLose(LakehouseError):
+    """A rebuild would lose rows that can't be had again; nothing was written."""
 
 
 class SourceError(LakehouseError):

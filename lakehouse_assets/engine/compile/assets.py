@@ -8,15 +8,15 @@ import dagster as dg
 from lakehouse_assets.engine.compile.checks import (
     carried_results,
     check_specs,
-    failed_rule,
     rule_results,
+    stopped,
     stored_results,
     table_results,
 )
 from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.discover import Lakehouse
-from lakehouse_assets.engine.errors import LakehouseError, RuleFailed, SparkUnavailable
+from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
 from lakehouse_assets.engine.spec import Domain, Files, Table
@@ -26,6 +26,7 @@ class RunOptions(dg.Config):
     """How to run a table; in the UI's launchpad, under the table's name."""
 
     full_refresh: bool = False
+    accept_loss: bool = False
 
 
 def asset_key(key: str) -> dg.AssetKey:
@@ -55,7 +56,7 @@ def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
         lake: Lake = context.resources.lake.lake()
         env = Environment(lakehouse, lake, context.resources.spark.session)
         if context.selected_asset_keys:
-            yield from _materialized(table, env, config.full_refresh, context)
+            yield from _materialized(table, env, config, context)
         else:
             yield from _checked(table, env, context)
 
@@ -93,11 +94,13 @@ def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.time_window(fail_window=table.freshness or domain.freshness)
 
 
-def _materialized(table: Table, env: Environment, full: bool, context: dg.AssetExecutionContext) -> Iterator[Any]:
+def _materialized(
+    table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext
+) -> Iterator[Any]:
     try:
-        outcome = materialize(table, env, full)
-    except RuleFailed as error:
-        yield failed_rule(table, error.rule, str(error))
+        outcome = materialize(table, env, options.full_refresh, options.accept_loss)
+    except (RuleFailed, CheckFailed) as error:
+        yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error
     except SparkUnavailable as error:
         raise dg.RetryRequested(max_retries=1) from error
@@ -116,7 +119,10 @@ def _result(
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:
-        checks = [*rule_results(table, outcome.verdicts), *table_results(table, env.lake, env.session())]
+        checks = [
+            *rule_results(table, outcome.verdicts),
+            *table_results(table, env.lake, env.session(), outcome.proven),
+        ]
         metadata = run_metadata(table, outcome, log, path)
     return dg.MaterializeResult(
         asset_key=asset_key(table.key),

@@ -1,9 +1,8 @@
-"""Expectations and table checks as Dagster asset checks, and the queries behind the table checks."""
+"""Expectations and table checks as Dagster asset checks."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,9 +10,8 @@ from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
 )
 
-from lakehouse_assets.engine.delta_log import read_log
-from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.table_checks import Violations, not_built, table_checks, violations
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.spec import Action, Expectation, Table, TableCheck
 
@@ -45,17 +43,6 @@ def _table_spec(check: TableCheck, asset: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(check.name, asset=asset, description=check.doc, blocking=blocking)
 
 
-def table_checks(table: Table) -> tuple[TableCheck, ...]:
-    """The declared checks, and that the key is unique where there is one."""
-    return ((_unique(table.keys),) if table.keys else ()) + table.checks
-
-
-def _unique(keys: tuple[str, ...]) -> TableCheck:
-    names = ", ".join(f"`{k}`" for k in keys)
-    query = f"SELECT {names}, count(*) AS rows FROM {{table}} GROUP BY {names} HAVING count(*) > 1"
-    return TableCheck("unique_key", query, doc=f"No two rows have the same {', '.join(keys)}.")
-
-
 def rule_results(table: Table, verdicts: Verdicts) -> Iterator[dg.AssetCheckResult]:
     """What the run saw of each rule."""
     broken = dict(verdicts.by_rule)
@@ -72,10 +59,10 @@ def _rule_result(table: Table, rule: Expectation, rows: int, judged: int) -> dg.
     )  # fmt: skip
 
 
-def failed_rule(table: Table, rule: str, message: str) -> dg.AssetCheckResult:
-    """The verdict on a `fail` rule that stopped the write."""
+def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
+    """The verdict of the rule or check that stopped the write."""
     return dg.AssetCheckResult(
-        passed=False, check_name=rule, asset_key=dg.AssetKey(table.key.split(".")),
+        passed=False, check_name=check, asset_key=dg.AssetKey(table.key.split(".")),
         severity=dg.AssetCheckSeverity.ERROR, description=message, metadata={"action": "fail"},
     )  # fmt: skip
 
@@ -89,25 +76,25 @@ def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg
     yield from rule_results(table, verdicts)
 
 
-def table_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
-    """Run the table checks; each reports how many violations there are, and shows a few."""
+def table_results(
+    table: Table, lake: Lake, spark: SparkSession, proven: Collection[str] = ()
+) -> Iterator[dg.AssetCheckResult]:
+    """Run the table checks but those proven before; each reports how many violations there are, and shows a few."""
     for check in table_checks(table):
-        missing = [
-            k for k in (full_key(table, r) for r in check.reads) if read_log(lake.table(k), lake.storage) is None
-        ]
-        if missing:
+        if check.name in proven:
+            yield _table_result(table, check, True, _shown(Violations(0)))
+        elif missing := not_built(check, table, lake):
             yield _table_result(table, check, False, {"not_built_yet": ", ".join(missing)})
         else:
-            yield _table_result(table, check, *_violations(spark, query(check, table, lake)))
+            found = violations(check, table, lake, spark)
+            yield _table_result(table, check, found.number == 0, _shown(found))
 
 
-def _violations(spark: SparkSession, sql: str) -> tuple[bool, dict[str, dg.MetadataValue]]:
-    found = spark.sql(sql)
-    number = found.count()  # before any is shown: a limit is tried on a few partitions, then on more, each by a job
-    if not number:
-        return True, {"violations": dg.MetadataValue.int(0)}
-    rows = "\n".join(f"- `{row.asDict()}`" for row in found.limit(5).collect())
-    return False, {"violations": dg.MetadataValue.int(number), "sample": dg.MetadataValue.md(rows)}
+def _shown(found: Violations) -> dict[str, dg.MetadataValue | str]:
+    number = dg.MetadataValue.int(found.number)
+    if not found.some:
+        return {"violations": number}
+    return {"violations": number, "sample": dg.MetadataValue.md("\n".join(f"- `{row}`" for row in found.some))}
 
 
 def _table_result(
@@ -118,16 +105,6 @@ def _table_result(
         passed=passed, check_name=check.name, asset_key=dg.AssetKey(table.key.split(".")),
         severity=severity, metadata=metadata,
     )  # fmt: skip
-
-
-def query(check: TableCheck, table: Table, lake: Lake) -> str:
-    """The check's query with the tables it names put in."""
-
-    def path(match: re.Match[str]) -> str:
-        name = match[1]
-        return f"delta.`{lake.table(table.key if name == 'table' else full_key(table, name))}`"
-
-    return re.sub(r"\{([\w.]+)\}", path, check.violations)
 
 
 def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:

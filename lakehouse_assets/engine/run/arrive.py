@@ -148,9 +148,9 @@ def _unreadable(
 def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[int, Verdicts]:
     rows = _bronze(plan, landed, env)
     stamp = Stamp.of(plan.table, plan.run, {})
-    seen, version = commit(Work(plan, rows), stamp, env.lake, env.session())
-    settle(rows, plan, seen, env.lake)
-    return version, seen
+    done = commit(Work(plan, rows), stamp, env.lake, env.session())
+    settle(rows, plan, done.seen, env.lake)
+    return done.version, done.seen
 
 
 def _bronze(plan: Plan, landed: DataFrame, env: Environment) -> DataFrame:

@@ -46,7 +46,8 @@ class Environment:
 class Outcome:
     """What a run did. `version` is the Delta version it committed, None if it had nothing to do.
 
-    `files` counts the arrivals by what became of them; `added` are the columns that new files brought.
+    `files` counts the arrivals by what became of them; `added` are the columns that new files brought; `proven` the
+    checks of the whole table that it passed before it was committed.
     """
 
     plan: Plan
@@ -57,20 +58,23 @@ class Outcome:
     files: Mapping[str, int] = field(default_factory=dict)
     failed_files: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict)
+    proven: frozenset[str] = frozenset()
 
 
-def materialize(table: Table, env: Environment, full: bool = False) -> Outcome:
+def materialize(table: Table, env: Environment, full: bool = False, accept_loss: bool = False) -> Outcome:
     """Bring a table up to date with what it reads, or rebuild it if `full`.
 
+    With `accept_loss` a rebuild may leave out rows and versions that can't be had again.
+
     Raises:
-        LakehouseError: a rule declared with `fail` was broken, the contract doesn't hold, files can't be read,
-            Spark isn't there, or other runs kept committing first.
+        LakehouseError: a rule declared with `fail` was broken, a rebuild failed a check or would lose rows, the
+            contract doesn't hold, files can't be read, Spark isn't there, or other runs kept committing first.
     """
     start = time.monotonic()
-    attempt = _arrivals if table.source is not None else _attempt
     for _ in range(ATTEMPTS):
         try:
-            return replace(attempt(table, env, full), seconds=time.monotonic() - start)
+            done = _arrivals(table, env, full) if table.source else _attempt(table, env, full, accept_loss)
+            return replace(done, seconds=time.monotonic() - start)
         except Superseded as superseded:
             last = superseded
     raise WriteConflict(f"{last}; gave up after {ATTEMPTS} attempts. Let the other run end, then run this one again")
@@ -82,11 +86,11 @@ def _arrivals(table: Table, env: Environment, full: bool) -> Outcome:
     return materialize_arrivals(table, env, full)
 
 
-def _attempt(table: Table, env: Environment, full: bool) -> Outcome:
+def _attempt(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
     logs = Logs(env.lake)
     _finish_last_run(table, env, logs)
     plan = plan_table(table, env.lakehouse, logs, full)
-    return Outcome(plan, 0) if plan.way == "nothing" else execute(plan, env)
+    return Outcome(plan, 0) if plan.way == "nothing" else execute(replace(plan, accepts_loss=accept_loss), env)
 
 
 def execute(plan: Plan, env: Environment) -> Outcome:
@@ -96,9 +100,10 @@ def execute(plan: Plan, env: Environment) -> Outcome:
         rows = build(spark, table, _inputs(spark, plan))
         tree = analysed(spark, rows)
         with narrowed(plan, rows, tree, env.lake, spark) as work:
-            seen, version = commit(work, _stamp(work), env.lake, spark)
-            settle(work.rows, work.plan, seen, env.lake)
-    return Outcome(work.plan, 0, version, seen, column_lineage(tree, set(env.lakehouse.tables)))
+            done = commit(work, _stamp(work), env.lake, spark)
+            settle(work.rows, work.plan, done.seen, env.lake)
+    lineage = column_lineage(tree, set(env.lakehouse.tables))
+    return Outcome(work.plan, 0, done.version, done.seen, lineage, proven=done.proven)
 
 
 def _inputs(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:

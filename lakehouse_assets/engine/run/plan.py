@@ -36,7 +36,7 @@ class Plan:
     """What a run would do: `way` and `reason` for people, `run` and `reads` for the run itself.
 
     `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet,
-    `groups` those to compute anew, where that was counted.
+    `groups` those to compute anew, where that was counted. `accepts_loss` is a person's word for a rebuild.
     """
 
     table: Table
@@ -46,6 +46,7 @@ class Plan:
     reads: Mapping[str, Read] = field(default_factory=dict)
     files: int = 0
     groups: int | None = None
+    accepts_loss: bool = False
 
 
 @dataclass

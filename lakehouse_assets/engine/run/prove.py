@@ -1,0 +1,68 @@
+"""What a rebuild made is proven before it takes a table's place: until then readers have the last good version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.delta_log import TableLog
+from lakehouse_assets.engine.errors import CheckFailed, WouldLose
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.changes import same_key
+from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.table_checks import not_built, table_checks, violations
+from lakehouse_assets.engine.spec import VALIDITY, Append, History, Merge
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Of the rows there were; a rebuild that leaves fewer is refused.
+KEPT = 0.5
+_VIEW = "lakehouse_rebuilt"
+
+
+def prove(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> frozenset[str]:
+    """The names of the checks that the new rows passed.
+
+    Raises:
+        WouldLose: rows that can't be had again would be gone, and that wasn't accepted.
+        CheckFailed: a check of the whole table, declared as an error, finds violations.
+    """
+    table = plan.table
+    if not plan.accepts_loss and isinstance(table.write, Append | Merge | History):
+        _keeps_enough(made, old, plan, lake, spark)
+    made.createOrReplaceTempView(_VIEW)
+    passed = set()
+    for check in table_checks(table):
+        if check.severity == "error" and not not_built(check, table, lake):
+            found = violations(check, table, lake, spark, _VIEW)
+            if found.number:
+                message = (
+                    f"Rebuilding {table.key}: check {check.name!r} finds {found.number} violations, as {found.some[0]}"
+                )
+                raise CheckFailed(f"{message}; version {old.version} stays in place", check.name)
+            passed.add(check.name)
+    return frozenset(passed)
+
+
+def _keeps_enough(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> None:
+    table, rows = plan.table, made.count()
+    remedy = f"give `lakehouse run {table.key} --full --accept-loss`"
+    if rows < KEPT * old.rows:
+        raise WouldLose(
+            f"Rebuilding {table.key} because {plan.reason}: it would have {rows:,} rows in the place of {old.rows:,}; "
+            f"nothing was written. If that is right, {remedy}"
+        )
+    if isinstance(table.write, History) and VALIDITY[0] in old.columns:
+        lost = _lost_versions(made, spark.read.format("delta").load(lake.table(table.key)), plan, table.write)
+        if lost:
+            raise WouldLose(
+                f"Rebuilding {table.key} because {plan.reason}: {lost:,} versions it has would be gone, as what it reads no "
+                f"longer tells of them; nothing was written. If that is right, {remedy}"
+            )
+
+
+def _lost_versions(made: DataFrame, stored: DataFrame, plan: Plan, mode: History) -> int:
+    from pyspark.sql import functions as F
+
+    same = f"{same_key(plan.table, mode.on, 's', 'm')} AND s.{VALIDITY[0]} <=> m.{VALIDITY[0]}"
+    return stored.alias("s").join(made.alias("m"), F.expr(same), "left_anti").count()

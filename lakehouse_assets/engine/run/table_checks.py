@@ -1,0 +1,62 @@
+"""Checks of a whole table, on the table as it is stored or on rows that are to take its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.discover import full_key
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.spec import Table, TableCheck
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Violations:
+    """How many there are, and a few of them."""
+
+    number: int
+    some: Sequence[dict[str, Any]] = ()
+
+
+def table_checks(table: Table) -> tuple[TableCheck, ...]:
+    """The declared checks, and that the key is unique where there is one."""
+    return ((_unique(table.keys),) if table.keys else ()) + table.checks
+
+
+def _unique(keys: tuple[str, ...]) -> TableCheck:
+    names = ", ".join(f"`{k}`" for k in keys)
+    query = f"SELECT {names}, count(*) AS rows FROM {{table}} GROUP BY {names} HAVING count(*) > 1"
+    return TableCheck("unique_key", query, doc=f"No two rows have the same {', '.join(keys)}.")
+
+
+def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
+    """The tables a check reads that aren't there yet."""
+    keys = [full_key(table, name) for name in check.reads]
+    return [key for key in keys if read_log(lake.table(key), lake.storage) is None]
+
+
+def violations(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> Violations:
+    """What a check finds in the table, or in the rows of a temporary view that are to take its place."""
+    found = spark.sql(query(check, table, lake, view))
+    number = found.count()  # before any is shown: a limit is tried on a few partitions, then on more, each by a job
+    return Violations(number, [row.asDict() for row in found.limit(SHOWN).collect()] if number else [])
+
+
+def query(check: TableCheck, table: Table, lake: Lake, view: str = "") -> str:
+    """The check's query with the tables it names put in."""
+
+    def source(match: re.Match[str]) -> str:
+        name = match[1]
+        if name == "table" and view:
+            return view
+        return f"delta.`{lake.table(table.key if name == 'table' else full_key(table, name))}`"
+
+    return re.sub(r"\{([\w.]+)\}", source, check.violations)
