@@ -73,6 +73,28 @@ def sql(
 
 
 @app.command()
+def verify(
+    name: Name, groups: Annotated[int, typer.Option("--groups", "-n", min=1, help="how many to compare")] = 20
+) -> None:
+    """Compute some groups of a refreshed table anew from all they are made of, and compare."""
+    from lakehouse_assets.engine.run.materialize import Environment
+    from lakehouse_assets.engine.run.verify import verify as compare
+    from lakehouse_assets.resources.spark import SparkResource
+
+    lakehouse = open_lakehouse()
+    env = Environment(lakehouse, open_lake(), SparkResource.from_settings(read_settings()).session)
+    table = find(lakehouse, name)
+    found = compare(table, env, groups)
+    if found.differing:
+        for group in found.differing:
+            console.print(f"[red]✗[/] {escape(str(dict(group)))}", highlight=False)
+        console.print(f"{len(found.differing)} of {found.groups} groups of {table.key} are stored otherwise than they")
+        console.print(f"come out now; mend by `lakehouse run {table.key} --full`, and tell us what its query is.")
+        raise typer.Exit(1)
+    console.print(f"[green]✓[/] {found.groups} groups of {table.key} come out as they are stored.")
+
+
+@app.command()
 def retry(name: Name, file: Annotated[str, typer.Argument(help="as `lakehouse files TABLE` has it")]) -> None:
     """Let a file that failed be read again by the next run."""
     from lakehouse_assets.engine.arrivals import Ledger

@@ -8,10 +8,12 @@ import threading
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.run.touched import planned
+from lakehouse_assets.engine.run.verify import verify
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
 
@@ -262,3 +264,32 @@ def test_a_refresh_by_what_the_table_has_not_is_refused(shop: Project) -> None:
         shop.plan("gold.daily")
     assert "refreshes by 'dai', which isn't among its columns" in str(refused.value)
     assert "refreshes by 'days', a array<date>; group by plain values" in str(refused.value)
+
+
+def test_a_group_that_comes_out_the_same_is_left_alone(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes: else whatever reads the table would have to compute it anew as well."""
+    declare(shop, "daily", *GOLD["daily"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.daily")
+    for number, changes in enumerate((200_000, 0), start=1):
+        monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", changes)
+        deliver(shop, number, [f"12,2024-01-12,b,12,{number},upsert", f"15,2024-01-15,b,{number},{number},upsert"], [])
+        assert shop.run("gold.daily").plan.groups == 2
+        feed = shop.log("gold.daily").table.load_cdf(number, number)
+        changed = [str(row["day"]) for batch in feed for row in pa.record_batch(batch).to_pylist()]
+        assert changed == ["2024-01-15"] * 2  # as it was, and as it is
+
+
+def test_verify_finds_groups_that_are_stored_otherwise_missing_or_too_many(shop: Project) -> None:
+    declare(shop, "daily", *GOLD["daily"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.daily")
+    env = shop.environment()
+    table, path = env.lakehouse.tables["shop.gold.daily"], env.lake.table("shop.gold.daily")
+    assert (verify(table, env).groups, verify(table, env).differing) == (10, [])
+    for change in ("UPDATE {} SET total = 0 WHERE day = '2024-01-12'", "DELETE FROM {} WHERE day = '2024-01-13'",
+                   "INSERT INTO {} VALUES (date'2020-01-01', 1, 1, 1, 1.0, 1)"):  # fmt: skip
+        env.session().sql(change.format(f"delta.`{path}`"))
+    found = verify(table, env)
+    assert sorted(str(group["day"]) for group in found.differing) == ["2020-01-01", "2024-01-12", "2024-01-13"]
+    assert found.groups == 11

@@ -131,7 +131,7 @@ def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
 
 
 def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettled: bool, forgotten: bool) -> None:
-    reads = _reads_of(run["read"], table, env)
+    reads = reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     way: Way = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
     plan = Plan(table, way, "completing the last run", run["run"], reads)
@@ -149,7 +149,8 @@ def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:
     return {r.key: {"id": r.id, "to": r.to, "after": r.after} for r in reads.values()}
 
 
-def _reads_of(read: Mapping[str, Any], table: Table, env: Environment) -> dict[str, Read]:
+def reads_of(read: Mapping[str, Any], table: Table, env: Environment) -> dict[str, Read]:
+    """What a run wrote that it had read, by parameter."""
     return {
         parameter: Read(key, env.lake.table(key), read[key]["id"], read[key]["to"], upstream, read[key]["after"])
         for (parameter, key), upstream in zip(

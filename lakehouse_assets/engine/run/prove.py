@@ -56,8 +56,8 @@ def _keeps_enough(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark:
         lost = _lost_versions(made, spark.read.format("delta").load(lake.table(table.key)), plan, table.write)
         if lost:
             raise WouldLose(
-                f"Rebuilding {table.key} because {plan.reason}: {lost:,} versions it has would be gone, as what it reads no "
-                f"longer tells of them; nothing was written. If that is right, {remedy}"
+                f"Rebuilding {table.key} because {plan.reason}: {lost:,} versions it has would be gone, as what it "
+                f"reads no longer tells of them; nothing was written. If that is right, {remedy}"
             )
 
 
