@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.errors.exceptions.connect import UnknownException
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import SourceError
@@ -195,3 +197,26 @@ def test_a_file_renamed_after_it_was_read_is_not_read_again(shop: Project) -> No
     (folder / "1.csv").rename(folder / "one.csv")
     assert shop.run("bronze.orders").plan.way == "nothing"
     assert [s for n, s, _ in ledger(shop) if n == "one.csv"] == ["renamed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("bronze.orders", "write.append"), ("silver.orders", "scd1.merge"), ("gold.totals", "write.overwrite")],
+)
+def test_a_commit_whose_observation_spark_failed_to_read_counts(
+    shop: Project, monkeypatch: pytest.MonkeyPatch, name: str, step: str
+) -> None:
+    second_batch(shop, *TABLES[: TABLES.index(name) + 1])
+    run(shop, *TABLES[: TABLES.index(name)])
+    module, function = step.split(".")
+    owner = importlib.import_module(f"{RUN}.{module}")
+    real = getattr(owner, function)
+
+    def fails_afterwards(*arguments: Any) -> None:
+        real(*arguments)
+        monkeypatch.setattr(owner, function, real)
+        raise UnknownException("(java.lang.NullPointerException) … InternalRow.getUTF8String(int) is null")
+
+    monkeypatch.setattr(owner, function, fails_afterwards)
+    run(shop, name)
+    assert state(shop, name) == EXPECTED[name]

@@ -94,7 +94,7 @@ def explained(table: Table) -> Iterator[None]:
 
     Raises:
         RuleFailed: a row broke a `fail` rule.
-        Superseded: another writer committed first.
+        Superseded: another writer committed first, or whether this one did is to be seen.
         SparkUnavailable: the engine went away.
     """
     from grpc import RpcError
@@ -116,6 +116,8 @@ def _explain(error: PySparkException, table: Table) -> Exception:
         return RuleFailed(f"Writing {table.key}: rule {rule!r} is broken, nothing was written. The row: {row}", rule)
     if (error.getCondition() or "").startswith(_CONFLICTS):
         return Superseded(f"Writing {table.key}: another writer committed first ({error.getCondition()})")
+    if lost_observation(error):
+        return Superseded(f"Writing {table.key}: Spark couldn't tell what it had observed of the rows")
     if lost_engine(error):
         return SparkUnavailable(f"Writing {table.key}: the Spark engine went away: {text.splitlines()[0]}")
     return error
@@ -124,7 +126,16 @@ def _explain(error: PySparkException, table: Table) -> Exception:
 def about_rows(error: PySparkException) -> bool:
     """The error came from reading or computing rows: no rule stopped it, no other writer, no lost connection."""
     conflict = (error.getCondition() or "").startswith(_CONFLICTS)
-    return not (FAILED in str(error) or conflict or lost_engine(error))
+    return not (FAILED in str(error) or conflict or lost_engine(error) or lost_observation(error))
+
+
+def lost_observation(error: PySparkException) -> bool:
+    """The job is done, but Spark Connect failed to read the observation made in it.
+
+    Two of its threads ask for it, through one projection that keeps its intermediate values in fields: now and then one
+    finds a text null that the other is just computing. To plan anew is safe, and finds out whether it was a commit.
+    """
+    return "NullPointerException" in str(error) and "InternalRow.getUTF8String" in str(error)
 
 
 def lost_engine(error: PySparkException) -> bool:
