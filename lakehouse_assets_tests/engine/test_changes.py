@@ -134,6 +134,18 @@ def test_an_event_that_says_what_is_known_rewrites_nothing(feed: Project) -> Non
         assert [touched[f"numTargetRows{what}"] for what in ("Inserted", "Updated", "Deleted")] == ["0", "0", "0"]
 
 
+def test_a_column_declared_later_is_null_in_older_rows_and_comes_with_newer_ones(feed: Project) -> None:
+    deliver(feed, 1, [event(1, 1, "x"), event(2, 1, "y")])
+    run(feed)
+    for name, text in (("silver.current", CURRENT), ("silver.versions", VERSIONS)):
+        more = text.replace('Column("op", "string")]', 'Column("op", "string"), Column("loud", "string")]')
+        feed.table(name, more.replace('"op", "_source")', '"op", F.upper("name").alias("loud"), "_source")'))
+    deliver(feed, 2, [event(2, 2, "z"), event(3, 1, "w")])
+    run(feed)
+    assert feed.rows("silver.current", "id", "loud") == [(1, None), (2, "Z"), (3, "W")]
+    assert feed.rows("silver.versions", "id", "at", "loud") == [(1, 1, None), (2, 1, None), (2, 2, "Z"), (3, 1, "W")]
+
+
 def test_a_deletion_needs_no_more_than_its_key(feed: Project) -> None:
     feed.table("silver.current", NAMED)
     deliver(feed, 1, [event(1, 1, "x"), event(2, 1, None)])

@@ -266,6 +266,24 @@ def test_a_refresh_by_what_the_table_has_not_is_refused(shop: Project) -> None:
     assert "refreshes by 'days', a array<date>; group by plain values" in str(refused.value)
 
 
+def test_changes_across_a_new_column_and_days_beyond_the_year_9999_are_followed(shop: Project) -> None:
+    """Python has no such days, and delta-rs may not read the changes: then Spark does."""
+    declare(shop, "daily", *GOLD["daily"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.daily")
+    more = SALES.replace('Column("op", "string")', 'Column("op", "string"), Column("twice", "int")')
+    shop.table("silver.sales", more.replace('"op")\n', '"op", "int(amount) * 2 twice")\n'))
+    deliver(shop, 1, ["12,+12024-01-12,a,12,1,upsert"], [])
+    assert "twice" in shop.log("silver.sales").columns
+    outcome = shop.run("gold.daily")
+    assert (outcome.plan.way, outcome.plan.groups) == ("refresh", 2)
+    stored_days = shop.engine.session().read.format("delta").load(shop.lake.table("shop.gold.daily"))
+    assert sorted(r[0] for r in stored_days.selectExpr("string(day)").collect()) == [
+        "+12024-01-12",
+        *(f"2024-01-{i}" for i in range(10, 20) if i != 12),
+    ]
+
+
 def test_a_group_that_comes_out_the_same_is_left_alone(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes: else whatever reads the table would have to compute it anew as well."""
     declare(shop, "daily", *GOLD["daily"])

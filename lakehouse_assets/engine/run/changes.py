@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,17 @@ def others(table: Table, mode: Merge | History) -> list[str]:
     return [c.name for c in table.columns if c.name not in (*mode.on, *mode.newest) and "map<" not in c.type]
 
 
-def order(table: Table, mode: Merge | History, side: str = "", gone: str = GONE) -> str:
-    """The order of a key's events as SQL: by `newest`, then a deletion after the others, then by the other columns."""
-    names = [f"{side}`{c}`" for c in mode.newest], [f"{side}`{c}`" for c in others(table, mode)]
-    return f"struct({', '.join([*names[0], gone, *names[1]])})"
+def order(
+    table: Table, mode: Merge | History, side: str = "", gone: str = GONE, have: Collection[str] | None = None
+) -> str:
+    """The order of a key's events as SQL: by `newest`, then a deletion after the others, then by the other columns.
+
+    Declared columns that are not among those a table has yet are null.
+    """
+    kinds = {c.name: c.type for c in table.columns}
+    told = {c: f"{side}`{c}`" if have is None or c in have else f"CAST(NULL AS {kinds[c]})" for c in kinds}
+    newest = [told.get(c, f"{side}`{c}`") for c in mode.newest]
+    return f"struct({', '.join([*newest, gone, *(told[c] for c in others(table, mode))])})"
 
 
 def last_of(rows: DataFrame, by: Sequence[str], table: Table, mode: Merge | History) -> DataFrame:
@@ -57,7 +64,7 @@ def merge(spark: SparkSession, changes: DataFrame, path: str, match: str, stamp:
     `match` and `newer`, which says whether a change counts, are conditions on the table's row `t` and the change `s`.
     """
     columns = [c for c in changes.columns if c != GONE]
-    sets = ", ".join(f"t.`{c}` = s.`{c}`" for c in columns)
+    sets = ", ".join(f"`{c}` = s.`{c}`" for c in columns)
     names, values = ", ".join(f"`{c}`" for c in columns), ", ".join(f"s.`{c}`" for c in columns)
     changes.createOrReplaceTempView("lakehouse_changes")
     with transaction(spark, stamp):

@@ -39,5 +39,6 @@ def unless_deleted(changes: DataFrame, dead: DataFrame, table: Table, mode: Merg
 
 def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: Merge, stamp: Stamp) -> None:
     """Bring changes into a table, one row a key already, where they're newer than what is there."""
-    newer = f"{order(table, mode, 's.', f's.{GONE}')} > {order(table, mode, 't.', 'false')}"
+    stored = spark.read.format("delta").load(path).columns
+    newer = f"{order(table, mode, 's.', f's.{GONE}')} > {order(table, mode, 't.', 'false', stored)}"
     base.merge(spark, changes, path, same_key(table, mode.on, "s", "t"), stamp, newer)

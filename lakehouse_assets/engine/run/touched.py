@@ -45,13 +45,16 @@ def touched_groups(
     by: tuple[str, ...], routes: Sequence[Route], reads: Iterable[Read], storage: Mapping[str, str], own: TableLog
 ) -> Touched | None:
     """The groups that changes lead to; None where that's too much to look at here."""
+    from deltalake.exceptions import DeltaError
+
     options, changed = dict(storage) or None, {read.key: read for read in reads}
     with tempfile.TemporaryDirectory() as folder:
-        tables = _tables(routes, changed, options, folder)
-        if tables is None:
+        try:
+            tables = _tables(routes, changed, options, folder)
+            found = _query(groups_query(by, routes), tables) if tables else None
+            groups = None if found is None else [tuple(row[c] for c in by) for row in found.to_pylist()]
+        except (DeltaError, OverflowError, ValueError):  # a feature it lacks; a date that Python has not
             return None
-        found = _query(groups_query(by, routes), tables)
-        groups = None if found is None else [tuple(row[c] for c in by) for row in found.to_pylist()]
     if groups is None or len(groups) > GROUPS or any(_delta_literal(v) is None for group in groups for v in group):
         return None
     return Touched(by, groups, _stored(own, by, groups))
