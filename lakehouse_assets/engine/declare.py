@@ -10,21 +10,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.spec import (
-    Action,
-    Append,
-    Column,
-    Expectation,
-    Files,
-    History,
-    Merge,
-    Refresh,
-    Replace,
-    Table,
-    TableCheck,
-    Upstream,
-    WriteMode,
-)
+from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace, WriteMode
+from lakehouse_assets.engine.spec import Action, Column, Expectation, Files, Table, TableCheck, Upstream
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,7 +11,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.spec import LAYERS, VALIDITY, Append, Domain, History, Merge, Refresh, Table
+from lakehouse_assets.engine.modes import VALIDITY, Append, History, Merge, Refresh
+from lakehouse_assets.engine.spec import LAYERS, Domain, Table
 
 _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"

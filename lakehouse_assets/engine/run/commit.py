@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.modes import History, Merge, Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, write
 from lakehouse_assets.engine.run.changes import GONE, persisted, with_gone
 from lakehouse_assets.engine.run.plan import Plan
@@ -14,7 +15,6 @@ from lakehouse_assets.engine.run.prove import prove
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import History, Merge, Refresh
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import WriteConflict
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, write
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, remember_again, settle
@@ -25,7 +26,7 @@ from lakehouse_assets.engine.run.read import read_inputs, whole_inputs
 from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp, Superseded
-from lakehouse_assets.engine.spec import Refresh, Table
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

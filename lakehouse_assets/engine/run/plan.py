@@ -9,8 +9,9 @@ from typing import Any, Literal
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.run import memory
-from lakehouse_assets.engine.spec import Append, Files, History, Merge, Refresh, Replace, Table, Upstream
+from lakehouse_assets.engine.spec import Files, Table, Upstream
 
 Way = Literal["nothing", "append", "merge", "refresh", "full"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, persisted
 from lakehouse_assets.engine.run.expressions import first_by_name
@@ -35,7 +36,6 @@ from lakehouse_assets.engine.run.touched import (
     touched_groups,
 )
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import Refresh
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

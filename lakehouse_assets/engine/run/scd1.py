@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.modes import Merge
 from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, last_of, order, same_key, with_gone
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import Merge, Table
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.declare import literal
 from lakehouse_assets.engine.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run.groups import changed_routes, changes_of, from_json, groups_query, looked_up, whole_of
 from lakehouse_assets.engine.run.locality import Route
 from lakehouse_assets.engine.run.plan import Plan, Read
 from lakehouse_assets.engine.run.write import Stamp, Superseded
-from lakehouse_assets.engine.spec import Refresh
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.groups import changes_of, from_json, groups_query, looked_up, whole_of
@@ -15,7 +16,7 @@ from lakehouse_assets.engine.run.locality import Route
 from lakehouse_assets.engine.run.materialize import Environment, reads_of
 from lakehouse_assets.engine.run.read import whole_inputs
 from lakehouse_assets.engine.run.touched import Touched, spark_condition
-from lakehouse_assets.engine.spec import Refresh, Table
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -1,0 +1,65 @@
+"""How new rows come into a table: the write modes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Append:
+    """Add the new rows; never change a row that is there."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """One row a key: of several, the one with the greatest `newest` columns wins, whatever order they arrive in.
+
+    Of rows with equal `newest` one that deletes wins, else the one whose other columns are greatest, in order of
+    declaration: so the result doesn't depend on arrival. A winning row that meets the condition `delete_when` removes
+    the key, and older rows that arrive after it don't bring the key back. Nulls are a key like others.
+    """
+
+    on: tuple[str, ...]
+    newest: tuple[str, ...] = ()
+    delete_when: str | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """SCD 2: a row for each version of a key, with `valid_from`, `valid_to` (null while it lasts) and `is_current`.
+
+    An event opens a version if a column of `track` differs from the version before (by default all columns but `on`
+    and `newest`); other columns have the values of the version's last event. `valid_from` is the first column of
+    `newest`; of several events of a key at one such instant one counts, chosen as in `Merge`. An event that meets
+    `delete_when` ends the version that is open. The table is the same whatever order the events arrive in.
+    """
+
+    on: tuple[str, ...]
+    newest: tuple[str, ...]
+    delete_when: str | None = None
+    track: tuple[str, ...] = ()
+
+
+# What `History` adds to the columns of a table.
+VALIDITY = ("valid_from", "valid_to", "is_current")
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Compute the whole table anew from its inputs, and put it in place in one commit."""
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Like `Replace`, but only the groups whose inputs changed are computed anew, and the other rows are left alone.
+
+    `by` are columns of the table. Its query has to be local to the groups: aggregates group by them, windows are
+    partitioned by them, and inputs are joined on equal values. Where it isn't for an input, or all of the input was
+    rewritten, or most groups are touched, the whole table is computed, and the run says why. A function of the query
+    should give the same answer for the same rows: `first` without an order doesn't.
+    """
+
+    by: tuple[str, ...]
+
+
+WriteMode = Append | Merge | History | Replace | Refresh
