@@ -148,9 +148,8 @@ class _Walk:
             case "Window":
                 found = node.lists
                 ordered = len(found) < 2 or re.search(r" (ASC|DESC) NULLS (FIRST|LAST)$", found[1])
-                self._made_of(
-                    exprs, () if ordered else self._expressions.items(found[1]), "a window isn't partitioned by it"
-                )
+                parts = () if ordered else self._expressions.items(found[1])
+                self._made_of(exprs, parts, "a window isn't partitioned by it")
             case "Deduplicate":
                 self._made_of(exprs, self._expressions.items(node.lists[0]), "duplicates are looked for beyond a group")
             case operator if operator not in {*_ROW_BY_ROW, "Project", "Aggregate", "Join", "Union", "Intersect",
@@ -164,11 +163,9 @@ class _Walk:
             case "Project":
                 return [(child, self._expressions.substituted(exprs, node.lists[-1])) for child in reads]
             case "Aggregate":
-                inner, groups = (
-                    self._expressions.substituted(exprs, node.lists[-1]),
-                    node.lists[0] if len(node.lists) > 1 else "",
-                )
-                self._made_of(inner, self._expressions.items(groups), "an aggregate doesn't group by it")
+                inner = self._expressions.substituted(exprs, node.lists[-1])
+                groups = self._expressions.items(node.lists[0] if len(node.lists) > 1 else "")
+                self._made_of(inner, groups, "an aggregate doesn't group by it")
                 return [(child, inner) for child in reads]
             case "Union" | "Intersect" | "Except":
                 return [(child, renumbered(exprs, reads[0], child)) for child in reads]

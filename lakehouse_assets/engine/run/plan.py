@@ -133,10 +133,7 @@ def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> P
     why_full = "a full refresh was asked for" if full else _why_full(table, own, whole, logs)
     if why_full:
         return Plan(table, "full", why_full, run, whole)
-    assert own is not None  # noqa: S101  (else _why_full had said so)
-    assert own.last_run is not None  # noqa: S101
-    assert own.last_run.run is not None  # noqa: S101
-    consumed = own.last_run.run["read"]
+    consumed = _last_run(table, logs)["read"]
     if isinstance(table.write, Replace | Refresh):
         return _plan_replace(table, whole, consumed, logs, run)
     return _plan_changes(table, whole, consumed, logs, run)
@@ -232,8 +229,7 @@ def _plan_changes(
 
 
 def _versions(read: Read) -> str:
-    assert read.after is not None  # noqa: S101  (only asked of changes)
-    return f"{read.key} has versions {read.after + 1} to {read.to}"
+    return f"{read.key} has versions {(read.after or 0) + 1} to {read.to}"
 
 
 def _stale(table: Table, logs: Logs) -> str:
