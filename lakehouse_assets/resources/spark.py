@@ -52,7 +52,8 @@ class SparkResource(dg.ConfigurableResource[None]):
 
     @property
     def server_settings(self) -> ServerSettings:
-        return ServerSettings(Path(self.cache), self.memory, self.cores, self.idle_minutes)
+        # Dagster hands over 30.0 as 30; they should be one engine's.
+        return ServerSettings(Path(self.cache), self.memory, self.cores, float(self.idle_minutes))
 
     def session(self) -> SparkSession:
         """A session on an engine that answers: the one from before, or a new one if that engine is gone.

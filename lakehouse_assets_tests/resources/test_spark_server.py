@@ -142,3 +142,14 @@ def test_nothing_is_imported_or_started_by_looking_at_the_engine(settings: Serve
         "assert not {'pyspark', 'dagster', 'deltalake'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_run_in_dagster_uses_the_engine_that_the_command_line_uses() -> None:
+    ours, seen = SparkResource.from_settings(read_settings({})), list[Path]()
+
+    @dg.op(required_resource_keys={"spark"})
+    def look(context) -> None:  # type: ignore[no-untyped-def]  (Dagster reads the annotation as a value)
+        seen.append(context.resources.spark.server_settings.folder)
+
+    dg.GraphDefinition("looking", node_defs=[look]).to_job(resource_defs={"spark": ours}).execute_in_process()
+    assert seen == [ours.server_settings.folder]
