@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import Bench, Row, shared_data, timed
 from lakehouse_assets.engine.run.materialize import Outcome, materialize
-from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.project import Project, listed
 
 SILVER = """
 @table(raw="bronze.flights", write=append(),
@@ -88,8 +88,7 @@ def _project(bench: Bench) -> Project:
     project.bronze("flights", 'format="parquet"')
     project.table("silver.flights", SILVER)
     for name, (columns, sql) in GOLD.items():
-        listed = ", ".join(f"Column('{c.split()[0]}', '{c.split()[1]}')" for c in columns.split(", "))
-        declared = f'flights="silver.flights", columns=[{listed}], write=refresh(by="day"), sql="""{sql}"""'
+        declared = f'flights="silver.flights", columns=[{listed(columns)}], write=refresh(by="day"), sql="""{sql}"""'
         project.table(f"gold.{name}", f"{name} = sql_table({declared})")
     return project
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lakehouse_assets.engine.run.locality import Hop, Route
+from lakehouse_assets.engine.run.locality import Hop, Route, Routes
 from lakehouse_assets.engine.run.plan import Read
 
 # What means the same in Spark and in delta-rs' engine: columns, and the day, month or hour of one.
@@ -51,10 +51,19 @@ def _parts(by: Sequence[str], route: Route, rows: str) -> Iterator[str]:
         yield from _parts(by, hop.route, f"{found}(SELECT DISTINCT {keys} FROM {rows}) AS k ON {same}) AS w")
 
 
-def changed_routes(routes: Mapping[str, Any], reads: Iterable[Read]) -> list[Route]:
-    """The routes of the tables that have changes to read."""
-    changed = dict.fromkeys(read.key for read in reads if read.after is not None and read.after < read.to)
-    return [route for key in changed for route in routes[key]]
+def changed(reads: Iterable[Read]) -> dict[str, Read]:
+    """The reads that have changes, by their tables."""
+    return {read.key: read for read in reads if read.after is not None and read.after < read.to}
+
+
+def changed_routes(routes: Routes, reads: Iterable[Read]) -> list[Route]:
+    """The routes of the tables that have changes to read, all of which can be followed."""
+    found: list[Route] = []
+    for key in changed(reads):
+        route = routes[key]
+        assert not isinstance(route, str), f"{key}: {route}"  # noqa: S101  (the plan would say "full")
+        found += route
+    return found
 
 
 def same_in_both(routes: Iterable[Route]) -> bool:
@@ -63,12 +72,12 @@ def same_in_both(routes: Iterable[Route]) -> bool:
     return all(not _PLAIN.sub("", e) for e in exprs)
 
 
-def as_json(routes: Mapping[str, tuple[Route, ...] | str]) -> dict[str, Any]:
+def as_json(routes: Routes) -> dict[str, Any]:
     """Routes as they are kept in the table's log."""
     return {k: r if isinstance(r, str) else [_packed(route) for route in r] for k, r in routes.items()}
 
 
-def from_json(kept: Mapping[str, Any]) -> dict[str, tuple[Route, ...] | str]:
+def from_json(kept: Mapping[str, Any]) -> Routes:
     return {k: r if isinstance(r, str) else tuple(_unpacked(route) for route in r) for k, r in kept.items()}
 
 

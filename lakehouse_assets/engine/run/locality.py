@@ -103,8 +103,9 @@ class _Walk:
         try:
             self._check(node, exprs)
             if node.operator == "Join":
-                return self._join(node, exprs, via)
-            found = [f for child, inner in self._below(node, exprs) for f in self.need(child, inner, via)]
+                found = self._join(node, exprs, via)
+            else:
+                found = [f for child, inner in self._below(node, exprs) for f in self.need(child, inner, via)]
         except _NotLocal as why:
             return self._none(node, str(why))
         reads = self._inputs(node)
@@ -196,8 +197,7 @@ class _Walk:
         carrier, other = (left, right) if on_left else (right, left)
         pairs = pairs if on_left else [(r, l) for l, r in pairs]  # noqa: E741
         found = self.need(carrier, exprs, via)
-        asides = [f for c in node.children[:-2] for f in self._none(c, "a subquery reads all of it")]
-        return [*found, *self._other_side(carrier, other, exprs, via, pairs, found), *asides]
+        return found + self._other_side(carrier, other, exprs, via, pairs, found)
 
     def _other_side(
         self, carrier: Node, other: Node, exprs: Exprs, via: tuple[Hop, ...], pairs: list[tuple[str, str]],

@@ -13,7 +13,7 @@ from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Repla
 from lakehouse_assets.engine.run import memory
 from lakehouse_assets.engine.spec import Files, Table, Upstream
 
-Way = Literal["nothing", "append", "merge", "refresh", "full"]
+Way = Literal["nothing", "append", "merge", "refresh", "full", "replay"]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,8 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
     if own.last_run is None or own.last_run.run is None:
         return "the log no longer says what was read"
     if own.last_run.run.get("mode") != table.mode:
-        return f"it was written as {own.last_run.run.get('mode', 'another version')} before, and is {table.mode} now"
+        before = own.last_run.run.get("mode")
+        return f"it was written as {before} before, and is {table.mode} now" if before else "an older version wrote it"
     if memory.lost(own, logs.memory(table.key)):
         return "what it remembered of events and deletions is gone"
     consumed = own.last_run.run["read"]
@@ -208,10 +209,9 @@ def _plan_replace(
     lost = {key: why for key in moved if isinstance(why := last.get("routes", {}).get(key), str)}
     if lost:
         return Plan(table, "full", "; ".join(f"{key} changed, and {why}" for key, why in lost.items()), run, whole)
-    reads = {p: replace(read, after=consumed[read.key]["to"]) for p, read in whole.items()}
-    return Plan(
-        table, "refresh", "; ".join(_versions(reads[p]) for p, r in whole.items() if r.key in moved), run, reads
-    )
+    # Where no row changed, nothing is left to read: a version more was upkeep.
+    reads = {p: replace(r, after=consumed[r.key]["to"] if r.key in moved else r.to) for p, r in whole.items()}
+    return Plan(table, "refresh", "; ".join(_versions(r) for r in reads.values() if r.key in moved), run, reads)
 
 
 def _plan_changes(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, persisted
 from lakehouse_assets.engine.run.expressions import first_by_name
 from lakehouse_assets.engine.run.groups import (
+    changed,
     changed_routes,
     changes_of,
     groups_query,
@@ -26,7 +27,6 @@ from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.query_plan import Node, analysed
 from lakehouse_assets.engine.run.read import all_images, whole_inputs
 from lakehouse_assets.engine.run.touched import (
-    MOST,
     ROWS,
     Touched,
     decided,
@@ -35,10 +35,10 @@ from lakehouse_assets.engine.run.touched import (
     spark_condition,
     touched_groups,
 )
-from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.run.write import Stamp, Superseded
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
@@ -73,44 +73,44 @@ def narrowed(
     if plan.way != "refresh" or why_full:
         yield Work(rebuilding(plan, why_full) if why_full else plan, rows, routes=routes)
         return
-    chosen = changed_routes(routes, plan.reads.values())
-    few = _few(Work(plan, rows, routes=routes), mode, chosen, lake, bound=bound)
+    own = read_log(lake.table(plan.table.key), lake.storage)
+    if own is None:
+        raise Superseded(f"Refreshing {plan.table.key}: it was dropped meanwhile")
+    work, chosen = Work(plan, rows, routes=routes), changed_routes(routes, plan.reads.values())
+    few = _few(work, mode, chosen, lake, own, bound=bound)
     if few:
         yield few
         return
-    with _many(Work(plan, rows, routes=routes), mode, chosen, whole, lake, spark, bound=bound) as many:
-        yield many
+    news = {key: all_images(spark, read) for key, read in changed(plan.reads.values()).items()}
+    with persisted(spark, groups_of(mode.by, chosen, news, whole, spark)) as groups:
+        yield _many(work, mode, groups, lake, own, spark, bound=bound)
 
 
-def _few(work: Work, mode: Refresh, chosen: list[Route], lake: Lake, *, bound: bool) -> Work | None:
-    own = read_log(lake.table(work.plan.table.key), lake.storage)
-    if own is None or set(own.columns) != set(work.rows.columns) or not same_in_both(chosen):
+def _few(work: Work, mode: Refresh, chosen: list[Route], lake: Lake, own: TableLog, *, bound: bool) -> Work | None:
+    if set(own.columns) != set(work.rows.columns) or not same_in_both(chosen):
         return None
     found = touched_groups(mode.by, chosen, work.plan.reads.values(), lake.storage, own)
     if found is None or found.rows > ROWS:
         return None
-    plan = replace(work.plan, groups=len(found.groups)) if bound else decided(work.plan, found, own)
+    plan = _decided(work.plan, len(found.groups), found.rows, own, bound=bound)
     if plan.way == "full":
         return replace(work, plan=plan)
     kinds = {c.name: c.type for c in plan.table.columns}
     return replace(work, plan=plan, rows=work.rows.where(spark_condition(found, kinds)), few=found)
 
 
-@contextmanager
 def _many(
-    work: Work, mode: Refresh, chosen: list[Route], whole: Mapping[str, DataFrame], lake: Lake, spark: SparkSession,
-    *, bound: bool,
-) -> Iterator[Work]:  # fmt: skip
-    with persisted(spark, _groups(work.plan, mode, chosen, whole, spark)) as groups:
-        same, touched = _same(mode, "r", "g"), groups.count()
-        stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
-        there = stored.alias("r").join(groups.alias("g"), same, "left_semi").count()
-        if not bound and there > MOST * (rows := stored.count()):
-            why = f"{there} of {rows} rows are in the {touched} groups touched"
-            yield replace(work, plan=rebuilding(work.plan, why))
-            return
-        found = work.rows.alias("r").join(groups.alias("g"), same, "left_semi")
-        yield replace(work, plan=replace(work.plan, groups=touched), rows=found, many=groups)
+    work: Work, mode: Refresh, groups: DataFrame, lake: Lake, own: TableLog, spark: SparkSession, *, bound: bool
+) -> Work:
+    stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
+    plan = _decided(work.plan, groups.count(), of_groups(stored, groups, mode.by).count(), own, bound=bound)
+    if plan.way == "full":
+        return replace(work, plan=plan)
+    return replace(work, plan=plan, rows=of_groups(work.rows, groups, mode.by), many=groups)
+
+
+def _decided(plan: Plan, groups: int, rows: int, own: TableLog, *, bound: bool) -> Plan:
+    return replace(plan, groups=groups) if bound else decided(plan, groups, rows, own)
 
 
 def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> None:
@@ -124,45 +124,51 @@ def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSe
         return
     assert work.many is not None  # noqa: S101  (or the plan says "full")
     match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by)])
-    stored = (
-        spark.read.format("delta").load(path).alias("r").join(work.many.alias("g"), _same(mode, "r", "g"), "left_semi")
-    )
-    with persisted(spark, rows) as made, persisted(spark, _differing(made, stored, work.many, mode)) as groups:
-        new = made.alias("r").join(groups.alias("g"), _same(mode, "r", "g"), "left_semi").withColumn(GONE, F.lit(False))
+    stored = of_groups(spark.read.format("delta").load(path), work.many, mode.by)
+    with persisted(spark, rows) as made, persisted(spark, _changing(made, stored, work.many, mode)) as groups:
+        new = of_groups(made, groups, mode.by).withColumn(GONE, F.lit(False))
         changes = new.unionByName(groups.withColumn(GONE, F.lit(True)), allowMissingColumns=True)
         base.merge(spark, changes, path, match, stamp)
 
 
-def _differing(made: DataFrame, stored: DataFrame, groups: DataFrame, mode: Refresh) -> DataFrame:
+def _changing(made: DataFrame, stored: DataFrame, groups: DataFrame, mode: Refresh) -> DataFrame:
     """The groups whose rows aren't stored as they are now."""
     kinds = {f.name: f.dataType.simpleString() for f in made.schema.fields}
     if set(made.columns) != set(stored.columns) or any("map<" in kind for kind in kinds.values()):
         return groups  # which can't be compared
-    there = stored.select(*made.columns)
-    return made.exceptAll(there).unionByName(there.exceptAll(made)).select(*mode.by).distinct()
+    return differing(made, stored, mode.by, [f"`{c}`" for c in made.columns])
+
+
+def differing(made: DataFrame, stored: DataFrame, by: Sequence[str], columns: Sequence[str]) -> DataFrame:
+    """The groups that have other rows on one side than on the other, in some columns or SQL expressions."""
+    left, right = made.selectExpr(*columns), stored.selectExpr(*columns)
+    return left.exceptAll(right).unionByName(right.exceptAll(left)).select(*by).distinct()
 
 
 def _unfollowed(plan: Plan, routes: Routes) -> str | None:
     """Why a change upstream can't be followed to groups; None if all can."""
-    moved = {r.key for r in plan.reads.values() if r.after is not None and r.after < r.to}
-    return next((f"{key} changed, and {why}" for key in sorted(moved) if isinstance(why := routes[key], str)), None)
+    moved = sorted(changed(plan.reads.values()))
+    return next((f"{key} changed, and {why}" for key in moved if isinstance(why := routes[key], str)), None)
 
 
-def _groups(
-    plan: Plan, mode: Refresh, chosen: list[Route], whole: Mapping[str, DataFrame], spark: SparkSession
-) -> DataFrame:
-    for key in looked_up(chosen):
+def groups_of(
+    by: Sequence[str], routes: Collection[Route], news: Mapping[str, DataFrame], whole: Mapping[str, DataFrame],
+    spark: SparkSession,
+) -> DataFrame:  # fmt: skip
+    """The groups that the rows `news` of some tables lead to by their routes."""
+    for key in looked_up(routes):
         whole[key].createOrReplaceTempView(whole_of(key))
-    for read in plan.reads.values():
-        if any(read.key == route.key for route in chosen):
-            all_images(spark, read).createOrReplaceTempView(changes_of(read.key))
-    return spark.sql(groups_query(mode.by, chosen))
+    for key in {route.key for route in routes}:
+        news[key].createOrReplaceTempView(changes_of(key))
+    return spark.sql(groups_query(by, routes))
 
 
-def _same(mode: Refresh, left: str, right: str) -> Column:
+def of_groups(rows: DataFrame, groups: DataFrame, by: Sequence[str]) -> DataFrame:
+    """The rows that belong to the groups."""
     from pyspark.sql import functions as F
 
-    return F.expr(" AND ".join(f"{left}.`{c}` <=> {right}.`{c}`" for c in mode.by))
+    same = F.expr(" AND ".join(f"r.`{c}` <=> g.`{c}`" for c in by))
+    return rows.alias("r").join(groups.alias("g"), same, "left_semi")
 
 
 def _as_analysed(spark: SparkSession, rows: DataFrame, sql: str) -> str | None:

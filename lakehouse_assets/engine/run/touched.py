@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.declare import literal
@@ -51,13 +51,20 @@ def touched_groups(
     with tempfile.TemporaryDirectory() as folder:
         try:
             tables = _tables(routes, changed, options, folder)
-            found = _query(groups_query(by, routes), tables) if tables else None
-            groups = None if found is None else [tuple(row[c] for c in by) for row in found.to_pylist()]
-        except (DeltaError, OverflowError, ValueError):  # a feature it lacks; a date that Python has not
+        except DeltaError:  # a feature of the table's that it lacks
             return None
-    if groups is None or len(groups) > GROUPS or any(_delta_literal(v) is None for group in groups for v in group):
+        found = _query(groups_query(by, routes), tables) if tables else None
+    groups = None if found is None or found.num_rows > GROUPS else _tuples(found, by)
+    return None if groups is None else Touched(by, groups, _stored(own, by, groups))
+
+
+def _tuples(found: pa.Table, by: Sequence[str]) -> list[Group] | None:
+    """The groups as Python's values; None if one can't be told to delta-rs."""
+    try:
+        groups = [tuple(row[c] for c in by) for row in found.to_pylist()]
+    except (OverflowError, ValueError):  # a date that Python has not
         return None
-    return Touched(by, groups, _stored(own, by, groups))
+    return None if any(v is not None and _delta_literal(v) is None for group in groups for v in group) else groups
 
 
 def _tables(
@@ -109,26 +116,29 @@ def _query(query: str, tables: Mapping[str, DeltaTable]) -> pa.Table | None:
 
 
 def _stored(own: TableLog, by: Sequence[str], groups: Sequence[Group]) -> int:
-    condition = delta_condition(by, groups)
+    condition = _condition(by, groups)
     return int(select(own.table, "stored", f"SELECT count(*) AS n FROM stored WHERE {condition}")[0]["n"])
 
 
 def planned(plan: Plan, lake: Lake) -> Plan:
     """A planned refresh with its number of groups, or as the rebuild that it will come to, where that's found fast."""
-    mode, own = plan.table.write, read_log(lake.table(plan.table.key), lake.storage)
-    if plan.way != "refresh" or not plan.reads or own is None or not isinstance(mode, Refresh):
+    mode = plan.table.write
+    if plan.way != "refresh" or not plan.reads or not isinstance(mode, Refresh):
         return plan
-    last = own.last_run.run if own.last_run else None
-    routes = changed_routes(from_json((last or {}).get("routes", {})), plan.reads.values())
+    own = read_log(lake.table(plan.table.key), lake.storage)
+    last = own.last_run.run if own and own.last_run else None
+    if own is None or last is None:
+        return plan
+    routes = changed_routes(from_json(last.get("routes", {})), plan.reads.values())
     found = touched_groups(mode.by, routes, plan.reads.values(), lake.storage, own)
-    return decided(plan, found, own) if found else plan
+    return decided(plan, len(found.groups), found.rows, own) if found else plan
 
 
-def decided(plan: Plan, found: Touched, own: TableLog) -> Plan:
-    """The plan with its groups; for the whole table if they hold most of it."""
-    if found.rows > MOST * own.rows:
-        return rebuilding(plan, f"{found.rows} of {own.rows} rows are in the {len(found.groups)} groups touched")
-    return replace(plan, groups=len(found.groups))
+def decided(plan: Plan, groups: int, rows: int, own: TableLog) -> Plan:
+    """The plan with its number of groups; for the whole table if they hold most of its rows."""
+    if rows > MOST * own.rows:
+        return rebuilding(plan, f"{rows} of {own.rows} rows are in the {groups} groups touched")
+    return replace(plan, groups=groups)
 
 
 def rebuilding(plan: Plan, why: str) -> Plan:
@@ -152,64 +162,57 @@ def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mappin
     once = CommitProperties(
         custom_metadata={"userMetadata": stamp.metadata}, app_transactions=[Transaction(stamp.app, stamp.run)]
     )
-    changed = _differing(rows, found, table)
-    condition = delta_condition(found.by, found.groups if changed is None else changed)
+    with _as_table(rows) as made:
+        changed = _differing(made, rows.column_names, found, table)
+        condition = _condition(found.by, found.groups if changed is None else changed)
+        left = None if changed is None else _query(f"SELECT * FROM made WHERE {condition}", {"made": made})
+    new = rows if left is None else left.cast(rows.schema)
     try:
-        write_deltalake(
-            table, _of_groups(rows, condition), mode="overwrite", predicate=condition, commit_properties=once
-        )
+        write_deltalake(table, new, mode="overwrite", predicate=condition, commit_properties=once)
     except CommitFailedError as error:
         raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
 
 
-def _differing(rows: pa.Table, found: Touched, table: DeltaTable) -> list[Group] | None:
+def _differing(made: DeltaTable, columns: Sequence[str], found: Touched, table: DeltaTable) -> list[Group] | None:
     """The groups whose rows aren't stored as they are now; None if that can't be told."""
-    by = ", ".join(f"`{c}`" for c in found.by)
-    stored = f"(SELECT * FROM stored WHERE {delta_condition(found.by, found.groups)})"
+    by, listed = (", ".join(f"`{c}`" for c in names) for names in (found.by, columns))
+    stored = f"(SELECT * FROM stored WHERE {_condition(found.by, found.groups)})"
     numbers = [f"SELECT {by}, count(*) AS n FROM {side} AS s GROUP BY {by}" for side in ("made", stored)]
-    columns = ", ".join(f"`{c}`" for c in rows.column_names)
-    sides = [f"SELECT {columns} FROM {side} AS s" for side in ("made", stored)]
+    sides = [f"SELECT {listed} FROM {side} AS s" for side in ("made", stored)]
     parts = [f"SELECT {by} FROM ({a} EXCEPT {b}) AS d" for a, b in (sides, sides[::-1], numbers, numbers[::-1])]
-    found_rows = _with_rows(rows, f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) AS u", {"stored": table})
-    return None if found_rows is None else [tuple(row[c] for c in found.by) for row in found_rows.to_pylist()]
+    apart = _query(f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) AS u", {"made": made, "stored": table})
+    return None if apart is None else _tuples(apart, found.by)
 
 
-def _of_groups(rows: pa.Table, condition: str) -> pa.Table:
-    found = _with_rows(rows, f"SELECT * FROM made WHERE {condition}", {})
-    return rows if found is None else found.cast(rows.schema)
-
-
-def _with_rows(rows: pa.Table, query: str, tables: Mapping[str, DeltaTable]) -> pa.Table | None:
+@contextmanager
+def _as_table(rows: pa.Table) -> Iterator[DeltaTable]:
+    """The rows as a table that delta-rs can query."""
     from deltalake import DeltaTable, write_deltalake
 
     with tempfile.TemporaryDirectory() as folder:
         write_deltalake(folder, rows)
-        return _query(query, {**tables, "made": DeltaTable(folder)})
+        yield DeltaTable(folder)
 
 
 def spark_condition(found: Touched, kinds: Mapping[str, str]) -> str:
     """True for the rows of the groups, in Spark's SQL."""
-    return _condition(found.by, found.groups, lambda name, v: f"CAST({literal(_text(v))} AS {kinds[name]})")
+    return _any_of(found.by, found.groups, lambda name, v: f"CAST({literal(_text(v))} AS {kinds[name]})")
 
 
-def delta_condition(by: Sequence[str], groups: Sequence[Group]) -> str:
+def _condition(by: Sequence[str], groups: Sequence[Group]) -> str:
     """The same in the SQL of delta-rs."""
-    return _condition(by, groups, lambda _, v: _delta_literal(v) or "")
+    return _any_of(by, groups, lambda _, v: _delta_literal(v) or "")
 
 
-def _condition(by: Sequence[str], groups: Sequence[Group], say: Callable[[str, Any], str]) -> str:
+def _any_of(by: Sequence[str], groups: Sequence[Group], say: Callable[[str, Any], str]) -> str:
+    def equal(column: str, value: Any) -> str:
+        return f"`{column}` IS NULL" if value is None else f"`{column}` = {say(column, value)}"
+
     if len(by) == 1:
         listed = ", ".join(say(by[0], v) for (v,) in groups if v is not None)
         parts = [f"`{by[0]}` IN ({listed})"] * bool(listed) + [f"`{by[0]}` IS NULL"] * ((None,) in groups)
     else:
-        parts = [
-            "("
-            + " AND ".join(
-                f"`{c}` IS NULL" if v is None else f"`{c}` = {say(c, v)}" for c, v in zip(by, g, strict=True)
-            )
-            + ")"
-            for g in groups
-        ]
+        parts = [f"({' AND '.join(map(equal, by, group))})" for group in groups]
     return " OR ".join(parts) or "1 = 0"
 
 
@@ -220,8 +223,8 @@ def _text(value: Any) -> str:
 def _delta_literal(value: Any) -> str | None:
     """A value in the SQL of delta-rs; None if it has none that is sure to be the same."""
     match value:
-        case None | bool() | int() | Decimal():
-            return "NULL" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        case bool() | int():
+            return str(value).lower()
         case str():
             return "'" + value.replace("'", "''") + "'"
         case datetime():

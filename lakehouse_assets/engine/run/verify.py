@@ -11,11 +11,12 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.groups import changes_of, from_json, groups_query, looked_up, whole_of
+from lakehouse_assets.engine.run.changes import persisted
+from lakehouse_assets.engine.run.groups import from_json
 from lakehouse_assets.engine.run.locality import Route
 from lakehouse_assets.engine.run.materialize import Environment, reads_of
 from lakehouse_assets.engine.run.read import whole_inputs
-from lakehouse_assets.engine.run.touched import Touched, spark_condition
+from lakehouse_assets.engine.run.refresh import differing, groups_of, of_groups
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -52,32 +53,27 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
     stored = spark.read.format("delta").option("versionAsOf", own.version).load(mine)
     whole = {key: inputs[parameter] for parameter, key in env.lakehouse.upstreams(table).items()}
     routes = [r for found in from_json(run.get("routes", {})).values() if not isinstance(found, str) for r in found]
-    groups = _sample(stored, whole, routes, by, spark, own.version, sample)
-    within = spark_condition(Touched(by, groups, 0), {c.name: c.type for c in table.columns})
-    return Verified(len(groups), _differing(made.where(within), stored.where(within), by))
+    with persisted(spark, _sample(stored, whole, routes, by, spark, own.version, sample)) as groups:
+        left, right = (of_groups(rows, groups, by) for rows in (made, stored))
+        apart = differing(left, right, by, _comparable(made, stored))
+        return Verified(groups.count(), apart.toArrow().to_pylist())
 
 
 def _sample(
     stored: DataFrame, whole: Mapping[str, DataFrame], routes: Sequence[Route], by: tuple[str, ...],
     spark: SparkSession, seed: int, number: int,
-) -> list[tuple[Any, ...]]:  # fmt: skip
+) -> DataFrame:  # fmt: skip
     """Groups that are stored, and groups that should be: those to which the inputs' rows lead."""
     from pyspark.sql import functions as F
 
     groups = stored.select(*by)
     if routes:
-        for key in {r.key for r in routes} | looked_up(routes):
-            for name in (changes_of(key), whole_of(key)):
-                whole[key].createOrReplaceTempView(name)
-        groups = groups.union(spark.sql(groups_query(by, routes)))
-    chosen = groups.distinct().orderBy(F.xxhash64(F.lit(seed), *by)).limit(number)
-    return [tuple(row.values()) for row in chosen.toArrow().to_pylist()]
+        groups = groups.union(groups_of(by, routes, whole, whole, spark))
+    return groups.distinct().orderBy(F.xxhash64(F.lit(seed), *by)).limit(number)
 
 
-def _differing(made: DataFrame, stored: DataFrame, by: Sequence[str]) -> list[Mapping[str, Any]]:
+def _comparable(made: DataFrame, stored: DataFrame) -> list[str]:
+    """What can be compared of the columns that both have: not maps, and doubles as floats."""
     there = [f for f in made.schema.fields if f.name in set(stored.columns) and "map<" not in f.dataType.simpleString()]
-    columns = [f"float(`{f.name}`)" if f.dataType.simpleString() == "double" else f"`{f.name}`" for f in there]
-    names = [f"{column} AS `{f.name}`" for column, f in zip(columns, there, strict=True)]
-    left, right = made.selectExpr(*names), stored.selectExpr(*names)
-    apart = left.exceptAll(right).union(right.exceptAll(left)).select(*by).distinct()
-    return list(apart.toArrow().to_pylist())
+    as_float = {f.name for f in there if f.dataType.simpleString() == "double"}
+    return [f"float(`{f.name}`) AS `{f.name}`" if f.name in as_float else f"`{f.name}`" for f in there]
