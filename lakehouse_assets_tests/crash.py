@@ -9,30 +9,39 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
 
+How = Literal["run", "full", "replay"]
 
-def run_and_die(project: Project, name: str, where: str, full: bool = False) -> int:
+
+def run_and_die(project: Project, name: str, where: str, how: How = "run") -> int:
     """Run a table in a process that dies at a boundary: `before` or `after` a function, as `after module:function`.
 
     Returns the exit code; -9 if it died there, 0 if it never came to it.
     """
-    process = start(project, name, where, full)
+    process = start(project, name, where, how)
     process.communicate(timeout=180)
     return process.returncode
 
 
-def start(project: Project, name: str, where: str = "", full: bool = False) -> subprocess.Popen[str]:
+def start(project: Project, name: str, where: str = "", how: How = "run") -> subprocess.Popen[str]:
     """Start a run of a table in a process of its own."""
-    arguments = [str(project.root), project.package, name, where, "full" if full else ""]
+    arguments = [str(project.root), project.package, name, where, how]
     return subprocess.Popen(
         [sys.executable, "-B", "-m", "lakehouse_assets_tests.crash", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+
+
+def assert_at_once(project: Project, name: str, how: How = "run") -> None:
+    """Run a table twice at once: both runs succeed, or one of them gives up and says so."""
+    both = [start(project, name, how=how), start(project, name, how=how)]
+    told = [process.communicate(timeout=180)[0] for process in both]
+    assert all(p.returncode == 0 for p in both) or any("gave up after" in t for t in told), told
 
 
 def _die_at(where: str) -> None:
@@ -55,12 +64,12 @@ def _deadly(function: Callable[..., Any], moment: str) -> Callable[..., Any]:
 
 
 def main() -> None:
-    root, package, name, where, full = sys.argv[1:]
+    root, package, name, where, how = sys.argv[1:]
     sys.path.insert(0, root)
     project = Project(Path(root), package, SparkResource.from_settings(read_settings()), fresh=False)
     if where:
         _die_at(where)
-    outcome = project.run(name, full == "full")
+    outcome = project.replay(name) if how == "replay" else project.run(name, how == "full")
     print(outcome.plan.way, outcome.version)
 
 

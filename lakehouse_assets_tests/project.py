@@ -8,12 +8,17 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
+from lakehouse_assets.engine.compile.assets import build_asset, op_name
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
 from lakehouse_assets.engine.run.plan import Logs, Plan, plan_table
+from lakehouse_assets.engine.run.replay import replay
+from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
 
 if TYPE_CHECKING:
@@ -29,6 +34,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from lakehouse_assets.engine import *
 """
+
+
+def listed(columns: str) -> str:
+    """`day date, n bigint` as the columns of a declaration."""
+    return ", ".join("Column('{}', '{}')".format(*column.split()) for column in columns.split(", "))
 
 
 class Project:
@@ -89,6 +99,17 @@ class Project:
     def run(self, name: str, full: bool = False, accept_loss: bool = False) -> Outcome:
         env = self.environment()
         return materialize(env.lakehouse.tables[f"shop.{name}"], env, full, accept_loss)
+
+    def replay(self, name: str) -> Outcome:
+        env = self.environment()
+        return replay(env.lakehouse.tables[f"shop.{name}"], env)
+
+    def by_dagster(self, name: str, **options: bool) -> dg.ExecuteInProcessResult:
+        """Materialise a table by its asset, with some `RunOptions`."""
+        lakehouse, key = self.lakehouse, f"shop.{name}"
+        resources = {"spark": self.engine, "lake": LakeResource(root=self.lake.root, landing=self.lake.landing)}
+        asset, config = build_asset(lakehouse.tables[key], lakehouse), {"ops": {op_name(key): {"config": options}}}
+        return dg.materialize([asset], resources=resources, run_config=config, raise_on_error=False)
 
     def plan(self, name: str, full: bool = False) -> Plan:
         lakehouse = self.lakehouse

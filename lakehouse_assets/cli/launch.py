@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
-def launch(keys: Sequence[str], *, full: bool, accept_loss: bool) -> bool:
-    """Materialise the tables in one Dagster run; True if all of them, and their blocking checks, succeeded."""
+def launch(keys: Sequence[str], **options: bool) -> bool:
+    """Materialise the tables in one Dagster run, with some `RunOptions`; True if it and all blocking checks succeed."""
     config = {
-        "ops": {op_name(k): {"config": {"full_refresh": full, "accept_loss": accept_loss}} for k in keys},
+        "ops": {op_name(k): {"config": options} for k in keys},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # we tell of progress ourselves
     }
     run_id = str(uuid.uuid4())

@@ -24,13 +24,14 @@ STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green
 def plan(names: Names = None, full: Full = False) -> None:
     """What a run would do to each table, how, and why."""
     from lakehouse_assets.engine.run.plan import plan_all
-    from lakehouse_assets.engine.run.touched import planned as counted
+    from lakehouse_assets.engine.run.touched import planned
 
     lakehouse, lake = open_lakehouse(), open_lake()
     shown = grid("table", "way", "why")
-    for planned in (counted(p, lake) for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full)):
-        style, groups = STYLES[planned.way], "" if planned.groups is None else f"; {planned.groups} groups"
-        shown.add_row(planned.table.key, f"[{style}]{planned.way}[/]", f"[{style}]{escape(planned.reason + groups)}[/]")
+    for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full):
+        counted = planned(p, lake)
+        style, groups = STYLES[counted.way], "" if counted.groups is None else f"; {counted.groups} groups"
+        shown.add_row(p.table.key, f"[{style}]{counted.way}[/]", f"[{style}]{escape(counted.reason + groups)}[/]")
     console.print(shown)
 
 
@@ -38,6 +39,7 @@ def plan(names: Names = None, full: Full = False) -> None:
 def tables() -> None:
     """Every declared table: rows, rejected rows, size, version, and when it was last written."""
     from lakehouse_assets.engine.delta_log import read_log
+    from lakehouse_assets.engine.run.quarantine import waiting
 
     lakehouse, lake = open_lakehouse(), open_lake()
     shown = grid(
@@ -49,7 +51,7 @@ def tables() -> None:
             shown.add_row(key, "[dim]not built[/]")
             continue
         at = log.commits[0].at.strftime("%Y-%m-%d %H:%M:%S") if log.commits else ""
-        rejected = count(kept.rows) if kept else ""
+        rejected = count(waiting(kept)) if kept else ""
         shown.add_row(key, count(log.rows), rejected, f"{log.bytes / 1e6:.1f}", str(log.version), at)
     console.print(shown)
 
@@ -112,18 +114,20 @@ def files(
 def quarantine(name: Name, rows: Rows = 20) -> None:
     """The rows of a table that broke a rule and were set aside, with the rules and the file they came from."""
     from lakehouse_assets.engine.delta_log import read_log
+    from lakehouse_assets.engine.delta_log import select as query
+    from lakehouse_assets.engine.run.quarantine import latest, waiting
 
     lake, table = open_lake(), find(open_lakehouse(), name)
     log = read_log(lake.quarantine(table.key), lake.storage)
-    if log is None or not log.rows:
+    number = waiting(log) if log else 0
+    if log is None or not number:
         console.print(f"No row of {table.key} is in quarantine.")
         return
-    for row in log.head(rows).to_pylist():
-        console.print(
-            f"[red]{', '.join(row['broken'])}[/]  {escape(row['source'])}  [dim]run {row['run']}[/]", soft_wrap=True
-        )
+    for row in query(log.table, "kept", f"{latest('kept')} LIMIT {rows}"):
+        judged = f"run {row['run']}" + (f", replay {row['replay']}" if row["replay"] else "")
+        console.print(f"[red]{', '.join(row['broken'])}[/]  {escape(row['source'])}  [dim]{judged}[/]", soft_wrap=True)
         console.print(f"  {escape(row['row'])}", highlight=False, soft_wrap=True)
-    console.print(f"[dim]{count(log.rows)} rows in all; rules now {table.rules_version}[/]")
+    console.print(f"[dim]{count(number)} rows in all; rules now {table.rules_version}[/]")
 
 
 def print_rows(rows: pa.Table) -> None:

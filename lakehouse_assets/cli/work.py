@@ -45,7 +45,7 @@ def run(
     console.print(f"{len(moving)} of {len(keys)} tables have something to do.")
     from lakehouse_assets.cli.launch import launch
 
-    if not launch(keys, full=full, accept_loss=accept_loss):
+    if not launch(keys, full_refresh=full, accept_loss=accept_loss):
         raise typer.Exit(1)
     settings = read_settings()
     console.print(f"\nThe lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
@@ -89,9 +89,20 @@ def verify(
         for group in found.differing:
             console.print(f"[red]✗[/] {escape(str(dict(group)))}", highlight=False)
         console.print(f"{len(found.differing)} of {found.groups} groups of {table.key} are stored otherwise than they")
-        console.print(f"come out now; mend by `lakehouse run {table.key} --full`, and tell us what its query is.")
+        console.print(f"come out now; `lakehouse run {table.key} --full` computes all of it anew.")
         raise typer.Exit(1)
     console.print(f"[green]✓[/] {found.groups} groups of {table.key} come out as they are stored.")
+
+
+@app.command()
+def replay(name: Name) -> None:
+    """Judge the rows in a table's quarantine again, by the rules as they are now; those that pass go into the table."""
+    from lakehouse_assets.cli.launch import launch
+
+    table = find(open_lakehouse(), name)
+    if not launch([table.key], replay=True):
+        raise typer.Exit(1)
+    console.print(f"`lakehouse quarantine {name}` shows what is left; `lakehouse run` brings the rest downstream.")
 
 
 @app.command()

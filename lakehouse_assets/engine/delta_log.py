@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-# Our part of a commit's userMetadata.
-MARK = "lakehouse"
+# Our part of a commit's userMetadata: of a run, and of a replay of rows from quarantine.
+MARK, REPLAY = "lakehouse", "lakehouse_replay"
 # Operations that leave the rows as they are.
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS", "FSCK",
            "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "CLUSTER BY"}  # fmt: skip
@@ -22,7 +22,7 @@ _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET
 
 @dataclass(frozen=True)
 class Commit:
-    """One version of a table: what was done, when (UTC), with what counts, and what our run wrote about it.
+    """One version of a table: what was done, when (UTC), with what counts, and what was `told` about it, by mark.
 
     `part` says that it was done to the rows that meet a condition.
     """
@@ -33,7 +33,12 @@ class Commit:
     mode: str
     part: bool
     metrics: Mapping[str, str]
-    run: Mapping[str, Any] | None
+    told: Mapping[str, Any]
+
+    @property
+    def run(self) -> Mapping[str, Any] | None:
+        """What our run wrote about it, if it was one."""
+        return self.told.get(MARK)
 
     @property
     def rebuilds(self) -> bool:
@@ -189,15 +194,15 @@ def _commit(entry: Mapping[str, Any]) -> Commit:
         at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
         operation=entry["operation"],
         mode=(entry.get("operationParameters") or {}).get("mode", ""),
-        part=(entry.get("operationParameters") or {}).get("predicate", "[]") != "[]",
+        part=((entry.get("operationParameters") or {}).get("predicate") or "[]") != "[]",
         metrics=entry.get("operationMetrics") or {},
-        run=_run(entry.get("userMetadata")),
+        told=_told(entry.get("userMetadata")),
     )
 
 
-def _run(text: str | None) -> Mapping[str, Any] | None:
+def _told(text: str | None) -> Mapping[str, Any]:
     try:
         value = json.loads(text or "null")
     except json.JSONDecodeError:
-        return None
-    return value.get(MARK) if isinstance(value, dict) else None
+        return {}
+    return value if isinstance(value, dict) else {}

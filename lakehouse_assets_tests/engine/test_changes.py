@@ -11,7 +11,7 @@ import pytest
 
 from lakehouse_assets.engine.compile.checks import table_results
 from lakehouse_assets.testing import Event, Expected, deliveries
-from lakehouse_assets_tests.crash import run_and_die
+from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 
 RUN = "lakehouse_assets.engine.run"
@@ -182,11 +182,23 @@ def test_a_full_refresh_killed_half_way_is_completed_by_the_next_run(feed: Proje
     deliver(feed, 1, early)
     run(feed)
     moment, function = where.split(" ")
-    assert run_and_die(feed, name, f"{moment} {RUN}.{function}", full=True) == -9
+    assert run_and_die(feed, name, f"{moment} {RUN}.{function}", "full") == -9
     late = [event(1, 4, "late"), event(2, 2, "late")]
     deliver(feed, 2, late)
     run(feed)
     check(feed, early + late)
+
+
+@pytest.mark.parametrize("name", ["silver.current", "silver.versions"])
+def test_two_runs_at_once_come_out_as_one(feed: Project, name: str) -> None:
+    first, second = [event(1, 2, "x"), event(2, 1, "y")], [event(1, 5, None, "delete"), event(2, 3, "z")]
+    deliver(feed, 1, first)
+    run(feed)
+    deliver(feed, 2, second)
+    assert_at_once(feed, name)
+    deliver(feed, 3, third := [event(1, 4, "late"), event(2, 2, "late")])
+    run(feed)
+    check(feed, first + second + third)
 
 
 def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dagster as dg
 import pytest
 
-from lakehouse_assets.engine.compile.assets import build_asset
 from lakehouse_assets.engine.errors import CheckFailed, WouldLose
-from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets_tests.project import Project
 
 COLUMNS = 'columns=[Column("id", "int", key=True), Column("at", "int"), Column("name", "string")]'
@@ -77,6 +74,27 @@ def test_a_rebuild_that_would_leave_less_than_half_the_rows_is_refused(people: P
     assert people.rows("silver.people", "id") == [(1,)]
 
 
+def test_a_rebuild_started_in_dagster_takes_a_person_s_word_that_the_loss_is_meant(people: Project) -> None:
+    declare(people, "append")
+    land(people, 1, "1,1,Ann", "2,1,Bob", "3,1,Cid")
+    people.run("silver.people")
+    cut_bronze(people, "id = '1'")
+    assert not people.by_dagster("silver.people").success
+    assert len(people.rows("silver.people")) == 3
+    assert people.by_dagster("silver.people", accept_loss=True).success
+    assert people.rows("silver.people", "id") == [(1,)]
+
+
+def test_a_table_whose_write_mode_was_changed_is_rebuilt(people: Project) -> None:
+    declare(people, "merge")
+    land(people, 1, "1,1,Ann", "1,2,Anna", "2,1,Bob")
+    people.run("silver.people")
+    declare(people, "history")
+    outcome = people.run("silver.people")
+    assert (outcome.plan.way, outcome.plan.reason) == ("full", "it was written as merge before, and is history now")
+    assert people.rows("silver.people", "name", "valid_from") == [("Ann", 1), ("Anna", 2), ("Bob", 1)]
+
+
 def test_a_replaced_table_whose_check_fails_stays_as_it_was(people: Project) -> None:
     declare(people, "append")
     people.table("gold.names", GOLD)
@@ -88,7 +106,7 @@ def test_a_replaced_table_whose_check_fails_stays_as_it_was(people: Project) -> 
     with pytest.raises(CheckFailed, match=r"check 'few' finds 1 violations, as .*'Ann'.*; version 0 stays in place"):
         people.run("gold.names")
     assert people.rows("gold.names") == [("Ann", 2), ("Bob", 1)]
-    result = _by_dagster(people, "shop.gold.names")
+    result = people.by_dagster("gold.names")
     assert not result.success
     evaluations = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
     assert evaluations == {"few": False}
@@ -102,14 +120,7 @@ def test_checks_that_a_rebuild_passed_are_told_to_dagster_as_passed(people: Proj
     people.run("gold.names")
     land(people, 2, "4,1,Ann")
     people.run("silver.people")
-    result = _by_dagster(people, "shop.gold.names")
+    result = people.by_dagster("gold.names")
     assert result.success
     evaluations = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
     assert evaluations == {"name_not_null": True, "unique_key": True, "few": True}
-
-
-def _by_dagster(people: Project, key: str) -> dg.ExecuteInProcessResult:
-    lakehouse = people.lakehouse
-    resources = {"spark": people.engine, "lake": LakeResource(root=people.lake.root, landing=people.lake.landing)}
-    asset = build_asset(lakehouse.tables[key], lakehouse)
-    return dg.materialize([asset], resources=resources, raise_on_error=False)

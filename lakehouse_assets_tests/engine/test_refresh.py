@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError
+from lakehouse_assets.engine.run import refresh
 from lakehouse_assets.engine.run.touched import planned
 from lakehouse_assets.engine.run.verify import verify
 from lakehouse_assets_tests.crash import run_and_die
-from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.project import Project, listed
 
 SALES = """
 @table(raw="bronze.sales", write=merge(on="id", newest="seq", delete_when="op = 'delete'"),
@@ -71,14 +72,19 @@ GOLD = {
 }  # fmt: skip
 
 
+COLUMNS = {"sales": ["id", "day", "shop", "amount", "seq", "op"], "shops": ["shop", "region"]}
+
+
+def read(sql: str) -> list[str]:
+    """The tables that a query reads."""
+    return [t for t in COLUMNS if re.search(rf"\b{t}\b", sql.split("FROM", 1)[1])]
+
+
 def declare(shop: Project, name: str, columns: str, by: str, sql: str, more: str = "") -> None:
-    reads = ", ".join(
-        f'{t}="silver.{t}"' for t in ("sales", "shops") if re.search(rf"\b{t}\b", sql.split("FROM", 1)[1])
-    )
-    listed = ", ".join(f"Column('{c.split()[0]}', '{c.split()[1]}')" for c in columns.split(", "))
+    reads = ", ".join(f'{t}="silver.{t}"' for t in read(sql))
     shop.table(
         f"gold.{name}",
-        f'{name} = sql_table({reads}, columns=[{listed}], write=refresh(by="{by}"), sql="""{sql}"""{more})',
+        f'{name} = sql_table({reads}, columns=[{listed(columns)}], write=refresh(by="{by}"), sql="""{sql}"""{more})',
     )
 
 
@@ -99,17 +105,19 @@ def line(number: int, random: Random) -> str:
     return f"{random.randrange(300)},{day},{name},{random.randrange(50)},{number},{op}"
 
 
-def deliver(shop: Project, number: int, sales: list[str], shops: list[str]) -> None:
-    shop.land(f"sales/{number}.csv", "\n".join(["id,day,shop,amount,seq,op", *sales]) + "\n")
-    shop.land(f"shops/{number}.csv", "\n".join(["shop,region,seq", *shops]) + "\n")
-    for table in ("bronze.sales", "bronze.shops", "silver.sales", "silver.shops"):
-        shop.run(table)
+def deliver(shop: Project, number: int, sales: list[str], shops: list[str] | None = None) -> None:
+    for table, header, lines in (("sales", "id,day,shop,amount,seq,op", sales), ("shops", "shop,region,seq", shops)):
+        if lines is not None:
+            shop.land(f"{table}/{number}.csv", "\n".join([header, *lines]) + "\n")
+            shop.run(f"bronze.{table}")
+            shop.run(f"silver.{table}")
 
 
 def by_sqlite(shop: Project, sql: str) -> list[tuple[Any, ...]]:
     """The query's answer from another engine."""
     base = sqlite3.connect(":memory:")
-    for table, columns in (("sales", ["id", "day", "shop", "amount", "seq", "op"]), ("shops", ["shop", "region"])):
+    for table in read(sql):
+        columns = COLUMNS[table]
         base.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
         rows = [
             tuple(str(v) if hasattr(v, "year") else v for v in row) for row in shop.rows(f"silver.{table}", *columns)
@@ -173,11 +181,44 @@ def test_a_query_that_looks_beyond_its_groups_is_computed_whole_and_says_why(sho
         assert outcome.plan.reason.startswith(f"shop.silver.sales changed, and {reason}")
 
 
+def test_upkeep_of_an_input_that_can_t_be_followed_leaves_a_refresh_what_it_is(shop: Project) -> None:
+    sql = "SELECT s.day, count(*) AS n FROM sales s LEFT JOIN shops p ON s.shop > p.shop GROUP BY s.day"
+    declare(shop, "beyond", "day date, n bigint", "day", sql)
+    deliver(shop, 0, [f"{i},2024-01-{i},b,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    shop.run("gold.beyond")
+    deliver(shop, 1, ["12,2024-01-12,c,12,1,upsert"], ["a,y,1"])
+    shop.run("gold.beyond")
+    shop.engine.session().sql(f"OPTIMIZE delta.`{shop.lake.table('shop.silver.shops')}`")
+    deliver(shop, 2, ["12,2024-01-13,a,12,2,upsert"])
+    foreseen, outcome = planned(shop.plan("gold.beyond"), shop.lake), shop.run("gold.beyond")
+    assert (foreseen.way, foreseen.groups) == (outcome.plan.way, outcome.plan.groups) == ("refresh", 2)
+    assert stored(shop, "beyond") == by_sqlite(shop, sql)
+
+
+def test_a_refresh_before_which_another_committed_is_planned_anew(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(shop, "daily", *GOLD["daily"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
+    shop.run("gold.daily")
+    deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert"])
+    put = refresh.put
+
+    def another_first(*arguments: Any) -> None:
+        monkeypatch.setattr(refresh, "put", put)
+        assert shop.run("gold.daily").plan.way == "refresh"
+        put(*arguments)
+
+    monkeypatch.setattr(refresh, "put", another_first)
+    assert shop.run("gold.daily").plan.way == "nothing"
+    assert stored(shop, "daily") == by_sqlite(shop, GOLD["daily"][2])
+
+
 def test_what_most_rows_need_or_a_rebuilt_input_is_computed_whole(shop: Project) -> None:
     declare(shop, "daily", *GOLD["daily"])
-    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
-    deliver(shop, 1, [f"{i},2024-01-{i},a,0,1,upsert" for i in range(10, 17)], [])
+    deliver(shop, 1, [f"{i},2024-01-{i},a,0,1,upsert" for i in range(10, 17)])
     assert shop.run("gold.daily").plan.reason == "7 of 10 rows are in the 7 groups touched"
     shop.run("silver.sales", full=True)
     assert shop.run("gold.daily").plan.reason == "shop.silver.sales was rebuilt at version 2"
@@ -203,9 +244,9 @@ def test_many_groups_are_merged_as_few_are_put(shop: Project, monkeypatch: pytes
 
 def test_rows_rejected_from_a_refreshed_group_are_in_quarantine(shop: Project) -> None:
     declare(shop, "daily", *GOLD["daily"], more=', expect=[drop("total < 100")]')
-    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
-    deliver(shop, 1, ["12,2024-01-12,a,500,1,upsert"], [])
+    deliver(shop, 1, ["12,2024-01-12,a,500,1,upsert"])
     outcome = shop.run("gold.daily")
     assert (outcome.plan.way, outcome.verdicts.judged, outcome.verdicts.rejected) == ("refresh", 1, 1)
     assert len(shop.rows("gold.daily")) == 9
@@ -219,7 +260,7 @@ def test_readers_see_the_table_before_or_after_and_nothing_else(
 ) -> None:
     monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", changes)
     declare(shop, "daily", *GOLD["daily"])
-    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
     before, seen, stop = stored(shop, "daily"), list[list[tuple[Any, ...]]](), threading.Event()
 
@@ -229,7 +270,7 @@ def test_readers_see_the_table_before_or_after_and_nothing_else(
 
     reader = threading.Thread(target=read)
     reader.start()
-    deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-13,a,70,1,upsert"], [])
+    deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-13,a,70,1,upsert"])
     assert shop.run("gold.daily").plan.way == "refresh"
     stop.set()
     reader.join()
@@ -244,12 +285,12 @@ def test_readers_see_the_table_before_or_after_and_nothing_else(
 )
 def test_a_refresh_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
     declare(shop, "daily", *GOLD["daily"], more=', expect=[drop("total < 100")]')
-    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
-    deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-15,a,700,1,upsert"], [])
+    deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-15,a,700,1,upsert"])
     moment, function = where.split(" ")
     assert run_and_die(shop, "gold.daily", f"{moment} lakehouse_assets.engine.run.{function}") == -9
-    deliver(shop, 2, ["16,2024-01-13,a,7,2,upsert"], [])
+    deliver(shop, 2, ["16,2024-01-13,a,7,2,upsert"])
     shop.run("gold.daily")
     assert stored(shop, "daily") == [r for r in by_sqlite(shop, GOLD["daily"][2]) if r[2] < 100]
     assert len(shop.rejected("gold.daily")) == 1
@@ -269,11 +310,11 @@ def test_a_refresh_by_what_the_table_has_not_is_refused(shop: Project) -> None:
 def test_changes_across_a_new_column_and_days_beyond_the_year_9999_are_followed(shop: Project) -> None:
     """Python has no such days, and delta-rs may not read the changes: then Spark does."""
     declare(shop, "daily", *GOLD["daily"])
-    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
     more = SALES.replace('Column("op", "string")', 'Column("op", "string"), Column("twice", "int")')
     shop.table("silver.sales", more.replace('"op")\n', '"op", "int(amount) * 2 twice")\n'))
-    deliver(shop, 1, ["12,+12024-01-12,a,12,1,upsert"], [])
+    deliver(shop, 1, ["12,+12024-01-12,a,12,1,upsert"])
     assert "twice" in shop.log("silver.sales").columns
     outcome = shop.run("gold.daily")
     assert (outcome.plan.way, outcome.plan.groups) == ("refresh", 2)
@@ -287,11 +328,11 @@ def test_changes_across_a_new_column_and_days_beyond_the_year_9999_are_followed(
 def test_a_group_that_comes_out_the_same_is_left_alone(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever writes: else whatever reads the table would have to compute it anew as well."""
     declare(shop, "daily", *GOLD["daily"])
-    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
     for number, changes in enumerate((200_000, 0), start=1):
         monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", changes)
-        deliver(shop, number, [f"12,2024-01-12,b,12,{number},upsert", f"15,2024-01-15,b,{number},{number},upsert"], [])
+        deliver(shop, number, [f"12,2024-01-12,b,12,{number},upsert", f"15,2024-01-15,b,{number},{number},upsert"])
         assert shop.run("gold.daily").plan.groups == 2
         feed = shop.log("gold.daily").table.load_cdf(number, number)
         changed = [str(row["day"]) for batch in feed for row in pa.record_batch(batch).to_pylist()]
@@ -300,7 +341,7 @@ def test_a_group_that_comes_out_the_same_is_left_alone(shop: Project, monkeypatc
 
 def test_verify_finds_groups_that_are_stored_otherwise_missing_or_too_many(shop: Project) -> None:
     declare(shop, "daily", *GOLD["daily"])
-    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)], ["a,x,0"])
+    deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
     env = shop.environment()
     table, path = env.lakehouse.tables["shop.gold.daily"], env.lake.table("shop.gold.daily")

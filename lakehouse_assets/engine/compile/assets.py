@@ -19,14 +19,19 @@ from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
+from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.engine.spec import Domain, Files, Table
 
 
 class RunOptions(dg.Config):
-    """How to run a table; in the UI's launchpad, under the table's name."""
+    """How to run a table; in the UI's launchpad, under the table's name.
+
+    `replay` judges the rows in its quarantine again, and reads nothing new.
+    """
 
     full_refresh: bool = False
     accept_loss: bool = False
+    replay: bool = False
 
 
 def asset_key(key: str) -> dg.AssetKey:
@@ -98,7 +103,10 @@ def _materialized(
     table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext
 ) -> Iterator[Any]:
     try:
-        outcome = materialize(table, env, options.full_refresh, options.accept_loss)
+        if options.replay:
+            outcome = replay(table, env)
+        else:
+            outcome = materialize(table, env, options.full_refresh, options.accept_loss)
     except (RuleFailed, CheckFailed) as error:
         yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -15,6 +15,7 @@ from lakehouse_assets.engine.run.prove import prove
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,16 +43,15 @@ def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> Committ
     rows = check.accepted(check.observed(check.judge(built, rules), rules, observation), rules)
     match plan.table.write:
         case Merge() as mode:
-            proven = _commit_newest(rows, plan, mode, stamp, lake, spark)
+            version, proven = _commit_newest(rows, plan, mode, stamp, lake, spark)
         case History() as mode:
-            proven = _commit_history(rows, plan, mode, stamp, lake, spark)
+            version, proven = _commit_history(rows, plan, mode, stamp, lake, spark)
         case Refresh() if plan.way == "refresh":
             refresh.commit(rows, work, stamp, lake, spark)
-            proven = frozenset()
+            version, proven = _version(plan, stamp, lake), frozenset[str]()
         case _:
-            proven = _put(rows, plan, stamp, lake, spark)
-    log = read_log(lake.table(plan.table.key), lake.storage)
-    return Committed(check.seen(observation, built, rules), write.committed(log, stamp), proven)
+            version, proven = _put(rows, plan, stamp, lake, spark)
+    return Committed(check.seen(observation, built, rules), version, proven)
 
 
 def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
@@ -63,83 +63,91 @@ def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
         quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.way == "full")
 
 
-def remember_again(built: DataFrame, plan: Plan, lake: Lake) -> None:
-    """Write to memory what a run that ended too early left out."""
-    table, rows = plan.table, check.accepted(check.judge(built, plan.table.rules), plan.table.rules)
+def remember_again(rows: DataFrame, table: Table, lake: Lake, app: str, run: int, *, fresh: bool = False) -> None:
+    """Write to memory what a run that ended too early left out, of the rows it had accepted."""
     match table.write:
         case Merge() as mode:
             rows = scd1.deletions(scd1.newest_per_key(rows, table, mode), mode)
         case History() as mode:
             rows = with_gone(rows, mode)
-    memory.remember(rows, table, lake, plan.run, fresh=plan.way == "full")
+    memory.remember(rows, table, lake, app, run, fresh=fresh)
 
 
-def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> frozenset[str]:
-    if plan.way == "full":
-        return _rebuild(rows, plan, stamp, lake, spark)
-    write.append(rows, lake.table(plan.table.key), stamp)
-    return frozenset()
+# The version, and the checks that were made before it.
+_Done = tuple[int, frozenset[str]]
 
 
-def _rebuild(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> frozenset[str]:
-    """Put the rows in the place of all there are; where there are any, they have to be proven first."""
-    path = lake.table(plan.table.key)
-    old = read_log(path, lake.storage)
-    if old is None or plan.table.source is not None:
-        write.overwrite(rows, path, stamp)
-        return frozenset()
-    with persisted(spark, rows) as made:
-        proven = prove(made, old, plan, lake, spark)
-        write.overwrite(made, path, stamp)
-    return proven
-
-
-def _refuse_another(plan: Plan, stamp: Stamp, lake: Lake) -> None:
-    """What is written to memory goes with this run's own commit.
+def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
+    """The version the run committed.
 
     Raises:
         Superseded: another run committed first.
     """
-    write.committed(read_log(lake.table(plan.table.key), lake.storage), stamp)
+    return write.committed(read_log(lake.table(plan.table.key), lake.storage), stamp)
 
 
-def _commit_newest(
-    rows: DataFrame, plan: Plan, mode: Merge, stamp: Stamp, lake: Lake, spark: SparkSession
-) -> frozenset[str]:
-    table, full, proven = plan.table, plan.way == "full", frozenset[str]()
+def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
+    if plan.way != "full":
+        write.append(rows, lake.table(plan.table.key), stamp)
+        return _version(plan, stamp, lake), frozenset()
+    if not _needs_proof(plan, lake):
+        return _rebuild(rows, plan, stamp, lake, spark)
+    with persisted(spark, rows) as made:
+        return _rebuild(made, plan, stamp, lake, spark)
+
+
+def _needs_proof(plan: Plan, lake: Lake) -> bool:
+    return plan.table.source is None and read_log(lake.table(plan.table.key), lake.storage) is not None
+
+
+def _rebuild(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
+    """Put the rows in the place of all there are; where there are any, they have to be proven first."""
+    path, proven = lake.table(plan.table.key), frozenset[str]()
+    old = read_log(path, lake.storage)
+    if old and plan.table.source is None:
+        proven = prove(rows, old, plan, lake, spark)
+    write.overwrite(rows, path, stamp)
+    return _version(plan, stamp, lake), proven
+
+
+def _commit_newest(rows: DataFrame, plan: Plan, mode: Merge, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
+    table, full = plan.table, plan.way == "full"
     changes = scd1.newest_per_key(rows, table, mode)
     if full and not mode.delete_when:
-        return _rebuild(scd1.living(changes), plan, stamp, lake, spark)
+        return _put(scd1.living(changes), plan, stamp, lake, spark)
     dead = memory.recall(spark, table, lake) if mode.delete_when and not full else None
     with persisted(spark, changes if dead is None else scd1.unless_deleted(changes, dead, table, mode)) as kept:
         forgets = full and memory.remembered(table, lake) > 0
         stamp = replace(stamp, remembers=forgets or kept.where(GONE).count() > 0)
         if full:
-            proven = _rebuild(scd1.living(kept), plan, stamp, lake, spark)
+            done = _rebuild(scd1.living(kept), plan, stamp, lake, spark)
         else:
             scd1.merge(spark, kept, lake.table(table.key), table, mode, stamp)
+            done = _version(plan, stamp, lake), frozenset()
         if stamp.remembers:
-            _refuse_another(plan, stamp, lake)
-            memory.remember(scd1.deletions(kept, mode), table, lake, plan.run, fresh=full)
-    return proven
+            memory.remember(scd1.deletions(kept, mode), table, lake, stamp.app, stamp.run, fresh=full)
+        return done
 
 
-def _commit_history(
-    rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession
-) -> frozenset[str]:
-    table, path, stamp = plan.table, lake.table(plan.table.key), replace(stamp, remembers=True)
-    proven = frozenset[str]()
+def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
+    table, stamp, full = plan.table, replace(stamp, remembers=True), plan.way == "full"
     with persisted(spark, with_gone(rows, mode)) as events:
-        if plan.way == "full":
-            proven = _rebuild(scd2.versions(events, table, mode), plan, stamp, lake, spark)
+        if full:
+            done = _put(scd2.versions(events, table, mode), plan, stamp, lake, spark)
         else:
-            past = memory.recall(spark, table, lake)
-            assert past is not None  # noqa: S101  (or the plan would say "full")
-            known = scd2.of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
-            wanted = scd2.versions(known, table, mode)
-            stored = scd2.of_keys(spark.read.format("delta").load(path), events, table, mode)
-            with persisted(spark, scd2.differences(wanted, stored, table, mode)) as changes:  # MERGE reads it twice
-                scd2.merge(spark, changes, path, table, mode, stamp)
-        _refuse_another(plan, stamp, lake)
-        memory.remember(events, table, lake, plan.run, fresh=plan.way == "full")
-    return proven
+            _merge_versions(events, plan, mode, stamp, lake, spark)
+            done = _version(plan, stamp, lake), frozenset()
+        memory.remember(events, table, lake, stamp.app, stamp.run, fresh=full)
+        return done
+
+
+def _merge_versions(
+    events: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession
+) -> None:
+    table, path, past = plan.table, lake.table(plan.table.key), memory.recall(spark, plan.table, lake)
+    assert past is not None  # noqa: S101  (or the plan would say "full")
+    known = scd2.of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
+    stored = scd2.of_keys(spark.read.format("delta").load(path), events, table, mode)
+    changes = scd2.differences(scd2.versions(known, table, mode), stored, table, mode)
+    with persisted(spark, changes) as kept:  # MERGE reads it twice
+        scd2.merge(spark, kept, path, table, mode, stamp)

@@ -71,11 +71,21 @@ def materialize(table: Table, env: Environment, full: bool = False, accept_loss:
         LakehouseError: a rule declared with `fail` was broken, a rebuild failed a check or would lose rows, the
             contract doesn't hold, files can't be read, Spark isn't there, or other runs kept committing first.
     """
+    if table.source:
+        return until_committed(lambda: _arrivals(table, env, full))
+    return until_committed(lambda: _attempt(table, env, full, accept_loss))
+
+
+def until_committed(attempt: Callable[[], Outcome]) -> Outcome:
+    """What an attempt does, made again where another run commits first.
+
+    Raises:
+        WriteConflict: others kept committing first.
+    """
     start = time.monotonic()
     for _ in range(ATTEMPTS):
         try:
-            done = _arrivals(table, env, full) if table.source else _attempt(table, env, full, accept_loss)
-            return replace(done, seconds=time.monotonic() - start)
+            return replace(attempt(), seconds=time.monotonic() - start)
         except Superseded as superseded:
             last = superseded
     raise WriteConflict(f"{last}; gave up after {ATTEMPTS} attempts. Let the other run end, then run this one again")
@@ -88,8 +98,11 @@ def _arrivals(table: Table, env: Environment, full: bool) -> Outcome:
 
 
 def _attempt(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
+    from lakehouse_assets.engine.run.replay import finish_replay
+
     logs = Logs(env.lake)
-    _finish_last_run(table, env, logs)
+    finish_last_run(table, env, logs)
+    finish_replay(table, env, logs)
     plan = plan_table(table, env.lakehouse, logs, full)
     return Outcome(plan, 0) if plan.way == "nothing" else execute(replace(plan, accepts_loss=accept_loss), env)
 
@@ -116,7 +129,7 @@ def _stamp(work: Work) -> Stamp:
     return Stamp.of(work.plan.table, work.plan.run, _as_read(work.plan.reads), as_json(work.routes))
 
 
-def _finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
+def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
     """Complete what a run that committed its rows, and ended early, left out of quarantine and memory."""
     own, kept = logs.table(table.key), logs.quarantine(table.key)
     last = own.last_run if own else None
@@ -141,7 +154,8 @@ def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettl
         built = build(spark, table, _inputs(spark, plan))
         with narrowed(plan, built, analysed(spark, built), env.lake, spark, bound=True) as work:
             if forgotten:
-                remember_again(work.rows, plan, env.lake)
+                accepted = check.accepted(check.judge(work.rows, table.rules), table.rules)
+                remember_again(accepted, table, env.lake, table.key, plan.run, fresh=fresh)
             if unsettled:
                 settle(work.rows, plan, check.tally(work.rows, table.rules), env.lake)
 

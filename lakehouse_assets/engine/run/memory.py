@@ -29,10 +29,10 @@ def remembered(table: Table, lake: Lake) -> int:
     return log.transaction(table.key) if log else 0
 
 
-def remember(rows: DataFrame, table: Table, lake: Lake, run: int, *, fresh: bool) -> None:
-    """Add a run's part, unless it's there; `fresh` forgets what was before."""
+def remember(rows: DataFrame, table: Table, lake: Lake, app: str, run: int, *, fresh: bool = False) -> None:
+    """Add the part of a run, or of a replay, unless it's there; `fresh` forgets what was before."""
     mode, schema = ("overwrite", "overwriteSchema") if fresh else ("append", "mergeSchema")
-    once(rows, table.key, run).option(schema, "true").mode(mode).save(lake.memory(table.key))
+    once(rows, app, run).option(schema, "true").mode(mode).save(lake.memory(table.key))
 
 
 def lost(own: TableLog, kept: TableLog | None) -> bool:

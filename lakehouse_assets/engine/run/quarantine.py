@@ -1,13 +1,16 @@
-"""Where rejected rows go: an append-only table per table, each row with what it broke, by which rules, and whence.
+"""Where rejected rows go: an append-only table per table, with each verdict on each of them.
 
 | column | meaning |
 |---|---|
+| id | the row, the same in all verdicts on it |
 | row | the rejected row as JSON, as the table's function made it |
 | broken | the names of the rules it broke, warnings among them |
+| accepted | whether this verdict let the row into the table |
 | rules | the version (hash) of the rule set that judged it |
 | source | the file it came from; for rows made of many, the tables and versions that were read |
-| run | the run of the table that rejected it |
-| rejected_at | when, UTC |
+| run | the run of the table that rejected it first |
+| replay | the replay that judged it again and came to another verdict; null for the first one |
+| judged_at | when, UTC |
 
 Its transaction version says up to which run it's complete; a run that ended before that is finished by the next one.
 """
@@ -18,6 +21,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.delta_log import TableLog, select
 from lakehouse_assets.engine.run.check import MASK, broken_names, suspects
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.verdicts import Verdicts
@@ -30,6 +34,12 @@ if TYPE_CHECKING:
 
 # So many rows are brought here and written by delta-rs, in milliseconds; Spark needs a second for a small write.
 FEW = 1000
+# So that a row can be read back as it was: Spark leaves out nulls and microseconds unless it's told.
+_EXACTLY = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
 
 
 def has_quarantine(table: Table) -> bool:
@@ -41,53 +51,75 @@ def keep(rows: DataFrame, plan: Plan, path: str, seen: Verdicts, storage: Mappin
 
     A full refresh replaces what earlier runs rejected, as it replaces what they accepted.
     """
-    table, fresh, found = plan.table, plan.way == "full", suspects(rows, plan.table.rules, seen)
-    kept = found.select(*_row(found, plan))
-    if seen.rejected <= FEW:
-        _write_few(kept.toArrow(), table, path, plan.run, storage, fresh=fresh)
-    else:
-        once(kept, table.key, plan.run).mode("overwrite" if fresh else "append").save(path)
+    found, fresh = suspects(rows, plan.table.rules, seen), plan.way == "full"
+    kept = found.select(*_verdict(found, plan))
+    add(kept, seen.rejected, path, plan.table.key, plan.run, storage, fresh=fresh)
+
+
+def add(
+    verdicts: DataFrame, number: int, path: str, app: str, run: int, storage: Mapping[str, str], *, fresh: bool = False
+) -> None:
+    """Add at most so many verdicts as the part of a run or a replay, unless it's there; `fresh` drops the others."""
+    if number <= FEW:
+        _write_few(verdicts.toArrow(), path, app, run, storage, fresh=fresh)
+        return
+    mode, schema = ("overwrite", "overwriteSchema") if fresh else ("append", "mergeSchema")
+    once(verdicts, app, run).option(schema, "true").mode(mode).save(path)
 
 
 def mark_complete(table: Table, path: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
     """Record that a run rejected nothing, by an empty commit."""
-    _write_few(_schema().empty_table(), table, path, run, storage, fresh=fresh)
+    _write_few(_schema().empty_table(), path, table.key, run, storage, fresh=fresh)
 
 
-def _write_few(rows: pa.Table, table: Table, path: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
+def waiting(kept: TableLog) -> int:
+    """How many rows no verdict has let into the table yet."""
+    query = "SELECT count(DISTINCT id) - count(*) FILTER (WHERE accepted) AS n FROM kept"
+    return int(select(kept.table, "kept", query)[0]["n"])
+
+
+def latest(kept: str) -> str:
+    """The last verdict on each row that isn't in the table yet, as a query that Spark and delta-rs both understand."""
+    nth = "row_number() OVER (PARTITION BY id ORDER BY coalesce(replay, 0) DESC)"
+    return f"SELECT * FROM (SELECT *, {nth} AS nth FROM {kept}) AS verdicts WHERE nth = 1 AND NOT accepted"
+
+
+def _write_few(rows: pa.Table, path: str, app: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
     """Commit the rows, unless this run's are there; of two processes that try at once, delta-rs refuses one."""
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
     kept = DeltaTable.create(path, _schema(), mode="ignore", storage_options=dict(storage) or None)
-    if (kept.transaction_version(table.key) or 0) >= run:
+    if (kept.transaction_version(app) or 0) >= run:
         return
-    once, whole = CommitProperties(app_transactions=[Transaction(table.key, run)]), rows.cast(_schema())
+    once, whole = CommitProperties(app_transactions=[Transaction(app, run)]), rows.cast(_schema())
     try:
         if fresh:
-            write_deltalake(kept, whole, mode="overwrite", commit_properties=once)
+            write_deltalake(kept, whole, mode="overwrite", schema_mode="overwrite", commit_properties=once)
         else:
-            write_deltalake(kept, whole, mode="append", commit_properties=once)
+            write_deltalake(kept, whole, mode="append", schema_mode="merge", commit_properties=once)
     except CommitFailedError:
         kept.update_incremental()
-        if (kept.transaction_version(table.key) or 0) < run:
+        if (kept.transaction_version(app) or 0) < run:
             raise
 
 
-def _row(df: DataFrame, plan: Plan) -> list[Column]:
+def _verdict(df: DataFrame, plan: Plan) -> list[Column]:
     from pyspark.sql import functions as F
 
     table, read = plan.table, ", ".join(f"{r.key}@{r.to}" for r in plan.reads.values())
     data = [c for c in df.columns if not c.startswith(MASK.format(""))]
     source = F.col("_source") if "_source" in data else F.lit(read)
-    whole = F.to_json(F.struct(*(F.col(f"`{c}`") for c in data)), {"ignoreNullFields": "false"})
     return [
-        whole.alias("row"),
+        F.expr("uuid()").alias("id"),
+        F.to_json(F.struct(*(F.col(f"`{c}`") for c in data)), _EXACTLY).alias("row"),
         broken_names(table.rules).alias("broken"),
+        F.lit(False).alias("accepted"),
         F.lit(table.rules_version).alias("rules"),
         source.alias("source"),
         F.lit(plan.run).cast("bigint").alias("run"),
-        F.lit(datetime.now(UTC)).alias("rejected_at"),
+        F.lit(None).cast("bigint").alias("replay"),
+        F.lit(datetime.now(UTC)).alias("judged_at"),
     ]
 
 
@@ -95,7 +127,8 @@ def _schema() -> pa.Schema:
     import pyarrow as pa
 
     fields = [
-        ("row", pa.string()), ("broken", pa.list_(pa.string())), ("rules", pa.string()), ("source", pa.string()),
-        ("run", pa.int64()), ("rejected_at", pa.timestamp("us", "UTC")),
+        ("id", pa.string()), ("row", pa.string()), ("broken", pa.list_(pa.string())), ("accepted", pa.bool_()),
+        ("rules", pa.string()), ("source", pa.string()), ("run", pa.int64()), ("replay", pa.int64()),
+        ("judged_at", pa.timestamp("us", "UTC")),
     ]  # fmt: skip
     return pa.schema(fields)

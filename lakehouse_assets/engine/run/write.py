@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import MARK, TableLog
-from lakehouse_assets.engine.errors import LakehouseError, RuleFailed, SparkUnavailable
+from lakehouse_assets.engine.delta_log import MARK, REPLAY, TableLog
+from lakehouse_assets.engine.errors import ContractError, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.run.check import FAILED
 from lakehouse_assets.engine.spec import Table
 
@@ -39,7 +39,8 @@ class Superseded(LakehouseError):
 class Stamp:
     """Who commits (`app`, the table's key), which of its runs this is, and what the commit says about itself.
 
-    `remembers` says that the table's memory has to be written after it; `routes` how changes upstream lead to groups.
+    `remembers` says that the table's memory has to be written after it; `routes` how changes upstream lead to groups;
+    `replay`, in the commit of one, what it judged and by which rules.
     """
 
     app: str
@@ -50,6 +51,7 @@ class Stamp:
     rules: str
     remembers: bool = False
     routes: Mapping[str, Any] = field(default_factory=dict)
+    replay: Mapping[str, Any] = field(default_factory=dict)
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @classmethod
@@ -57,11 +59,15 @@ class Stamp:
         return cls(table.key, run, read, table.mode, table.code_version, table.rules_version, routes=routes or {})
 
     @property
+    def mark(self) -> str:
+        return REPLAY if self.replay else MARK
+
+    @property
     def metadata(self) -> str:
         told = ("run", "read", "mode", "code", "rules", "by")
         body = {name: getattr(self, name) for name in told}
-        more = {"remembers": self.remembers, "routes": self.routes}
-        return json.dumps({MARK: body | {name: value for name, value in more.items() if value}})
+        more = {"remembers": self.remembers, "routes": self.routes, "replay": self.replay}
+        return json.dumps({self.mark: body | {name: value for name, value in more.items() if value}})
 
 
 def append(df: DataFrame, path: str, stamp: Stamp) -> None:
@@ -81,8 +87,9 @@ def committed(log: TableLog | None, stamp: Stamp) -> int:
         Superseded: Delta skipped the write, because another run of the table had used the same counter.
     """
     for commit in log.commits if log else ():
-        if commit.run and commit.run["run"] == stamp.run:
-            if commit.run["by"] == stamp.by:
+        told = commit.told.get(stamp.mark)
+        if told and told["run"] == stamp.run:
+            if told["by"] == stamp.by:
                 return commit.version
             break
     raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
@@ -94,6 +101,7 @@ def explained(table: Table) -> Iterator[None]:
 
     Raises:
         RuleFailed: a row broke a `fail` rule.
+        ContractError: a column has another type than in the table.
         Superseded: another writer committed first, or whether this one did is to be seen.
         SparkUnavailable: the engine went away.
     """
@@ -116,6 +124,11 @@ def _explain(error: PySparkException, table: Table) -> Exception:
         return RuleFailed(f"Writing {table.key}: rule {rule!r} is broken, nothing was written. The row: {row}", rule)
     if (error.getCondition() or "").startswith(_CONFLICTS):
         return Superseded(f"Writing {table.key}: another writer committed first ({error.getCondition()})")
+    if error.getCondition() == "DELTA_FAILED_TO_MERGE_FIELDS":
+        return ContractError(
+            f"Writing {table.key}: a column has another type than in the rows that are there "
+            f"({text.splitlines()[0]}); `lakehouse run {table.key} --full` makes all of them anew"
+        )
     if lost_observation(error):
         return Superseded(f"Writing {table.key}: Spark couldn't tell what it had observed of the rows")
     if lost_engine(error):

@@ -1,0 +1,157 @@
+"""Rejected rows judged again by the rules as they are now; those that pass go on into the table, exactly once.
+
+A replay is one commit to the table, by the table's own write mode, so that a row that comes late finds its place. Its
+number is the transaction version of an application of its own, in the table, its memory and its quarantine: the runs
+of the table don't notice it. What it judged and by which rules is in the commit, so that one that ended early can be
+completed by whatever runs next.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.delta_log import REPLAY, TableLog
+from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.modes import VALIDITY, Refresh, Replace
+from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.run.changes import persisted
+from lakehouse_assets.engine.run.commit import commit, remember_again
+from lakehouse_assets.engine.run.materialize import Environment, Outcome, finish_last_run, until_committed
+from lakehouse_assets.engine.run.plan import Logs, Plan
+from lakehouse_assets.engine.run.refresh import Work
+from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.spec import Expectation, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# A row that can't be read as the table's columns are now stays in quarantine with this in the place of a rule.
+UNREADABLE = "fits_the_columns"
+_KEPT, _ROW, _ODD = "__kept", "__row", "__odd"
+_READABLE = f"{_ROW} IS NOT NULL AND {_ROW}.{_ODD} IS NULL"
+
+
+@dataclass(frozen=True)
+class _Judging:
+    """What a replay judges: the rows that wait in a version of the quarantine, as columns (name → type), by rules."""
+
+    quarantine: int
+    columns: dict[str, str]
+    rules: tuple[Expectation, ...]
+    version: str
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> _Judging:
+        return cls(**{**told, "rules": tuple(Expectation(**rule) for rule in told["rules"])})
+
+
+def replay(table: Table, env: Environment) -> Outcome:
+    """Judge the rows in a table's quarantine again, and bring those that pass into the table.
+
+    Raises:
+        LakehouseError: the table is computed anew by each run, so that its rows are judged again anyway; a rule
+            declared with `fail` is broken; Spark isn't there; or other runs kept committing first.
+    """
+    if isinstance(table.write, Replace | Refresh):
+        raise LakehouseError(
+            f"Replaying {table.key}: its rows are computed from other tables; `lakehouse run {table.key} --full` "
+            "computes and judges all of them by the rules as they are now"
+        )
+    return until_committed(lambda: _attempt(table, env))
+
+
+def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
+    """Complete what a replay that committed its rows, and ended early, left out of quarantine and memory."""
+    app, own = _app(table), logs.table(table.key)
+    number = own.transaction(app) if own else 0
+    kept, known = logs.quarantine(table.key), logs.memory(table.key)
+    told = next((c.told[REPLAY] for c in own.commits if REPLAY in c.told), None) if own and number else None
+    if told is None or kept is None:
+        return
+    unsettled = kept.transaction(app) < number
+    forgotten = bool(told.get("remembers")) and (known.transaction(app) if known else 0) < number
+    if unsettled or forgotten:
+        judging, spark = _Judging.read(told["replay"]), env.session()
+        with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
+            if forgotten:
+                accepted = check.accepted(check.judge(_rows(waiting, judging), judging.rules), judging.rules)
+                remember_again(accepted, table, env.lake, app, number)
+            _settle(waiting, table, env, judging, number)
+
+
+def _attempt(table: Table, env: Environment) -> Outcome:
+    logs = Logs(env.lake)
+    if not table.source:
+        finish_last_run(table, env, logs)
+    finish_replay(table, env, logs)
+    logs = Logs(env.lake)
+    own, kept, known = logs.table(table.key), logs.quarantine(table.key), logs.memory(table.key)
+    number = 1 + max(log.transaction(_app(table)) for log in (own, kept, known) if log) if own else 0
+    rows = quarantine.waiting(kept) if kept else 0
+    if own is None or kept is None or not rows:
+        return Outcome(Plan(table, "nothing", "no row is in quarantine"), 0)
+    judging = _Judging(kept.version, _columns(table, own), table.rules, table.rules_version)
+    spark = env.session()
+    # Kept, because Spark would read of the JSON only what is asked for, and see less of what can't be read.
+    with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
+        plan = Plan(table, "replay", f"{rows} rows in quarantine", number)
+        stamp = Stamp(_app(table), number, {}, table.mode, table.code_version, judging.version, replay=asdict(judging))
+        done = commit(Work(plan, _rows(waiting, judging)), stamp, env.lake, spark)
+        _settle(waiting, table, env, judging, number)
+    return Outcome(plan, 0, done.version, done.seen)
+
+
+def _app(table: Table) -> str:
+    return f"{table.key}/replay"
+
+
+def _columns(table: Table, own: TableLog) -> dict[str, str]:
+    """The columns that a row may have, with their types: those declared, and those the table was given besides."""
+    declared = {c.name: c.type for c in table.columns}
+    known = declared | {name: kind for name, kind in own.columns.items() if name not in declared}
+    return {name: kind for name, kind in known.items() if name not in VALIDITY}
+
+
+def _rows(waiting: DataFrame, judging: _Judging) -> DataFrame:
+    return _readable(waiting, judging).drop(_KEPT)
+
+
+def _readable(waiting: DataFrame, judging: _Judging) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    columns = [F.col(f"{_ROW}.`{name}`").cast(kind).alias(name) for name, kind in judging.columns.items()]
+    return waiting.where(_READABLE).select(*columns, _KEPT)
+
+
+def _waiting(table: Table, env: Environment, judging: _Judging, spark: SparkSession) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    kept = spark.read.format("delta").option("versionAsOf", judging.quarantine).load(env.lake.quarantine(table.key))
+    kept.createOrReplaceTempView("lakehouse_quarantine")
+    waiting = spark.sql(quarantine.latest("lakehouse_quarantine")).drop("nth")
+    odd = {"columnNameOfCorruptRecord": _ODD}
+    # JSON has no keys but text.
+    read_as = [f"`{name}` {re.sub('map<[^,<]+,', 'map<string,', kind)}" for name, kind in judging.columns.items()]
+    row = F.from_json("row", f"{', '.join(read_as)}, `{_ODD}` string", odd)
+    return waiting.select(F.struct("*").alias(_KEPT), row.alias(_ROW))
+
+
+def _settle(waiting: DataFrame, table: Table, env: Environment, judging: _Judging, number: int) -> None:
+    """Add the verdicts that are other than the last ones to the quarantine."""
+    from pyspark.sql import functions as F
+
+    read = check.judge(_readable(waiting, judging), judging.rules)
+    judged = read.select(
+        _KEPT, check.broken_names(judging.rules).alias("broken"), (~check.rejected(judging.rules)).alias("accepted")
+    )
+    unread = waiting.where(f"NOT ({_READABLE})").select(
+        _KEPT, F.array(F.lit(UNREADABLE)).alias("broken"), F.lit(False).alias("accepted")
+    )
+    changed = judged.unionByName(unread).where(f"accepted OR broken <> {_KEPT}.broken")
+    verdicts = changed.select(
+        f"{_KEPT}.id", f"{_KEPT}.row", "broken", "accepted", F.lit(judging.version).alias("rules"), f"{_KEPT}.source",
+        f"{_KEPT}.run", F.lit(number).cast("bigint").alias("replay"), F.current_timestamp().alias("judged_at"),
+    )  # fmt: skip
+    quarantine.add(verdicts, waiting.count(), env.lake.quarantine(table.key), _app(table), number, env.lake.storage)
