@@ -1,6 +1,7 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
 from lakehouse_assets.engine.cdc import canal, debezium, maxwell
+from lakehouse_assets.engine.checks import null_share, references, up_to_date, volume
 from lakehouse_assets.engine.declare import (
     append,
     between,
@@ -13,7 +14,6 @@ from lakehouse_assets.engine.declare import (
     merge,
     not_null,
     one_of,
-    references,
     refresh,
     replace,
     snapshots,
@@ -41,6 +41,7 @@ __all__ = [
     "maxwell",
     "merge",
     "not_null",
+    "null_share",
     "one_of",
     "references",
     "refresh",
@@ -48,5 +49,7 @@ __all__ = [
     "snapshots",
     "sql_table",
     "table",
+    "up_to_date",
+    "volume",
     "warn",
 ]

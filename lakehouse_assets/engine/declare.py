@@ -186,17 +186,6 @@ def matches(column: str, pattern: str) -> Condition:
     return _or_null(f"{column}_matches", column, f"RLIKE {literal(pattern)}")
 
 
-def references(column: str, table: str, other: str, severity: str = "error") -> TableCheck:
-    """Each value of the column, nulls aside, is found in a column of another table."""
-    query = (
-        f"SELECT t.`{column}`, count(*) AS rows FROM {{table}} t LEFT ANTI JOIN {{{table}}} o "
-        f"ON t.`{column}` = o.`{other}` WHERE t.`{column}` IS NOT NULL GROUP BY 1"
-    )
-    name = f"{column}_in_{table.replace('.', '_')}"
-    doc = f"Each `{column}` is a `{other}` of {table}."
-    return TableCheck(name, query, "warn" if severity == "warn" else "error", doc, (table,))
-
-
 def _or_null(name: str, column: str, test: str) -> Condition:
     return Condition(name, f"`{column}` IS NULL OR `{column}` {test}")
 

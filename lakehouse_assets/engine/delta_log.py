@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Our part of a commit's userMetadata: of a run, and of a replay of rows from quarantine.
 MARK, REPLAY = "lakehouse", "lakehouse_replay"
+_NULLS = "null_count."
 # Operations that leave the rows as they are.
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS", "FSCK",
            "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "CLUSTER BY"}  # fmt: skip
@@ -131,8 +132,16 @@ class TableLog:
         import pyarrow as pa
 
         # Not pa.table(…), which imports pandas to see whether it was given a DataFrame.
-        actions = self.table.get_add_actions(flatten=True)
-        return pa.RecordBatchReader.from_stream(actions).read_all().select(["num_records", "size_bytes"])
+        return pa.RecordBatchReader.from_stream(self.table.get_add_actions(flatten=True)).read_all()
+
+    @property
+    def nulls(self) -> dict[str, int | None]:
+        """Column → how many rows have a null in it; None where a file has no statistics of it."""
+        found = {}
+        for name in (n for n in self._files.column_names if n.startswith(_NULLS)):
+            numbers = self._files[name].to_pylist()
+            found[name.removeprefix(_NULLS)] = None if None in numbers else sum(numbers)
+        return found
 
     @cached_property
     def columns(self) -> dict[str, str]:

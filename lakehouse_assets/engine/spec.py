@@ -19,6 +19,7 @@ Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 Action = Literal["warn", "drop", "fail"]
 Format = Literal["csv", "jsonl", "json", "parquet", "avro", "orc"]
+Severity = Literal["warn", "error"]
 Evolution = Literal["add", "rescue", "fail"]
 
 
@@ -57,12 +58,13 @@ class Expectation:
 class TableCheck:
     """A rule about a whole table: a SQL query whose rows are the violations.
 
-    The query reads the table as `{table}` and other tables as `{layer.name}`.
+    The query reads the table as `{table}`, other tables as `{layer.name}`, and what its last versions had of rows and
+    nulls as `{profile}` (columns: see `engine/run/profile.py`).
     """
 
     name: str
     violations: str
-    severity: Literal["warn", "error"] = "error"
+    severity: Severity = "error"
     doc: str = ""
     reads: tuple[str, ...] = ()
 

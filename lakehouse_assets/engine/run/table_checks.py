@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.profile import profile
 from lakehouse_assets.engine.spec import Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SHOWN = 5
+_PROFILE = "lakehouse_profile"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
 
 def violations(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> Violations:
     """What a check finds in the table, or in the rows of a temporary view that are to take its place."""
+    if "{profile}" in check.violations:
+        profile(table, lake, spark, _PROFILE, view)
     found = spark.sql(query(check, table, lake, view))
     number = found.count()  # before any is shown: a limit is tried on a few partitions, then on more, each by a job
     return Violations(number, [row.asDict() for row in found.limit(SHOWN).collect()] if number else [])
@@ -55,8 +59,8 @@ def query(check: TableCheck, table: Table, lake: Lake, view: str = "") -> str:
 
     def source(match: re.Match[str]) -> str:
         name = match[1]
-        if name == "table" and view:
-            return view
+        if name == "profile" or (name == "table" and view):
+            return view if name == "table" else _PROFILE
         return f"delta.`{lake.table(table.key if name == 'table' else full_key(table, name))}`"
 
     return re.sub(r"\{([\w.]+)\}", source, check.violations)

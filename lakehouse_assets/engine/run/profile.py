@@ -1,0 +1,64 @@
+"""How many rows and nulls a table had in its last versions, told by the statistics in its Delta log.
+
+What a check of a whole table reads as `{profile}`: a row for each version that changed data and each of its columns.
+
+| column | meaning |
+|---|---|
+| version | the Delta version; rows that are to take the table's place have the next one |
+| rows | how many rows the table had |
+| added | how many more than in the version before; null where that isn't known |
+| column | a column of the table, nested ones as `a.b` |
+| nulls | how many of the rows have a null in it; null where Delta keeps no statistics of it (beyond 32 columns) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.spec import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+VERSIONS = 11
+_SCHEMA = "version bigint, rows bigint, added bigint, column string, nulls bigint"
+
+
+def profile(table: Table, lake: Lake, spark: SparkSession, view: str, to_be: str = "") -> None:
+    """Make the profile a temporary view; with the rows of another view as those that are to take the table's place."""
+    log = read_log(lake.table(table.key), lake.storage)
+    known = list(_stored(log, lake)) if log else []
+    if to_be:
+        known.append((log.version + 1 if log else 0, *_of_rows(spark, to_be)))
+    found = []
+    for before, (version, rows, nulls) in zip([None, *known], known, strict=False):
+        added = None if before is None else rows - before[1]
+        found += [(version, rows, added, column, number) for column, number in nulls.items()]
+    spark.createDataFrame(found, _SCHEMA).createOrReplaceTempView(view)
+
+
+def _stored(log: TableLog, lake: Lake) -> Iterator[tuple[int, int, dict[str, int | None]]]:
+    """The version, rows and nulls by column of the last versions, oldest first."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    last = [c.version for c in log.commits if c.changes_data][:VERSIONS]
+    for version in reversed(last):
+        try:
+            at = TableLog(DeltaTable(log.table.table_uri, version=version, storage_options=dict(lake.storage) or None))
+        except DeltaError:  # the log no longer reaches back to it
+            continue
+        yield version, at.rows, at.nulls
+
+
+def _of_rows(spark: SparkSession, view: str) -> tuple[int, dict[str, int | None]]:
+    from pyspark.sql import functions as F
+
+    made = spark.table(view)
+    counts = made.agg(F.count(F.lit(1)), *(F.count_if(F.col(f"`{c}`").isNull()) for c in made.columns)).first()
+    assert counts is not None  # noqa: S101  (an aggregate without groups has one row)
+    numbers: list[Any] = list(counts)
+    return numbers[0], dict(zip(made.columns, numbers[1:], strict=True))

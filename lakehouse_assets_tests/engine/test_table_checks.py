@@ -1,0 +1,103 @@
+"""Checks of whole tables: what is odd beside a table's own past, and data that are older than they may be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lakehouse_assets.engine.errors import CheckFailed
+from lakehouse_assets.engine.run.table_checks import table_checks, violations
+from lakehouse_assets_tests.project import Project
+
+# The last delivery alone, so that a version has as many rows as that.
+LAST = """
+people = sql_table(people="bronze.people", columns=[Column("id", "int"), Column("name", "string")], checks=[{checks}],
+    sql="SELECT int(id) id, name FROM people WHERE _batch = (SELECT max(_batch) FROM people)")
+"""
+GROWING = """
+@table(people="bronze.people", columns=[Column("id", "int")], write=append(), checks=[volume(added=True)])
+def people(people: DataFrame) -> DataFrame:
+    return people.selectExpr("int(id) id")
+"""
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    project.bronze("people")
+    return project
+
+
+def deliver(shop: Project, number: int, rows: int, nameless: int = 0) -> None:
+    lines = [f"{i},{'' if i < nameless else 'Ann'}" for i in range(rows)]
+    shop.land(f"people/{number}.csv", "\n".join(["id,name", *lines]) + "\n")
+    shop.run("bronze.people")
+
+
+def found(shop: Project, name: str) -> dict[str, list[dict[str, object]]]:
+    """Check → the violations it finds."""
+    env = shop.environment()
+    table = env.lakehouse.tables[f"shop.{name}"]
+    return {c.name: list(violations(c, table, env.lake, env.session()).some) for c in table_checks(table)}
+
+
+def test_rows_and_nulls_that_are_odd_beside_the_table_s_past_are_found(shop: Project) -> None:
+    shop.table("gold.people", LAST.format(checks='volume(low=0.5, high=2), null_share("name", more=0.1)'))
+    told = []
+    for number, (rows, nameless) in enumerate([(10, 0), (20, 4), (30, 6), (9, 0), (50, 20), (20, 6)]):
+        deliver(shop, number, rows, nameless)
+        shop.run("gold.people")
+        told.append(found(shop, "gold.people"))
+    usual, nothing = {"volume": [], "name_null_share": []}, []
+    assert told[:3] == [usual] * 3  # whatever they are: there is too little past
+    assert told[3] == {"volume": [{"value": 9, "usual": 20.0}], "name_null_share": nothing}
+    assert told[4] == {
+        "volume": [{"value": 50, "usual": 15.0}],
+        "name_null_share": [{"value": 0.4, "usual": pytest.approx(0.1)}],
+    }
+    assert told[5] == usual
+
+
+def test_a_version_that_adds_unusually_many_rows_is_found_in_a_table_that_grows(shop: Project) -> None:
+    shop.table("silver.people", GROWING)
+    told = []
+    for number, rows in enumerate([50, 10, 11, 12, 9, 30]):
+        deliver(shop, number, rows)
+        shop.run("silver.people")
+        told.append(found(shop, "silver.people")["volume_added"])
+    assert told == [[]] * 5 + [[{"value": 30, "usual": 10.5}]]
+
+
+def test_rows_that_are_to_take_a_table_s_place_are_held_against_its_past(shop: Project) -> None:
+    shop.table("gold.people", LAST.format(checks='volume(severity="error"), null_share("name", severity="error")'))
+    for number, (rows, nameless) in enumerate([(10, 0), (10, 0), (10, 0)]):
+        deliver(shop, number, rows, nameless)
+        shop.run("gold.people")
+    deliver(shop, 3, 4)
+    with pytest.raises(CheckFailed, match=r"check 'volume' finds 1 violations, as \{'value': 4, 'usual': 10.0\}"):
+        shop.run("gold.people")
+    deliver(shop, 4, 10, nameless=5)
+    with pytest.raises(CheckFailed, match="check 'name_null_share' finds 1 violations"):
+        shop.run("gold.people")
+    assert (len(shop.rows("gold.people")), shop.log("gold.people").version) == (10, 2)
+
+
+@pytest.mark.parametrize(("hours", "late"), [(1, False), (30, True), (None, True)])
+def test_data_that_are_older_than_they_may_be_are_found_though_the_run_is_new(
+    shop: Project, hours: int | None, late: bool
+) -> None:
+    shop.table(
+        "gold.people",
+        """
+        from datetime import timedelta
+        people = sql_table(people="bronze.people", columns=[Column("at", "timestamp")],
+            checks=[up_to_date("at", within=timedelta(days=1))],
+            sql="SELECT CAST(name AS timestamp) at FROM people WHERE name IS NOT NULL")
+    """,
+    )
+    at = "" if hours is None else (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+    shop.land("people/1.csv", f"id,name\n1,2020-01-01T00:00:00Z\n2,{at}\n" if at else "id,name\n1,\n")
+    shop.run("bronze.people")
+    result = shop.by_dagster("gold.people")
+    (told,) = result.get_asset_check_evaluations()
+    assert (told.check_name, told.passed, result.success) == ("at_up_to_date", not late, True)
