@@ -1,7 +1,8 @@
 """For tests of tables that change by events: random deliveries, and what should come of them by plain sorting.
 
 Nothing here uses Spark or the engine, so that it can be held against them. An event is a dict of columns, with None
-for null, and `deleted` says which events delete their key.
+for null, and `deleted` says which events delete their key. `deliveries` takes events that are there, `arrivals` is for
+Hypothesis, which makes them up and looks for the fewest that fail.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 Event = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -75,3 +79,23 @@ def deliveries(events: Iterable[Event], batches: int, random: Random) -> list[li
     for event in arriving:
         split[random.randrange(batches)].append(event)
     return split
+
+
+def arrivals(events: SearchStrategy[Event], batches: int, size: int = 100) -> SearchStrategy[list[list[Event]]]:
+    """Some batches of at most `size` events each, to be delivered one after the other; needs Hypothesis.
+
+    Among them are events that come again, in the same batch or in a later one. Draw columns from few values, so that
+    keys, instants and ties meet.
+    """
+    from hypothesis import strategies as st
+
+    @st.composite
+    def delivered(draw: st.DrawFn) -> list[list[Event]]:
+        found: list[list[Event]] = []
+        for _ in range(batches):
+            known = [event for batch in found for event in batch]
+            again = st.lists(st.sampled_from(known), max_size=size // 5) if known else st.just(list[Event]())
+            found.append(draw(st.permutations([*draw(st.lists(events, max_size=size)), *draw(again)])))
+        return found
+
+    return delivered()

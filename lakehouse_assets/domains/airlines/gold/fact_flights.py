@@ -4,7 +4,7 @@ Carrier and plane are those of the time of the flight: the row of the dimension 
 departure.
 """
 
-from lakehouse_assets.engine import Column, references, refresh, sql_table
+from lakehouse_assets.engine import Column, null_share, references, refresh, sql_table, volume
 
 fact_flights = sql_table(
     flights="silver.flights",
@@ -32,6 +32,8 @@ fact_flights = sql_table(
     checks=[
         references("carrier_key", "gold.dim_carrier", "carrier_key"),
         references("plane_key", "gold.dim_plane", "plane_key"),
+        volume(low=0.9, high=1.5),
+        null_share("plane_key", more=0.01),
     ],
     write=refresh(by="flight_date"),
     sql="""
