@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Bench, Row, shared_data, timed
@@ -38,30 +39,30 @@ GOLD = {
 
 
 def run(bench: Bench) -> list[Row]:
-    project = _project(bench)
+    project = flights_project(bench, "groups")
     rounds = bench.repeat + 1
     deliveries = _deliveries(bench, project, rounds)
     next(deliveries)
-    _bring(project)
+    bring(project)
     for name in GOLD:
-        _gold(project, name, full=False)
+        gold(project, name)
 
     def refreshed(name: str) -> float:
         seen: list[Outcome] = []
-        seconds = timed(lambda: seen.append(_gold(project, name, full=False)))()
+        seconds = timed(lambda: seen.append(gold(project, name)))()
         assert bench.small or seen[0].plan.way == "refresh", seen[0].plan.reason
         return seconds
 
     def ours() -> float:
         next(deliveries)
-        _bring(project)
+        bring(project)
         return refreshed("by_route")
 
     sides = {
         "by_route": ours,
-        "by_route in full": timed(partial(_gold, project, "by_route", full=True)),
+        "by_route in full": timed(partial(gold, project, "by_route", full=True)),
         "ranked": partial(refreshed, "ranked"),
-        "ranked in full": timed(partial(_gold, project, "ranked", full=True)),
+        "ranked in full": timed(partial(gold, project, "ranked", full=True)),
     }
     medians = bench.turns(sides)
     return [
@@ -70,21 +71,24 @@ def run(bench: Bench) -> list[Row]:
     ]
 
 
-def _gold(project: Project, name: str, *, full: bool) -> Outcome:
+def gold(project: Project, name: str, *, full: bool = False) -> Outcome:
+    """Bring a gold table up to date."""
     env = project.environment()
     return materialize(env.lakehouse.tables[f"shop.gold.{name}"], env, full)
 
 
-def _bring(project: Project) -> None:
+def bring(project: Project) -> None:
+    """Take in what has landed, up to silver."""
     project.run("bronze.flights")
     project.run("silver.flights")
 
 
-def _project(bench: Bench) -> Project:
-    folder = bench.folder / "groups"
+def flights_project(bench: Bench, name: str) -> Project:
+    """A lakehouse of flights, with the gold tables above."""
+    folder = bench.folder / name
     folder.mkdir()
     sys.path.insert(0, str(folder))
-    project = Project(folder, "grouped_domains", bench.engine)
+    project = Project(folder, f"{name}_domains", bench.engine)
     project.bronze("flights", 'format="parquet"')
     project.table("silver.flights", SILVER)
     for name, (columns, sql) in GOLD.items():
@@ -95,13 +99,23 @@ def _project(bench: Bench) -> Project:
 
 def _deliveries(bench: Bench, project: Project, rounds: int) -> Iterator[None]:
     """The flights in the order of their dates: at first all but the last, then 1 % of all each time."""
-    flights = pq.read_table(shared_data("airlines/bts_vega/flights-3m.parquet"))
+    flights = all_flights()
     flights = flights.slice(0, bench.size(flights.num_rows, 50_000))
     part = flights.num_rows // 100
     first = flights.num_rows - rounds * part
     for number in range(rounds + 1):
-        path = Path(project.root) / "landing" / "shop" / "flights" / f"{number}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
         start, rows = (0, first) if number == 0 else (first + (number - 1) * part, part)
-        pq.write_table(flights.slice(start, rows), path)
+        land(project, number, flights.slice(start, rows))
         yield
+
+
+def all_flights() -> pa.Table:
+    """3 million flights, in the order of their dates."""
+    return pq.read_table(shared_data("airlines/bts_vega/flights-3m.parquet"))
+
+
+def land(project: Project, number: int, flights: pa.Table) -> None:
+    """Deliver flights as a file."""
+    path = Path(project.root) / "landing" / "shop" / "flights" / f"{number}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(flights, path)
