@@ -313,7 +313,7 @@ def test_the_sensor_waits_while_a_run_for_arrivals_is_under_way(shop: Shop) -> N
     shop.land("tuesday")
     for status in IN_FLIGHT:
         run = shop.instance.create_run_for_job(shop.job, tags=request.tags, status=status, remote_job_origin=ORIGIN)
-        assert shop.tick() == "a run for earlier arrivals is still under way", status
+        assert shop.tick() == "a run for earlier files is still under way", status
         shop.instance.delete_run(run.run_id)
     elsewhere = {"lakehouse/arrivals": "airlines"}
     shop.instance.create_run_for_job(shop.job, tags=elsewhere, status=dg.DagsterRunStatus.STARTED)

@@ -21,13 +21,14 @@ from lakehouse_assets.engine.declare import (
     table,
     warn,
 )
-from lakehouse_assets.engine.spec import Column, Domain, Expectation, TableCheck
+from lakehouse_assets.engine.spec import Column, Domain, Expectation, TableCheck, Watermark
 
 __all__ = [
     "Column",
     "Domain",
     "Expectation",
     "TableCheck",
+    "Watermark",
     "append",
     "between",
     "canal",

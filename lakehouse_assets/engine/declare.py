@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace, WriteMode
-from lakehouse_assets.engine.spec import Action, Column, Expectation, Files, Table, TableCheck, Upstream
+from lakehouse_assets.engine.spec import Action, Column, Expectation, Files, Table, TableCheck, Upstream, Watermark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -34,6 +34,7 @@ def table(
     expect: Sequence[Expectation] = (),
     checks: Sequence[TableCheck] = (),
     write: WriteMode | None = None,
+    watermark: Watermark | None = None,
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
@@ -52,7 +53,7 @@ def table(
         return _table(
             fn.__name__, Path(code.co_filename), code.co_firstlineno, doc, inputs,
             fn=fn, columns=tuple(columns), expect=tuple(expect), checks=tuple(checks), write=write,
-            owner=owner, freshness=freshness, tags=tags or {},
+            owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark,
         )  # fmt: skip
 
     return declare
@@ -65,6 +66,7 @@ def sql_table(
     expect: Sequence[Expectation] = (),
     checks: Sequence[TableCheck] = (),
     write: WriteMode | None = None,
+    watermark: Watermark | None = None,
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
@@ -80,7 +82,7 @@ def sql_table(
     return _table(
         file.stem, file, caller.f_lineno, caller.f_globals.get("__doc__") or "", inputs,
         sql=query, columns=tuple(columns), expect=tuple(expect), checks=tuple(checks), write=write,
-        owner=owner, freshness=freshness, tags=tags or {},
+        owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark,
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.modes import VALIDITY, Append, History, Merge, Refresh
-from lakehouse_assets.engine.spec import LAYERS, Domain, Table
+from lakehouse_assets.engine.modes import VALIDITY, Append, History, Merge, Refresh, Replace
+from lakehouse_assets.engine.spec import LAYERS, Domain, Table, Watermark
 
 _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"
@@ -137,10 +137,21 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappi
         yield f"{_where(table)}: takes new rows from several inputs ({names}); keep one, and make the others lookup(…)"
     if table.source is not None and (len(table.inputs) > 1 or not isinstance(table.write, Append)):
         yield f"{_where(table)}: a table with a source appends what arrives and reads nothing else; use a silver table"
+    if table.watermark:
+        yield from _watermark_problems(table, table.watermark)
     if isinstance(table.write, Merge | History):
         yield from _change_problems(table, table.write)
     if isinstance(table.write, Refresh):
         yield from _refresh_problems(table, table.write)
+
+
+def _watermark_problems(table: Table, mark: Watermark) -> Iterator[str]:
+    kind = next((c.type for c in table.columns if c.name == mark.column), None)
+    if kind not in ("date", "timestamp", "timestamp_ntz"):
+        what = f"a {kind}" if kind else "which isn't among its columns"
+        yield f"{_where(table)}: has its watermark on {mark.column!r}, {what}; take a date or a timestamp of its own"
+    if table.source is not None or isinstance(table.write, Replace | Refresh):
+        yield f"{_where(table)}: has a watermark, but takes every row in; put it on one that merges or appends new rows"
 
 
 def _change_problems(table: Table, mode: Merge | History) -> Iterator[str]:

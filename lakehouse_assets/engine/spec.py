@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -52,6 +52,7 @@ class Expectation:
     name: str
     condition: str
     action: Action
+    doc: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,32 @@ class Upstream:
     snapshot_at: str = ""
 
 
+# The rule that a row behind the watermark breaks.
+ON_TIME = "on_time"
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How late a row may come: `delay` after the greatest value of `column`, a date or timestamp, that is stored.
+
+    A row that is later waits in quarantine, by the rule `on_time`, and doesn't touch what was published of its time.
+    The domain's sensor for late rows brings all of them in at once, now and then, and refreshes the groups they belong
+    to. A rebuild takes every row in. One row of the far future would make all others late: add a rule that drops it.
+
+    `behind` is the value that a run works with, as SQL; it's not for declarations.
+    """
+
+    column: str
+    delay: timedelta
+    behind: str = ""
+
+    @property
+    def rule(self) -> Expectation:
+        met = f"`{self.column}` IS NULL OR `{self.column}` >= {self.behind}" if self.behind else "true"
+        doc = f"`{self.column}` is at most {self.delay} behind the newest one stored; later rows wait in quarantine."
+        return Expectation(ON_TIME, met, "drop", doc)
+
+
 @dataclass(frozen=True)
 class Domain:
     """A business domain: who owns its tables, when they're refreshed, and how old they may get.
@@ -141,6 +168,7 @@ class Table:
     owner: str | None = None
     freshness: timedelta | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    watermark: Watermark | None = None
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:
@@ -186,19 +214,21 @@ class Table:
         implied = [(c, Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop")) for c in self.columns]
         keys = tuple(e for c, e in implied if c.key and e.condition not in covered)
         others = tuple(e for c, e in implied if c.required and not c.key and e.condition not in covered)
-        return keys + tuple(_unless(self.delete_when, e) for e in others + self.expect)
+        late = (self.watermark.rule,) if self.watermark else ()
+        return keys + tuple(_unless(self.delete_when, e) for e in others + self.expect) + late
 
     @property
     def rules_version(self) -> str:
         """A hash of the rule set, stored with every row it rejects."""
-        return _digest([asdict(r) for r in self.rules])
+        return _digest([(r.name, r.condition, r.action) for r in self.rules if r.name != ON_TIME])
 
     @property
     def code_version(self) -> str:
         """A hash of all that decides the table's contents: its code, contract, rules and write mode."""
         body = self.sql if self.fn is None else _code(self.fn)
         contract = [(c.name, c.type, c.required) for c in self.columns]
-        return _digest([body, contract, self.rules_version, repr(self.write), repr(sorted(self.inputs.items()))])
+        late = repr(replace(self.watermark, behind="")) if self.watermark else ""
+        return _digest([body, contract, self.rules_version, repr(self.write), repr(sorted(self.inputs.items())), late])
 
 
 def _unless(deletes: str | None, rule: Expectation) -> Expectation:

@@ -34,7 +34,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
 
 def _rule_spec(rule: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
     metadata = {"condition": rule.condition, "action": rule.action, "rules_version": version}
-    doc = f"`` {rule.condition} ``: {_MEANING[rule.action]}."
+    doc = rule.doc or f"`` {rule.condition} ``: {_MEANING[rule.action]}."
     return dg.AssetCheckSpec(rule.name, asset=asset, description=doc, blocking=rule.action == "fail", metadata=metadata)
 
 

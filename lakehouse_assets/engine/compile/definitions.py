@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import build_asset, source_asset
+from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.discover import Lakehouse
@@ -19,7 +20,7 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
     """
     jobs = {name: domain_job(name, domain) for name, domain in lakehouse.domains.items()}
-    sensors = [arrivals_sensor(name, lakehouse, job) for name, job in jobs.items()]
+    sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in (arrivals_sensor, late_rows_sensor)]
     return dg.Definitions(
         assets=[
             *(source_asset(t, s) for t, s in lakehouse.source_tables()),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -26,16 +27,20 @@ _IN_FLIGHT = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.Da
               dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]  # fmt: skip
 
 
+# By table, what waits for a run.
+Waiting = Mapping[str, Sequence[Any]]
+
+
 @dataclass(frozen=True)
 class Cursor:
-    """What the last run was launched for: a digest of the files that waited, when, and the how manieth try it was."""
+    """What the last run was launched for: a digest of what waited, when, and the how manieth try it was."""
 
     digest: str = ""
     at: float = 0
     tries: int = 0
 
     def wait(self, digest: str, now: float) -> float:
-        """Seconds before these files may be tried (again)."""
+        """Seconds before the same may be tried (again)."""
         if digest != self.digest:
             return 0
         pause = min(FIRST_RETRY_SECONDS * 2 ** (self.tries - 1), LAST_RETRY_SECONDS)
@@ -76,22 +81,34 @@ def evaluate(
     context: dg.SensorEvaluationContext, name: str, tables: list[Table], reached: list[dg.AssetKey], lake: Lake
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick: at most one run, for all the files that wait."""
+
+    def request(waiting: Waiting) -> dg.RunRequest:
+        counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items())
+        return dg.RunRequest(asset_selection=reached, tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
+
+    return one_run(context, {RUN_TAG: name}, "files", lambda: {t.key: pending(t, lake) for t in tables}, request)
+
+
+def one_run(
+    context: dg.SensorEvaluationContext, tag: Mapping[str, str], what: str, look: Callable[[], Waiting],
+    request: Callable[[Waiting], dg.RunRequest],
+) -> dg.SensorResult | dg.SkipReason:  # fmt: skip
+    """A run for all that waits, unless one with the tag is under way, or one for the same failed a moment ago."""
     import time
 
-    if context.instance.get_runs_count(dg.RunsFilter(tags={RUN_TAG: name}, statuses=_IN_FLIGHT)):
-        return dg.SkipReason("a run for earlier arrivals is still under way")
-    waiting = {t.key: pending(t, lake) for t in tables}
-    if not any(waiting.values()):
-        return dg.SkipReason("no new files")
+    if context.instance.get_runs_count(dg.RunsFilter(tags=dict(tag), statuses=_IN_FLIGHT)):
+        return dg.SkipReason(f"a run for earlier {what} is still under way")
+    waiting = {key: found for key, found in look().items() if found}
+    if not waiting:
+        return dg.SkipReason(f"no new {what}")
     cursor = Cursor(**json.loads(context.cursor)) if context.cursor else Cursor()
     digest = hashlib.sha256(json.dumps(waiting, sort_keys=True).encode()).hexdigest()[:16]
     pause = cursor.wait(digest, time.time())
     if pause:
-        return dg.SkipReason(f"a run for these files didn't end well; they're tried again in {pause:.0f} s")
+        return dg.SkipReason(f"a run for these {what} didn't end well; they're tried again in {pause:.0f} s")
     tries = cursor.tries + 1 if digest == cursor.digest else 1
-    counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items() if files)
-    request = dg.RunRequest(asset_selection=reached, tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
-    return dg.SensorResult(run_requests=[request], cursor=json.dumps(asdict(Cursor(digest, time.time(), tries))))
+    new = json.dumps(asdict(Cursor(digest, time.time(), tries)))
+    return dg.SensorResult(run_requests=[request(waiting)], cursor=new)
 
 
 def pending(table: Table, lake: Lake) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.run import check, memory, quarantine, write
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, remember_again, settle
 from lakehouse_assets.engine.run.groups import as_json
+from lakehouse_assets.engine.run.late import at, behind
 from lakehouse_assets.engine.run.lineage import Lineage, column_lineage
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way, plan_table
 from lakehouse_assets.engine.run.query_plan import analysed
@@ -104,7 +105,11 @@ def _attempt(table: Table, env: Environment, full: bool, accept_loss: bool) -> O
     finish_last_run(table, env, logs)
     finish_replay(table, env, logs)
     plan = plan_table(table, env.lakehouse, logs, full)
-    return Outcome(plan, 0) if plan.way == "nothing" else execute(replace(plan, accepts_loss=accept_loss), env)
+    if plan.way == "nothing":
+        return Outcome(plan, 0)
+    if plan.way != "full":
+        plan = replace(plan, table=behind(table, logs.table(table.key)))
+    return execute(replace(plan, accepts_loss=accept_loss), env)
 
 
 def execute(plan: Plan, env: Environment) -> Outcome:
@@ -126,7 +131,9 @@ def _inputs(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
 
 
 def _stamp(work: Work) -> Stamp:
-    return Stamp.of(work.plan.table, work.plan.run, _as_read(work.plan.reads), as_json(work.routes))
+    table = work.plan.table
+    stamp = Stamp.of(table, work.plan.run, _as_read(work.plan.reads), as_json(work.routes))
+    return replace(stamp, watermark=table.watermark.behind if table.watermark else "")
 
 
 def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
@@ -148,6 +155,7 @@ def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettl
     reads = reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     way: Way = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
+    table = at(table, run.get("watermark", ""))
     plan = Plan(table, way, "completing the last run", run["run"], reads)
     spark = env.session()
     with write.explained(table):

@@ -40,7 +40,8 @@ class Stamp:
     """Who commits (`app`, the table's key), which of its runs this is, and what the commit says about itself.
 
     `remembers` says that the table's memory has to be written after it; `routes` how changes upstream lead to groups;
-    `replay`, in the commit of one, what it judged and by which rules.
+    `watermark` the value (SQL) that its rows were held against; `replay`, in the commit of one, what it judged and by
+    which rules.
     """
 
     app: str
@@ -51,6 +52,7 @@ class Stamp:
     rules: str
     remembers: bool = False
     routes: Mapping[str, Any] = field(default_factory=dict)
+    watermark: str = ""
     replay: Mapping[str, Any] = field(default_factory=dict)
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -66,8 +68,8 @@ class Stamp:
     def metadata(self) -> str:
         told = ("run", "read", "mode", "code", "rules", "by")
         body = {name: getattr(self, name) for name in told}
-        more = {"remembers": self.remembers, "routes": self.routes, "replay": self.replay}
-        return json.dumps({self.mark: body | {name: value for name, value in more.items() if value}})
+        more = ("remembers", "routes", "watermark", "replay")
+        return json.dumps({self.mark: body | {name: value for name in more if (value := getattr(self, name))}})
 
 
 def append(df: DataFrame, path: str, stamp: Stamp) -> None:

@@ -1,0 +1,64 @@
+"""A domain's sensor for late rows: it brings them in together, and with them the groups that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from lakehouse_assets.engine.compile.assets import op_name
+from lakehouse_assets.engine.compile.sensors import Waiting, downstream, one_run
+from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.late import late_rows
+from lakehouse_assets.engine.spec import Table
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
+
+RUN_TAG, DAYS_TAG = "lakehouse/late_rows", "lakehouse/late_days"
+# Rows that are late are in no hurry; together they cost one run.
+TICK_SECONDS = 900
+
+
+def late_rows_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefinition | None:
+    """The sensor of a domain; None where no table has a watermark."""
+    tables = [t for t in lakehouse.tables.values() if t.domain == name and t.watermark]
+    if not tables:
+        return None
+
+    @dg.sensor(
+        name=f"{name}_late_rows",
+        job=job,
+        minimum_interval_seconds=TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"lake"},
+        description=f"Brings the rows of {name} in that came behind their table's watermark, and what is made of them.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return evaluate_late(context, name, tables, lakehouse, context.resources.lake.lake())
+
+    return sensor
+
+
+def evaluate_late(
+    context: dg.SensorEvaluationContext, name: str, tables: Sequence[Table], lakehouse: Lakehouse, lake: Lake
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick: at most one run, which replays the quarantine of the tables that have late rows."""
+
+    def look() -> Waiting:
+        # With the version: more of the same days, after a run that went well, are another reason for one.
+        found = {t.key: late_rows(t, lake) for t in tables}
+        return {key: [late.version, *sorted(late.days)] if late.days else [] for key, late in found.items()}
+
+    def request(waiting: Waiting) -> dg.RunRequest:
+        replayed = [t for t in tables if t.key in waiting]
+        days = ", ".join(sorted({day for _, *days in waiting.values() for day in days}))
+        return dg.RunRequest(
+            asset_selection=downstream(replayed, lakehouse),
+            run_config={"ops": {op_name(t.key): {"config": {"replay": True}} for t in replayed}},
+            tags={RUN_TAG: name, DAYS_TAG: days[:200]},
+        )
+
+    return one_run(context, {RUN_TAG: name}, "late rows", look, request)
