@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_assets.engine.compile.checks import table_results
+from lakehouse_assets.engine.run.verify import Balance, Verified, reconcile, verify
 from lakehouse_assets.testing import Event, Expected, arrivals, deliveries
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
@@ -231,6 +232,26 @@ def test_two_runs_at_once_come_out_as_one(feed: Project, name: str) -> None:
     deliver(feed, 3, third := [event(1, 4, "late"), event(2, 2, "late")])
     run(feed)
     check(feed, first + second + third)
+
+
+def test_verify_adds_up_what_became_of_the_rows_and_finds_keys_that_are_stored_otherwise(feed: Project) -> None:
+    feed.table("silver.current", NAMED)
+    first = [event(1, 1, "x"), event(2, 1, "y"), event(3, 1, None), event(4, 1, "z")]
+    second = [event(1, 2, "w"), event(1, 2, "w"), event(2, 2, None, "delete"), event(5, 1, "v")]
+    for number, batch in enumerate((first, second)):
+        deliver(feed, number, batch)
+        run(feed)
+    env = feed.environment()
+    current, versions = (env.lakehouse.tables[f"shop.silver.{name}"] for name in ("current", "versions"))
+    # Superseded: a row that is older, one told twice, one that deletes and the one it deletes.
+    assert reconcile(current, env) == Balance(made=8, stored=3, waiting=1, superseded=4)
+    assert reconcile(versions, env) == Balance(made=8, stored=6, waiting=0, superseded=2)
+    assert (verify(current, env), verify(versions, env)) == (Verified(3, []), Verified(5, []))
+    path = feed.lake.table(current.key)
+    for change in (f"UPDATE delta.`{path}` SET name = 'u' WHERE id = 5", f"DELETE FROM delta.`{path}` WHERE id = 4"):
+        env.session().sql(change)
+    assert sorted(key["id"] for key in verify(current, env).differing) == [4, 5]
+    assert not reconcile(current, env).adds_up
 
 
 def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:

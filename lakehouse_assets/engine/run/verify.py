@@ -1,4 +1,4 @@
-"""Computes a sample of a refreshed table's groups anew, from all they are made of, and compares."""
+"""Holds a table that was made bit by bit against what computing it at once from all it reads would have given."""
 
 from __future__ import annotations
 
@@ -6,70 +6,119 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.modes import Refresh
-from lakehouse_assets.engine.run import check
+from lakehouse_assets.engine.modes import Append, History, Merge, Refresh
+from lakehouse_assets.engine.run import check, quarantine, scd1, scd2
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.changes import persisted
+from lakehouse_assets.engine.run.changes import persisted, with_gone
 from lakehouse_assets.engine.run.groups import from_json
-from lakehouse_assets.engine.run.locality import Route
+from lakehouse_assets.engine.run.late import late_rows
 from lakehouse_assets.engine.run.materialize import Environment, reads_of
 from lakehouse_assets.engine.run.read import whole_inputs
 from lakehouse_assets.engine.run.refresh import differing, groups_of, of_groups
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 SAMPLE = 20
 
 
 @dataclass(frozen=True)
 class Verified:
-    """How many groups were computed anew, and those that are stored otherwise."""
+    """How many groups, or keys, were computed anew, and those that are stored otherwise."""
 
     groups: int
     differing: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Balance:
+    """The rows that a table's function makes of all it has read, and where they are: stored, waiting in quarantine, or
+    superseded, which is to say that another row of their key counts, or none any more.
+    """
+
+    made: int
+    stored: int
+    waiting: int
+    superseded: int
+
+    @property
+    def adds_up(self) -> bool:
+        return self.made == self.stored + self.waiting + self.superseded
+
+
 def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
-    """Compare some groups, others after each version of the table, with what their inputs make as they were read last.
+    """Compare some groups or keys, others after each version of the table, with what comes of all that was read.
 
     Doubles are compared as floats: their sums depend on the order of the rows, in the last digits.
 
     Raises:
-        LakehouseError: the table doesn't refresh, or wasn't built.
+        LakehouseError: the table has no groups or keys, or wasn't built.
     """
-    own = read_log(env.lake.table(table.key), env.lake.storage)
-    run = own.last_run.run if own and own.last_run else None
-    if not isinstance(table.write, Refresh):
-        raise LakehouseError(f"Verifying {table.key}: it isn't refreshed by groups, so there are none to compare")
-    if own is None or run is None:
-        raise LakehouseError(f"Verifying {table.key}: it isn't built; run `lakehouse run {table.key}` first")
-    spark, by, mine = env.session(), table.write.by, env.lake.table(table.key)
+    own, run = _last_run(table, env)
+    if not isinstance(table.write, Refresh | Merge | History):
+        raise LakehouseError(f"Verifying {table.key}: it has neither groups that are refreshed nor keys to compare")
+    by = table.write.by if isinstance(table.write, Refresh) else table.write.on
+    spark, mine = env.session(), env.lake.table(table.key)
     inputs = whole_inputs(spark, reads_of(run["read"], table, env))
     made = check.accepted(check.judge(build(spark, table, inputs), table.rules), table.rules)
+    wanted = _wanted(made, table)
     stored = spark.read.format("delta").option("versionAsOf", own.version).load(mine)
     whole = {key: inputs[parameter] for parameter, key in env.lakehouse.upstreams(table).items()}
     routes = [r for found in from_json(run.get("routes", {})).values() if not isinstance(found, str) for r in found]
-    with persisted(spark, _sample(stored, whole, routes, by, spark, own.version, sample)) as groups:
-        left, right = (of_groups(rows, groups, by) for rows in (made, stored))
-        apart = differing(left, right, by, _comparable(made, stored))
+    should_be = groups_of(by, routes, whole, whole, spark) if routes else wanted.select(*by)
+    with persisted(spark, _sample(stored.select(*by).union(should_be), own.version, sample)) as groups:
+        left, right = (of_groups(rows, groups, by) for rows in (wanted, stored))
+        apart = differing(left, right, by, _comparable(wanted, stored))
         return Verified(groups.count(), apart.toArrow().to_pylist())
 
 
-def _sample(
-    stored: DataFrame, whole: Mapping[str, DataFrame], routes: Sequence[Route], by: tuple[str, ...],
-    spark: SparkSession, seed: int, number: int,
-) -> DataFrame:  # fmt: skip
-    """Groups that are stored, and groups that should be: those to which the inputs' rows lead."""
+def reconcile(table: Table, env: Environment) -> Balance:
+    """Add up what became of the rows that a table was given.
+
+    Raises:
+        LakehouseError: the table doesn't take in new rows of others, or wasn't built.
+    """
+    own, run = _last_run(table, env)
+    if table.source is not None or not isinstance(table.write, Append | Merge | History):
+        raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
+    spark, kept = env.session(), read_log(env.lake.quarantine(table.key), env.lake.storage)
+    rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
+    seen = check.tally(rows, table.rules)
+    accepted = seen.judged - seen.rejected
+    wanted = _wanted(check.accepted(check.judge(rows, table.rules), table.rules), table).count()
+    return Balance(seen.judged, own.rows, quarantine.waiting(kept) if kept else 0, accepted - wanted)
+
+
+def _last_run(table: Table, env: Environment) -> tuple[TableLog, Mapping[str, Any]]:
+    own = read_log(env.lake.table(table.key), env.lake.storage)
+    run = own.last_run.run if own and own.last_run else None
+    if own is None or run is None:
+        raise LakehouseError(f"Verifying {table.key}: it isn't built; run `lakehouse run {table.key}` first")
+    late = sum(late_rows(table, env.lake).days.values())
+    if late:
+        raise LakehouseError(f"Verifying {table.key}: {late} late rows wait; `lakehouse replay {table.key}` first")
+    return own, run
+
+
+def _wanted(accepted: DataFrame, table: Table) -> DataFrame:
+    """What the write mode makes of all rows at once."""
+    match table.write:
+        case Merge() as mode:
+            return scd1.living(scd1.newest_per_key(accepted, table, mode))
+        case History() as mode:
+            return scd2.versions(with_gone(accepted, mode), table, mode)
+        case _:
+            return accepted
+
+
+def _sample(groups: DataFrame, seed: int, number: int) -> DataFrame:
+    """Some of the groups that are stored, and of those that should be."""
     from pyspark.sql import functions as F
 
-    groups = stored.select(*by)
-    if routes:
-        groups = groups.union(groups_of(by, routes, whole, whole, spark))
-    return groups.distinct().orderBy(F.xxhash64(F.lit(seed), *by)).limit(number)
+    return groups.distinct().orderBy(F.xxhash64(F.lit(seed), *groups.columns)).limit(number)
 
 
 def _comparable(made: DataFrame, stored: DataFrame) -> list[str]:
