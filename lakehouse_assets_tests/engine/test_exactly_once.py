@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from pyspark.errors.exceptions.connect import UnknownException
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.errors import SourceError, WriteConflict
+from lakehouse_assets.engine.run import scd1
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 
@@ -175,6 +177,33 @@ def test_two_runs_of_a_table_at_once_come_out_as_one(shop: Project, name: str) -
     run(shop, *TABLES[: TABLES.index(name)])
     assert_at_once(shop, name)
     assert state(shop, name) == EXPECTED[name]
+
+
+def test_a_run_before_which_another_always_commits_gives_up_after_some_attempts_and_says_so(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second_batch(shop, "bronze.orders", "silver.orders")
+    run(shop, "bronze.orders")
+    merge, numbers = scd1.merge, count(10)
+
+    def another_first(*arguments: Any) -> None:
+        """What a busy neighbour does: it takes in the same rows, and more come in for both."""
+        monkeypatch.setattr(scd1, "merge", merge)
+        run(shop, "silver.orders")
+        shop.land(f"orders/{(number := next(numbers))}.csv", f"id,amount,at\n{number},1,1\n")
+        run(shop, "bronze.orders")
+        monkeypatch.setattr(scd1, "merge", another_first)
+        merge(*arguments)
+
+    monkeypatch.setattr(scd1, "merge", another_first)
+    told = (
+        r"run \d+ was committed by another process; gave up after 5 attempts. Let the other run end, then run this one"
+    )
+    with pytest.raises(WriteConflict, match=told):
+        run(shop, "silver.orders")
+    monkeypatch.setattr(scd1, "merge", merge)
+    run(shop, "silver.orders")
+    assert shop.rows("silver.orders", "id", "amount") == [(1, 10), (2, 25), (5, 55), *((n, 1) for n in range(10, 15))]
 
 
 def test_a_file_that_vanishes_between_plan_and_read_is_told_and_stops_nothing(shop: Project) -> None:

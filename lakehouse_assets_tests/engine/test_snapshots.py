@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
 
 COLUMNS = 'columns=[Column("id", "int", key=True), Column("day", "int"), Column("name", "string")],'
@@ -73,6 +74,24 @@ def test_snapshots_that_arrive_in_any_order_and_several_at_once(dumps: Project, 
             arrived[day] = days[day]
         run(dumps)
         check(dumps, arrived)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [("silver.current", "after scd1:merge"), ("silver.versions", "before memory:remember")]
+)
+def test_changes_between_snapshots_are_right_after_a_run_was_killed(dumps: Project, name: str, where: str) -> None:
+    days: dict[int, Snapshot] = {10: {1: "a", 2: "b", 3: "c"}, 12: {1: "a", 2: "d"}, 11: {1: "e", 3: "c"}, 13: {2: "d"}}
+    for day in (10, 12):
+        land(dumps, day, days[day])
+    run(dumps)
+    for day in (11, 13):
+        land(dumps, day, days[day])
+    dumps.run("bronze.dumps")
+    moment, function = where.split(" ")
+    assert run_and_die(dumps, name, f"{moment} lakehouse_assets.engine.run.{function}") == -9
+    land(dumps, 14, {3: "f"})
+    run(dumps)
+    check(dumps, days | {14: {3: "f"}})
 
 
 def test_a_snapshot_that_says_the_same_changes_nothing(dumps: Project) -> None:
