@@ -196,9 +196,7 @@ def test_a_run_before_which_another_always_commits_gives_up_after_some_attempts_
         merge(*arguments)
 
     monkeypatch.setattr(scd1, "merge", another_first)
-    told = (
-        r"run \d+ was committed by another process; gave up after 5 attempts. Let the other run end, then run this one"
-    )
+    told = r"run \d+ was committed by another process; gave up after 5 attempts. Let the other run end"
     with pytest.raises(WriteConflict, match=told):
         run(shop, "silver.orders")
     monkeypatch.setattr(scd1, "merge", merge)

@@ -87,19 +87,28 @@ def _attempt(table: Table, env: Environment) -> Outcome:
         finish_last_run(table, env, logs)
     finish_replay(table, env, logs)
     logs = Logs(env.lake)
-    own, kept, known = logs.table(table.key), logs.quarantine(table.key), logs.memory(table.key)
-    number = 1 + max(log.transaction(_app(table)) for log in (own, kept, known) if log) if own else 0
+    own, kept = logs.table(table.key), logs.quarantine(table.key)
     rows = quarantine.waiting(kept) if kept else 0
     if own is None or kept is None or not rows:
         return Outcome(Plan(table, "nothing", "no row is in quarantine"), 0)
-    judging = _Judging(kept.version, _columns(table, own), table.rules, table.rules_version)
-    spark = env.session()
+    plan = Plan(table, "replay", f"{rows} rows in quarantine", _next_number(table, logs))
+    return _execute(plan, env, _Judging(kept.version, _columns(table, own), table.rules, table.rules_version))
+
+
+def _next_number(table: Table, logs: Logs) -> int:
+    """Beyond that of every part: the table may have been dropped, and its quarantine not."""
+    parts = (logs.table(table.key), logs.quarantine(table.key), logs.memory(table.key))
+    return 1 + max(log.transaction(_app(table)) for log in parts if log)
+
+
+def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
+    table, spark = plan.table, env.session()
+    told = asdict(judging)
+    stamp = Stamp(_app(table), plan.run, {}, table.mode, table.code_version, judging.version, replay=told)
     # Kept, because Spark would read of the JSON only what is asked for, and see less of what can't be read.
     with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
-        plan = Plan(table, "replay", f"{rows} rows in quarantine", number)
-        stamp = Stamp(_app(table), number, {}, table.mode, table.code_version, judging.version, replay=asdict(judging))
         done = commit(Work(plan, _rows(waiting, judging)), stamp, env.lake, spark)
-        _settle(waiting, table, env, judging, number)
+        _settle(waiting, table, env, judging, plan.run)
     return Outcome(plan, 0, done.version, done.seen)
 
 
