@@ -9,13 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from lakehouse_assets.engine.run.materialize import Outcome
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
 
-How = Literal["run", "full", "replay"]
+# "run", "full", "replay", or "backfill FIRST LAST".
+How = str
 
 
 def run_and_die(project: Project, name: str, where: str, how: How = "run") -> int:
@@ -63,13 +65,23 @@ def _deadly(function: Callable[..., Any], moment: str) -> Callable[..., Any]:
     return call
 
 
+def _run(project: Project, name: str, how: How) -> Outcome:
+    match how.split():
+        case ["replay"]:
+            return project.replay(name)
+        case ["backfill", first, last]:
+            return project.backfill(name, first, last)
+        case _:
+            return project.run(name, how == "full")
+
+
 def main() -> None:
     root, package, name, where, how = sys.argv[1:]
     sys.path.insert(0, root)
     project = Project(Path(root), package, SparkResource.from_settings(read_settings()), fresh=False)
     if where:
         _die_at(where)
-    outcome = project.replay(name) if how == "replay" else project.run(name, how == "full")
+    outcome = _run(project, name, how)
     print(outcome.plan.way, outcome.version)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from datetime import date
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
 from lakehouse_assets.engine.run.plan import Logs, Plan, plan_table
 from lakehouse_assets.engine.run.replay import replay
@@ -103,6 +105,10 @@ class Project:
     def replay(self, name: str) -> Outcome:
         env = self.environment()
         return replay(env.lakehouse.tables[f"shop.{name}"], env)
+
+    def backfill(self, name: str, first: str, last: str) -> Outcome:
+        env, days = self.environment(), (date.fromisoformat(first), date.fromisoformat(last))
+        return backfill(env.lakehouse.tables[f"shop.{name}"], env, *days)
 
     def by_dagster(self, name: str, **options: bool) -> dg.ExecuteInProcessResult:
         """Materialise a table by its asset, with some `RunOptions`."""

@@ -21,10 +21,12 @@ from lakehouse_assets.engine.declare import (
     table,
     warn,
 )
+from lakehouse_assets.engine.modes import Daily
 from lakehouse_assets.engine.spec import Column, Domain, Expectation, TableCheck, Watermark
 
 __all__ = [
     "Column",
+    "Daily",
     "Domain",
     "Expectation",
     "TableCheck",

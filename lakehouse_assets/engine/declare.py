@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace, WriteMode
+from lakehouse_assets.engine.modes import Append, Daily, History, Merge, Refresh, Replace, WriteMode
 from lakehouse_assets.engine.spec import Action, Column, Expectation, Files, Table, TableCheck, Upstream, Watermark
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def table(
     checks: Sequence[TableCheck] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
+    partitions: Daily | None = None,
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
@@ -53,7 +54,7 @@ def table(
         return _table(
             fn.__name__, Path(code.co_filename), code.co_firstlineno, doc, inputs,
             fn=fn, columns=tuple(columns), expect=tuple(expect), checks=tuple(checks), write=write,
-            owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark,
+            owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
         )  # fmt: skip
 
     return declare
@@ -67,6 +68,7 @@ def sql_table(
     checks: Sequence[TableCheck] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
+    partitions: Daily | None = None,
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
@@ -82,7 +84,7 @@ def sql_table(
     return _table(
         file.stem, file, caller.f_lineno, caller.f_globals.get("__doc__") or "", inputs,
         sql=query, columns=tuple(columns), expect=tuple(expect), checks=tuple(checks), write=write,
-        owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark,
+        owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Our part of a commit's userMetadata: of a run, and of a replay of rows from quarantine.
 MARK, REPLAY = "lakehouse", "lakehouse_replay"
 _NULLS = "null_count."
+_DAYS = "SELECT DISTINCT CAST(`{0}` AS VARCHAR) AS day FROM {1} WHERE `{0}` IS NOT NULL"
 # Operations that leave the rows as they are.
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS", "FSCK",
            "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "CLUSTER BY"}  # fmt: skip
@@ -153,6 +154,15 @@ class TableLog:
         """How many rows there are of each value of a column, among those that meet a condition."""
         query = f'SELECT "{column}" AS value, count(*) AS rows FROM stored WHERE {where} GROUP BY 1'
         return {row["value"]: row["rows"] for row in select(self.table, "stored", query)}
+
+    def days(self, column: str, version: int | None = None) -> list[str]:
+        """The days (ISO) that a date column has in the table, or in the rows that a version changed."""
+        import pyarrow as pa
+
+        if version is None:
+            return sorted(row["day"] for row in select(self.table, "stored", _DAYS.format(column, "stored")))
+        changed = pa.RecordBatchReader.from_stream(self.table.load_cdf(version, version, columns=[column]))
+        return sorted({str(day) for batch in changed for day in batch.column(0).to_pylist() if day is not None})
 
     def head(self, rows: int) -> pa.Table:
         """A few rows, whichever come first."""

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.modes import VALIDITY, Append, History, Merge, Refresh, Replace
+from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.spec import LAYERS, Domain, Table, Watermark
 
 _TYPE = re.compile(
@@ -141,6 +141,8 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappi
         yield from _watermark_problems(table, table.watermark)
     if isinstance(table.write, Merge | History):
         yield from _change_problems(table, table.write)
+    if table.partitions:
+        yield from _partition_problems(table, table.partitions)
     if isinstance(table.write, Refresh):
         yield from _refresh_problems(table, table.write)
 
@@ -152,6 +154,13 @@ def _watermark_problems(table: Table, mark: Watermark) -> Iterator[str]:
         yield f"{_where(table)}: has its watermark on {mark.column!r}, {what}; take a date or a timestamp of its own"
     if table.source is not None or isinstance(table.write, Replace | Refresh):
         yield f"{_where(table)}: has a watermark, but takes every row in; put it on one that merges or appends new rows"
+
+
+def _partition_problems(table: Table, days: Daily) -> Iterator[str]:
+    if not isinstance(table.write, Refresh) or days.column not in table.write.by:
+        yield f"{_where(table)}: its days are those of {days.column!r}; add that to refresh(by), or remove partitions"
+    elif next((c.type for c in table.columns if c.name == days.column), "") != "date":
+        yield f"{_where(table)}: its days are those of {days.column!r}, which isn't a date; make it one"
 
 
 def _change_problems(table: Table, mode: Merge | History) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,17 @@ class Refresh:
     """
 
     by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Daily:
+    """The days of a table that refreshes, as partitions from `start` on, for backfills: each can be computed anew.
+
+    `column` is a date that the table refreshes by. Other runs refresh what changed, as they would without.
+    """
+
+    column: str
+    start: date
 
 
 WriteMode = Append | Merge | History | Replace | Refresh

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lakehouse_assets.engine.modes import VALIDITY, History, Merge, WriteMode
+from lakehouse_assets.engine.modes import VALIDITY, Daily, History, Merge, WriteMode
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -169,6 +169,7 @@ class Table:
     freshness: timedelta | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     watermark: Watermark | None = None
+    partitions: Daily | None = None
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:

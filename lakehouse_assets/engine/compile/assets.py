@@ -1,6 +1,7 @@
 """A table as a Dagster asset. (Dagster reads the annotations of a step as values, so they aren't postponed here.)"""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -14,10 +15,12 @@ from lakehouse_assets.engine.compile.checks import (
     table_results,
 )
 from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def, written_days
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
 from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.engine.spec import Domain, Files, Table
@@ -55,6 +58,7 @@ def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
         check_specs=check_specs(table),
         can_subset=True,
         required_resource_keys={"spark", "lake"},
+        backfill_policy=dg.BackfillPolicy.single_run() if table.partitions else None,
         op_tags={"lakehouse/table": table.key},
     )
     def step(context: dg.AssetExecutionContext, config: RunOptions) -> Iterator[Any]:
@@ -91,6 +95,7 @@ def _spec(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
         tags={"domain": table.domain, "layer": table.layer, **table.tags},
         freshness_policy=_freshness(table, domain),
         code_version=table.code_version,
+        partitions_def=partitions_def(table),
         metadata=declared_metadata(table),
     )
 
@@ -103,10 +108,7 @@ def _materialized(
     table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext
 ) -> Iterator[Any]:
     try:
-        if options.replay:
-            outcome = replay(table, env)
-        else:
-            outcome = materialize(table, env, options.full_refresh, options.accept_loss)
+        outcome = _outcome(table, env, options, backfill_days(context))
     except (RuleFailed, CheckFailed) as error:
         yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error
@@ -115,14 +117,23 @@ def _materialized(
     except LakehouseError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     context.log.info(f"{table.key}: {outcome.plan.way} ({outcome.plan.reason})")
-    yield _result(table, outcome, env, context)
+    log = read_log(env.lake.table(table.key), env.lake.storage)
+    for event in written_days(table, outcome, log) if log else ():
+        context.log_event(event)
+    yield _result(table, outcome, env, log, context)
+
+
+def _outcome(table: Table, env: Environment, options: RunOptions, days: tuple[date, date] | None) -> Outcome:
+    if options.replay:
+        return replay(table, env)
+    if days and not options.full_refresh:
+        return backfill(table, env, *days)
+    return materialize(table, env, options.full_refresh, options.accept_loss)
 
 
 def _result(
-    table: Table, outcome: Outcome, env: Environment, context: dg.AssetExecutionContext
+    table: Table, outcome: Outcome, env: Environment, log: TableLog | None, context: dg.AssetExecutionContext
 ) -> dg.MaterializeResult[Any]:
-    path = env.lake.table(table.key)
-    log = read_log(path, env.lake.storage)
     if outcome.version is None or log is None:
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
@@ -131,7 +142,7 @@ def _result(
             *rule_results(table, outcome.verdicts),
             *table_results(table, env.lake, env.session(), outcome.proven),
         ]
-        metadata = run_metadata(table, outcome, log, path)
+        metadata = run_metadata(table, outcome, log, env.lake.table(table.key))
     return dg.MaterializeResult(
         asset_key=asset_key(table.key),
         metadata=metadata,

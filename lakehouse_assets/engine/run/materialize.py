@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.discover import Lakehouse
@@ -133,7 +134,8 @@ def _inputs(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
 def _stamp(work: Work) -> Stamp:
     table = work.plan.table
     stamp = Stamp.of(table, work.plan.run, _as_read(work.plan.reads), as_json(work.routes))
-    return replace(stamp, watermark=table.watermark.behind if table.watermark else "")
+    days = tuple(day.isoformat() for day in work.plan.days or ())
+    return replace(stamp, watermark=table.watermark.behind if table.watermark else "", days=days)
 
 
 def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
@@ -156,7 +158,8 @@ def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettl
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     way: Way = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
     table = at(table, run.get("watermark", ""))
-    plan = Plan(table, way, "completing the last run", run["run"], reads)
+    days = tuple(map(date.fromisoformat, run.get("days", ())))
+    plan = Plan(table, way, "completing the last run", run["run"], reads, days=(days[0], days[1]) if days else None)
     spark = env.session()
     with write.explained(table):
         built = build(spark, table, _inputs(spark, plan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Literal
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
@@ -37,7 +38,8 @@ class Plan:
     """What a run would do: `way` and `reason` for people, `run` and `reads` for the run itself.
 
     `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet,
-    `groups` those to compute anew, where that was counted. `accepts_loss` is a person's word for a rebuild.
+    `groups` those to compute anew, where that was counted. `accepts_loss` is a person's word for a rebuild. `days`, the
+    first and the last, are those of a backfill.
     """
 
     table: Table
@@ -48,6 +50,7 @@ class Plan:
     files: int = 0
     groups: int | None = None
     accepts_loss: bool = False
+    days: tuple[date, date] | None = None
 
 
 @dataclass

@@ -77,6 +77,10 @@ def narrowed(
     if own is None:
         raise Superseded(f"Refreshing {plan.table.key}: it was dropped meanwhile")
     work, chosen = Work(plan, rows, routes=routes), changed_routes(routes, plan.reads.values())
+    if plan.days and plan.table.partitions:
+        with persisted(spark, _of_days(work, plan.table.partitions.column, mode, lake, spark)) as groups:
+            yield _many(work, mode, groups, lake, own, spark, bound=bound)
+        return
     few = _few(work, mode, chosen, lake, own, bound=bound)
     if few:
         yield few
@@ -107,6 +111,15 @@ def _many(
     if plan.way == "full":
         return replace(work, plan=plan)
     return replace(work, plan=plan, rows=of_groups(work.rows, groups, mode.by), many=groups)
+
+
+def _of_days(work: Work, column: str, mode: Refresh, lake: Lake, spark: SparkSession) -> DataFrame:
+    """The groups of a backfill's days, those that are stored and those that should be."""
+    assert work.plan.days  # noqa: S101  (nothing else is a backfill)
+    first, last = work.plan.days
+    stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
+    groups = work.rows.select(*mode.by).union(stored.select(*mode.by))
+    return groups.where(f"`{column}` BETWEEN DATE'{first}' AND DATE'{last}'").distinct()
 
 
 def _decided(plan: Plan, groups: int, rows: int, own: TableLog, *, bound: bool) -> Plan:

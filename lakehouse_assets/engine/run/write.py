@@ -41,7 +41,7 @@ class Stamp:
 
     `remembers` says that the table's memory has to be written after it; `routes` how changes upstream lead to groups;
     `watermark` the value (SQL) that its rows were held against; `replay`, in the commit of one, what it judged and by
-    which rules.
+    which rules; `days`, in that of a backfill, the first and the last (ISO).
     """
 
     app: str
@@ -53,6 +53,7 @@ class Stamp:
     remembers: bool = False
     routes: Mapping[str, Any] = field(default_factory=dict)
     watermark: str = ""
+    days: tuple[str, ...] = ()
     replay: Mapping[str, Any] = field(default_factory=dict)
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -68,7 +69,7 @@ class Stamp:
     def metadata(self) -> str:
         told = ("run", "read", "mode", "code", "rules", "by")
         body = {name: getattr(self, name) for name in told}
-        more = ("remembers", "routes", "watermark", "replay")
+        more = ("remembers", "routes", "watermark", "days", "replay")
         return json.dumps({self.mark: body | {name: value for name in more if (value := getattr(self, name))}})
 
 

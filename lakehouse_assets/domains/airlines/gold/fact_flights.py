@@ -4,7 +4,9 @@ Carrier and plane are those of the time of the flight: the row of the dimension 
 departure.
 """
 
-from lakehouse_assets.engine import Column, null_share, references, refresh, sql_table, volume
+from datetime import date
+
+from lakehouse_assets.engine import Column, Daily, null_share, references, refresh, sql_table, volume
 
 fact_flights = sql_table(
     flights="silver.flights",
@@ -36,6 +38,7 @@ fact_flights = sql_table(
         null_share("plane_key", more=0.01),
     ],
     write=refresh(by="flight_date"),
+    partitions=Daily("flight_date", start=date(2013, 1, 1)),
     sql="""
         SELECT f.carrier, f.flight, f.origin, f.scheduled_departure_at, f.flight_date, f.destination, c.carrier_key,
                p.plane_key, f.tail_number, f.departed_at, f.arrived_at, f.departure_delay_minutes,

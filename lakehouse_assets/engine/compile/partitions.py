@@ -1,0 +1,37 @@
+"""The days of a table as Dagster's daily partitions: a backfill is one run, and every run tells which days it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from lakehouse_assets.engine.delta_log import TableLog
+from lakehouse_assets.engine.run.materialize import Outcome
+from lakehouse_assets.engine.spec import Table
+
+
+def partitions_def(table: Table) -> dg.DailyPartitionsDefinition | None:
+    """The partitions of a table that has days."""
+    return dg.DailyPartitionsDefinition(start_date=table.partitions.start.isoformat()) if table.partitions else None
+
+
+def backfill_days(context: dg.AssetExecutionContext) -> tuple[date, date] | None:
+    """The first and the last day that a run is a backfill of; None for any other run."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return None
+    chosen = context.partition_key_range
+    return date.fromisoformat(chosen.start), date.fromisoformat(chosen.end)
+
+
+def written_days(table: Table, outcome: Outcome, log: TableLog) -> Iterator[dg.AssetMaterialization]:
+    """An event for each day that a run wrote which was not a backfill: Dagster can't know of which days it was."""
+    if table.partitions is None or outcome.version is None or outcome.plan.days:
+        return
+    known = partitions_def(table)
+    changed = None if outcome.plan.way == "full" else outcome.version
+    for day in log.days(table.partitions.column, changed):
+        if known and known.has_partition_key(day):
+            metadata = {"delta_version": outcome.version, "way": outcome.plan.way}
+            yield dg.AssetMaterialization(dg.AssetKey(table.key.split(".")), partition=day, metadata=metadata)
