@@ -47,8 +47,9 @@ def _progress(entry: dg.EventLogEntry, status: Status) -> None:
     if event.is_step_start:
         status.update(f"{table} …")
     elif event.is_step_materialization:
-        metadata = event.step_materialization_data.materialization.metadata
-        console.print(f"[green]✓[/] {table}  [dim]{_line(metadata)}[/]", highlight=False)
+        made = event.step_materialization_data.materialization
+        if made.partition is None:  # else it says no more than that a day was written
+            console.print(f"[green]✓[/] {table}  [dim]{_line(made.metadata)}[/]", highlight=False)
     elif event.is_step_failure:
         console.print(f"[red]✗[/] {table}  {escape(_reason(event))}", highlight=False, soft_wrap=True)
 
@@ -74,7 +75,8 @@ def _summarise(result: dg.ExecuteInProcessResult, keys: Sequence[str]) -> None:
     """A line a table: rows, rejected rows, checks, seconds."""
     numbers = ["rows", "rejected", "checks", "seconds"]
     shown = grid("table", "way", *numbers, right=numbers)
-    made: dict[str, Any] = {".".join(m.asset_key.path): m.metadata for m in _materializations(result)}
+    whole = [m for m in _materializations(result) if m.partition is None]
+    made: dict[str, Any] = {".".join(m.asset_key.path): m.metadata for m in whole}
     checks = _checks(result)
     for key in keys:
         values = made.get(key)

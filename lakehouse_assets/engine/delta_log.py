@@ -155,13 +155,14 @@ class TableLog:
         query = f'SELECT "{column}" AS value, count(*) AS rows FROM stored WHERE {where} GROUP BY 1'
         return {row["value"]: row["rows"] for row in select(self.table, "stored", query)}
 
-    def days(self, column: str, version: int | None = None) -> list[str]:
-        """The days (ISO) that a date column has in the table, or in the rows that a version changed."""
+    def days(self, column: str, after: int | None = None) -> list[str]:
+        """The days (ISO) that a date column has in the table, or in the rows that changed after a version."""
         import pyarrow as pa
 
-        if version is None:
+        if after is None:
             return sorted(row["day"] for row in select(self.table, "stored", _DAYS.format(column, "stored")))
-        changed = pa.RecordBatchReader.from_stream(self.table.load_cdf(version, version, columns=[column]))
+        feed = self.table.load_cdf(after + 1, self.version, columns=[column])
+        changed = pa.RecordBatchReader.from_stream(feed)
         return sorted({str(day) for batch in changed for day in batch.column(0).to_pylist() if day is not None})
 
     def head(self, rows: int) -> pa.Table:

@@ -67,8 +67,9 @@ def test_the_days_of_a_range_are_computed_anew_and_no_others(shop: Project) -> N
     outcome = shop.backfill("gold.daily", FIRST, LAST)
     assert (outcome.plan.way, outcome.plan.groups) == ("refresh", 3)
     assert totals(shop) == RIGHT | {11: 0, 15: 0}
-    feed = shop.log("gold.daily").days("day", outcome.version)
-    assert feed == ["2024-01-12", "2024-01-14"]  # the 13th was right
+    assert outcome.version is not None
+    written = shop.log("gold.daily").days("day", after=outcome.version - 1)
+    assert written == ["2024-01-12", "2024-01-14"]  # the 13th was right
 
 
 def test_what_came_since_is_taken_in_and_not_lost(shop: Project) -> None:
@@ -129,12 +130,13 @@ def test_dagster_knows_the_days_of_every_run_and_backfills_a_range_by_one(
     deliver(shop, 1, "12,2024-01-12,50", "30,2024-01-30,1")
     assert run({}) == {"2024-01-12", "2024-01-30"}
     tamper(shop, 13)
-    assert run(RANGE) == {"2024-01-12", "2024-01-13", "2024-01-14"}
-    assert totals(shop) == RIGHT | {12: 50, 30: 1}
+    deliver(shop, 2, "31,2024-01-31,2")  # the backfill's run takes it in too
+    assert run(RANGE) == {"2024-01-12", "2024-01-13", "2024-01-14", "2024-01-31"}
+    assert totals(shop) == RIGHT | {12: 50, 30: 1, 31: 2}
     known = instance.get_materialized_partitions(key)
-    assert known == {"2024-01-12", "2024-01-13", "2024-01-14", "2024-01-30"}
+    assert known == {"2024-01-12", "2024-01-13", "2024-01-14", "2024-01-30", "2024-01-31"}
     shop.run("silver.sales", full=True)
-    assert run({}) == {f"2024-01-{i}" for i in [*range(11, 20), 30]}  # the 10th is before its first day
+    assert run({}) == {f"2024-01-{i}" for i in [*range(11, 20), 30, 31]}  # the 10th is before its first day
 
 
 def test_days_that_cannot_be_are_refused(shop: Project) -> None:

@@ -107,6 +107,8 @@ def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:
 def _materialized(
     table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext
 ) -> Iterator[Any]:
+    path, storage = env.lake.table(table.key), env.lake.storage
+    before = read_log(path, storage)
     try:
         outcome = _outcome(table, env, options, backfill_days(context))
     except (RuleFailed, CheckFailed) as error:
@@ -117,8 +119,8 @@ def _materialized(
     except LakehouseError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     context.log.info(f"{table.key}: {outcome.plan.way} ({outcome.plan.reason})")
-    log = read_log(env.lake.table(table.key), env.lake.storage)
-    for event in written_days(table, outcome, log) if log else ():
+    log = read_log(path, storage)
+    for event in written_days(table, outcome, log, before.version if before else None) if log else ():
         context.log_event(event)
     yield _result(table, outcome, env, log, context)
 

@@ -25,13 +25,14 @@ def backfill_days(context: dg.AssetExecutionContext) -> tuple[date, date] | None
     return date.fromisoformat(chosen.start), date.fromisoformat(chosen.end)
 
 
-def written_days(table: Table, outcome: Outcome, log: TableLog) -> Iterator[dg.AssetMaterialization]:
-    """An event for each day that a run wrote which was not a backfill: Dagster can't know of which days it was."""
-    if table.partitions is None or outcome.version is None or outcome.plan.days:
+def written_days(
+    table: Table, outcome: Outcome, log: TableLog, before: int | None
+) -> Iterator[dg.AssetMaterialization]:
+    """An event for each day that a run wrote after the version `before`; of a backfill's own days Dagster knows."""
+    if table.partitions is None or outcome.version is None:
         return
-    known = partitions_def(table)
-    changed = None if outcome.plan.way == "full" else outcome.version
-    for day in log.days(table.partitions.column, changed):
-        if known and known.has_partition_key(day):
+    known, told = partitions_def(table), [day.isoformat() for day in outcome.plan.days or ()]
+    for day in log.days(table.partitions.column, None if outcome.plan.way == "full" else before):
+        if known and known.has_partition_key(day) and not (told and told[0] <= day <= told[1]):
             metadata = {"delta_version": outcome.version, "way": outcome.plan.way}
             yield dg.AssetMaterialization(dg.AssetKey(table.key.split(".")), partition=day, metadata=metadata)

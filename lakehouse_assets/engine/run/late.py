@@ -49,7 +49,7 @@ def at(table: Table, value: str) -> Table:
 
 
 def late_rows(table: Table, lake: Lake) -> Late:
-    """The rows in a table's quarantine that are late, and nothing else is wrong with them."""
+    """The rows in a table's quarantine that are late, whatever else is wrong with them."""
     log = read_log(lake.quarantine(table.key), lake.storage)
     if log is None or table.watermark is None:
         return Late({}, -1)

@@ -13,7 +13,8 @@ What a check of a whole table reads as `{profile}`: a row for each version that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 VERSIONS = 11
+Nulls = Mapping[str, int | None]
 _SCHEMA = "version bigint, rows bigint, added bigint, column string, nulls bigint"
 
 
@@ -40,21 +42,28 @@ def profile(table: Table, lake: Lake, spark: SparkSession, view: str, to_be: str
     spark.createDataFrame(found, _SCHEMA).createOrReplaceTempView(view)
 
 
-def _stored(log: TableLog, lake: Lake) -> Iterator[tuple[int, int, dict[str, int | None]]]:
+def _stored(log: TableLog, lake: Lake) -> Iterator[tuple[int, int, Nulls]]:
     """The version, rows and nulls by column of the last versions, oldest first."""
-    from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     last = [c.version for c in log.commits if c.changes_data][:VERSIONS]
     for version in reversed(last):
         try:
-            at = TableLog(DeltaTable(log.table.table_uri, version=version, storage_options=dict(lake.storage) or None))
+            yield version, *_counts(log.table.table_uri, log.id, version, tuple(lake.storage.items()))
         except DeltaError:  # the log no longer reaches back to it
             continue
-        yield version, at.rows, at.nulls
 
 
-def _of_rows(spark: SparkSession, view: str) -> tuple[int, dict[str, int | None]]:
+@lru_cache(maxsize=1000)
+def _counts(path: str, _id: str, version: int, storage: tuple[tuple[str, str], ...]) -> tuple[int, Nulls]:
+    """Rows and nulls of a version, which stay what they are for as long as the table is the one with this id."""
+    from deltalake import DeltaTable
+
+    log = TableLog(DeltaTable(path, version=version, storage_options=dict(storage) or None))
+    return log.rows, log.nulls
+
+
+def _of_rows(spark: SparkSession, view: str) -> tuple[int, Nulls]:
     from pyspark.sql import functions as F
 
     made = spark.table(view)
