@@ -108,6 +108,20 @@ def test_every_verdict_on_a_row_is_kept(shop: Project) -> None:
     assert shop.replay("silver.orders").plan.reason == "no row is in quarantine"
 
 
+def test_a_replay_that_no_row_passes_leaves_the_table_alone_and_keeps_the_verdicts(shop: Project) -> None:
+    declare(shop, "merge")
+    deliver(shop, 1, "1,1,60,upsert", "2,1,5,upsert")
+    shop.run("silver.orders")
+    declare(shop, "merge", 'drop("amount < 55")')
+    outcome = shop.replay("silver.orders")
+    assert (outcome.plan.way, outcome.plan.reason) == ("nothing", "1 rows in quarantine, none of which passes")
+    assert shop.log("silver.orders").version == 0
+    assert [list(b) for b, r in shop.rejected("silver.orders", "broken", "replay") if r] == [["amount_lt_55"]]
+    declare(shop, "merge", MENDED)
+    assert shop.replay("silver.orders").plan.way == "replay"
+    assert shop.rows("silver.orders", "id") == [(1,), (2,)]
+
+
 # A type, and a value of it that JSON has no word for, or that Spark would shorten.
 VALUES = {
     "date": "date'0001-02-03'",

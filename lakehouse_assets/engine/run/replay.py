@@ -9,7 +9,7 @@ completed by whatever runs next.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_log import REPLAY, TableLog
@@ -107,7 +107,14 @@ def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
     stamp = Stamp(_app(table), plan.run, {}, table.mode, table.code_version, judging.version, replay=told)
     # Kept, because Spark would read of the JSON only what is asked for, and see less of what can't be read.
     with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
-        done = commit(Work(plan, _rows(waiting, judging)), stamp, env.lake, spark)
+        rows = _rows(waiting, judging)
+        seen = check.tally(rows, judging.rules)
+        if seen.judged == seen.rejected:
+            _settle(waiting, table, env, judging, plan.run)
+            return Outcome(
+                replace(plan, way="nothing", reason=f"{plan.reason}, none of which passes"), 0, verdicts=seen
+            )
+        done = commit(Work(plan, rows), stamp, env.lake, spark)
         _settle(waiting, table, env, judging, plan.run)
     return Outcome(plan, 0, done.version, done.seen)
 
