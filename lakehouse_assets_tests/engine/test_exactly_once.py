@@ -201,7 +201,8 @@ def test_a_run_before_which_another_always_commits_gives_up_after_some_attempts_
         run(shop, "silver.orders")
     monkeypatch.setattr(scd1, "merge", merge)
     run(shop, "silver.orders")
-    assert shop.rows("silver.orders", "id", "amount") == [(1, 10), (2, 25), (5, 55), *((n, 1) for n in range(10, 15))]
+    expected = [(1, 10), (2, 25), (5, 55), *((n, 1) for n in range(10, 15))]
+    assert sorted(shop.rows("silver.orders", "id", "amount")) == expected
 
 
 def test_a_file_that_vanishes_between_plan_and_read_is_told_and_stops_nothing(shop: Project) -> None:
