@@ -14,7 +14,8 @@ from lakehouse_assets.domains.airlines.feed import land
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run.materialize import Environment, materialize
+from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.run.materialize import materialize
 
 if TYPE_CHECKING:
     from pathlib import Path

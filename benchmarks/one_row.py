@@ -5,7 +5,8 @@ from __future__ import annotations
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
+from lakehouse_assets.engine.run.attempt import Environment, Outcome
+from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import Settings, read_settings
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Bench, Row, engine_cache, shared_data, stop_engine, timed
-from lakehouse_assets.engine.run.materialize import Outcome, materialize
+from lakehouse_assets.engine.run.attempt import Outcome
+from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.project import Project
 

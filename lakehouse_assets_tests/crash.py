@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lakehouse_assets.engine.run.materialize import Outcome
+from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project

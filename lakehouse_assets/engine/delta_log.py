@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # Our part of a commit's userMetadata: of a run, and of a replay of rows from quarantine.
 MARK, REPLAY = "lakehouse", "lakehouse_replay"
 _NULLS = "null_count."
-_DAYS = "SELECT DISTINCT CAST(`{0}` AS VARCHAR) AS day FROM {1} WHERE `{0}` IS NOT NULL"
 # Operations that leave the rows as they are.
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS", "FSCK",
            "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "CLUSTER BY"}  # fmt: skip
@@ -160,7 +159,8 @@ class TableLog:
         import pyarrow as pa
 
         if after is None:
-            return sorted(row["day"] for row in select(self.table, "stored", _DAYS.format(column, "stored")))
+            query = f"SELECT DISTINCT CAST(`{column}` AS VARCHAR) AS day FROM stored WHERE `{column}` IS NOT NULL"
+            return sorted(row["day"] for row in select(self.table, "stored", query))
         feed = self.table.load_cdf(after + 1, self.version, columns=[column])
         changed = pa.RecordBatchReader.from_stream(feed)
         return sorted({str(day) for batch in changed for day in batch.column(0).to_pylist() if day is not None})

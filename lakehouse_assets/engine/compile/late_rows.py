@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import op_name
-from lakehouse_assets.engine.compile.sensors import Waiting, downstream, one_run
+from lakehouse_assets.engine.compile.sensors import Decision, Waiting, downstream, lake_sensor, one_run
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.late import late_rows
@@ -28,23 +28,16 @@ def late_rows_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefi
     if not tables:
         return None
 
-    @dg.sensor(
-        name=f"{name}_late_rows",
-        job=job,
-        minimum_interval_seconds=TICK_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"lake"},
-        description=f"Brings the rows of {name} in that came behind their table's watermark, and what is made of them.",
-    )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return evaluate_late(context, name, tables, lakehouse, context.resources.lake.lake())
-
-    return sensor
+    doc = f"Brings the rows of {name} in that came behind their table's watermark, and what is made of them."
+    return lake_sensor(
+        f"{name}_late_rows", job, TICK_SECONDS, doc,
+        lambda context, lake: _evaluate(context, name, tables, lakehouse, lake),
+    )  # fmt: skip
 
 
-def evaluate_late(
+def _evaluate(
     context: dg.SensorEvaluationContext, name: str, tables: Sequence[Table], lakehouse: Lakehouse, lake: Lake
-) -> dg.SensorResult | dg.SkipReason:
+) -> Decision:
     """One tick: at most one run, which replays the quarantine of the tables that have late rows."""
 
     def look() -> Waiting:

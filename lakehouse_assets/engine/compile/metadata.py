@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.delta_log import TableLog
+from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.lineage import Lineage
-from lakehouse_assets.engine.run.materialize import Outcome
 from lakehouse_assets.engine.spec import Column, Table
 
 PREVIEW_ROWS = 10

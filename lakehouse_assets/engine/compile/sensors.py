@@ -1,4 +1,7 @@
-"""A domain's sensor for arrivals: it decides when to run; the ledger of each table decides which files."""
+"""A domain's sensor for arrivals: it decides when to run; the ledger of each table decides which files.
+
+What it shares with other sensors: one run for all that waits, and longer and longer pauses while it fails.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,9 @@ RUN_TAG = "lakehouse/arrivals"
 _IN_FLIGHT = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
               dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]  # fmt: skip
 
-
 # By table, what waits for a run.
 Waiting = Mapping[str, Sequence[Any]]
+Decision = dg.SensorResult | dg.SkipReason
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,27 @@ def arrivals_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefin
         return None
     reached = downstream(tables, lakehouse)
 
+    doc = f"Runs the tables of {name} when files have arrived that no run has read yet."
+    return lake_sensor(
+        f"{name}_arrivals", job, TICK_SECONDS, doc, lambda context, lake: evaluate(context, name, tables, reached, lake)
+    )
+
+
+def lake_sensor(
+    name: str, job: Job, seconds: int, doc: str, decide: Callable[[dg.SensorEvaluationContext, Lake], Decision]
+) -> dg.SensorDefinition:
+    """A sensor that looks at the lake, and is on by itself."""
+
     @dg.sensor(
-        name=f"{name}_arrivals",
+        name=name,
         job=job,
-        minimum_interval_seconds=TICK_SECONDS,
+        minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"lake"},
-        description=f"Runs the tables of {name} when files have arrived that no run has read yet.",
+        description=doc,
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return evaluate(context, name, tables, reached, context.resources.lake.lake())
+    def sensor(context: dg.SensorEvaluationContext) -> Decision:
+        return decide(context, context.resources.lake.lake())
 
     return sensor
 
@@ -79,7 +93,7 @@ def downstream(tables: list[Table], lakehouse: Lakehouse) -> list[dg.AssetKey]:
 
 def evaluate(
     context: dg.SensorEvaluationContext, name: str, tables: list[Table], reached: list[dg.AssetKey], lake: Lake
-) -> dg.SensorResult | dg.SkipReason:
+) -> Decision:
     """One tick: at most one run, for all the files that wait."""
 
     def request(waiting: Waiting) -> dg.RunRequest:
@@ -92,7 +106,7 @@ def evaluate(
 def one_run(
     context: dg.SensorEvaluationContext, tag: Mapping[str, str], what: str, look: Callable[[], Waiting],
     request: Callable[[Waiting], dg.RunRequest],
-) -> dg.SensorResult | dg.SkipReason:  # fmt: skip
+) -> Decision:  # fmt: skip
     """A run for all that waits, unless one with the tag is under way, or one for the same failed a moment ago."""
     import time
 

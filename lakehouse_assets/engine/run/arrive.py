@@ -18,9 +18,9 @@ from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import ContractError, SourceError
 from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
-from lakehouse_assets.engine.run.materialize import Environment, Outcome
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts

@@ -9,15 +9,9 @@ from dataclasses import replace
 from datetime import date
 
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.run.materialize import (
-    Environment,
-    Outcome,
-    execute,
-    finish_last_run,
-    materialize,
-    reads_of,
-    until_committed,
-)
+from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
+from lakehouse_assets.engine.run.finish import finish_last_run, reads_of
+from lakehouse_assets.engine.run.materialize import execute, materialize
 from lakehouse_assets.engine.run.plan import Logs, Plan
 from lakehouse_assets.engine.spec import Table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import History, Merge, Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, write
@@ -90,23 +90,22 @@ def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSess
     if plan.way != "full":
         write.append(rows, lake.table(plan.table.key), stamp)
         return _version(plan, stamp, lake), frozenset()
-    if not _needs_proof(plan, lake):
-        return _rebuild(rows, plan, stamp, lake, spark)
+    old = _old(plan, lake)
+    if old is None:
+        return _rebuild(rows, old, plan, stamp, lake, spark)
     with persisted(spark, rows) as made:
-        return _rebuild(made, plan, stamp, lake, spark)
+        return _rebuild(made, old, plan, stamp, lake, spark)
 
 
-def _needs_proof(plan: Plan, lake: Lake) -> bool:
-    return plan.table.source is None and read_log(lake.table(plan.table.key), lake.storage) is not None
+def _old(plan: Plan, lake: Lake) -> TableLog | None:
+    """What a rebuild has to be proven against; None for a first build, and for files, whose ledger was looked at."""
+    return read_log(lake.table(plan.table.key), lake.storage) if plan.table.source is None else None
 
 
-def _rebuild(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
-    """Put the rows in the place of all there are; where there are any, they have to be proven first."""
-    path, proven = lake.table(plan.table.key), frozenset[str]()
-    old = read_log(path, lake.storage)
-    if old and plan.table.source is None:
-        proven = prove(rows, old, plan, lake, spark)
-    write.overwrite(rows, path, stamp)
+def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
+    """Put the rows in the place of all there are, once they're proven."""
+    proven = prove(rows, old, plan, lake, spark) if old else frozenset[str]()
+    write.overwrite(rows, lake.table(plan.table.key), stamp)
     return _version(plan, stamp, lake), proven
 
 
@@ -120,7 +119,7 @@ def _commit_newest(rows: DataFrame, plan: Plan, mode: Merge, stamp: Stamp, lake:
         forgets = full and memory.remembered(table, lake) > 0
         stamp = replace(stamp, remembers=forgets or kept.where(GONE).count() > 0)
         if full:
-            done = _rebuild(scd1.living(kept), plan, stamp, lake, spark)
+            done = _rebuild(scd1.living(kept), _old(plan, lake), plan, stamp, lake, spark)
         else:
             scd1.merge(spark, kept, lake.table(table.key), table, mode, stamp)
             done = _version(plan, stamp, lake), frozenset()

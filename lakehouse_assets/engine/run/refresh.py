@@ -77,17 +77,22 @@ def narrowed(
     if own is None:
         raise Superseded(f"Refreshing {plan.table.key}: it was dropped meanwhile")
     work, chosen = Work(plan, rows, routes=routes), changed_routes(routes, plan.reads.values())
-    if plan.days and plan.table.partitions:
-        with persisted(spark, _of_days(work, plan.table.partitions.column, mode, lake, spark)) as groups:
-            yield _many(work, mode, groups, lake, own, spark, bound=bound)
-        return
-    few = _few(work, mode, chosen, lake, own, bound=bound)
+    few = None if plan.days else _few(work, mode, chosen, lake, own, bound=bound)
     if few:
         yield few
         return
-    news = {key: all_images(spark, read) for key, read in changed(plan.reads.values()).items()}
-    with persisted(spark, groups_of(mode.by, chosen, news, whole, spark)) as groups:
+    with persisted(spark, _groups(work, mode, chosen, whole, lake, spark)) as groups:
         yield _many(work, mode, groups, lake, own, spark, bound=bound)
+
+
+def _groups(
+    work: Work, mode: Refresh, chosen: list[Route], whole: Mapping[str, DataFrame], lake: Lake, spark: SparkSession
+) -> DataFrame:
+    """The groups of a backfill's days, else those that changes lead to."""
+    if work.plan.days:
+        return _of_days(work, mode, lake, spark)
+    news = {key: all_images(spark, read) for key, read in changed(work.plan.reads.values()).items()}
+    return groups_of(mode.by, chosen, news, whole, spark)
 
 
 def _few(work: Work, mode: Refresh, chosen: list[Route], lake: Lake, own: TableLog, *, bound: bool) -> Work | None:
@@ -113,13 +118,13 @@ def _many(
     return replace(work, plan=plan, rows=of_groups(work.rows, groups, mode.by), many=groups)
 
 
-def _of_days(work: Work, column: str, mode: Refresh, lake: Lake, spark: SparkSession) -> DataFrame:
-    """The groups of a backfill's days, those that are stored and those that should be."""
-    assert work.plan.days  # noqa: S101  (nothing else is a backfill)
-    first, last = work.plan.days
+def _of_days(work: Work, mode: Refresh, lake: Lake, spark: SparkSession) -> DataFrame:
+    """The groups of some days, those that are stored and those that should be."""
+    days, partitions = work.plan.days, work.plan.table.partitions
+    assert days and partitions  # noqa: S101, PT018  (or it's no backfill)
     stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
     groups = work.rows.select(*mode.by).union(stored.select(*mode.by))
-    return groups.where(f"`{column}` BETWEEN DATE'{first}' AND DATE'{last}'").distinct()
+    return groups.where(f"`{partitions.column}` BETWEEN DATE'{days[0]}' AND DATE'{days[1]}'").distinct()
 
 
 def _decided(plan: Plan, groups: int, rows: int, own: TableLog, *, bound: bool) -> Plan:

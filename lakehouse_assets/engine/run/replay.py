@@ -16,9 +16,10 @@ from lakehouse_assets.engine.delta_log import REPLAY, TableLog
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.modes import VALIDITY, Refresh, Replace
 from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.changes import persisted
 from lakehouse_assets.engine.run.commit import commit, remember_again
-from lakehouse_assets.engine.run.materialize import Environment, Outcome, finish_last_run, until_committed
+from lakehouse_assets.engine.run.finish import finish_last_run
 from lakehouse_assets.engine.run.plan import Logs, Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.write import Stamp

@@ -1,0 +1,64 @@
+"""What a run works with, what it did, and how often it's tried where others commit first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.errors import WriteConflict
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.lineage import Lineage
+from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.run.write import Superseded
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a run works with. `session` gives a live Spark session, and is called only when there is work for it."""
+
+    lakehouse: Lakehouse
+    lake: Lake
+    session: Callable[[], SparkSession]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did. `version` is the Delta version it committed, None if it had nothing to do.
+
+    `files` counts the arrivals by what became of them; `added` are the columns that new files brought; `proven` the
+    checks of the whole table that it passed before it was committed.
+    """
+
+    plan: Plan
+    seconds: float
+    version: int | None = None
+    verdicts: Verdicts = field(default_factory=Verdicts)
+    lineage: Lineage = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
+    failed_files: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, str] = field(default_factory=dict)
+    proven: frozenset[str] = frozenset()
+
+
+def until_committed(attempt: Callable[[], Outcome]) -> Outcome:
+    """What an attempt does, made again where another run commits first.
+
+    Raises:
+        WriteConflict: others kept committing first.
+    """
+    start = time.monotonic()
+    for _ in range(ATTEMPTS):
+        try:
+            return replace(attempt(), seconds=time.monotonic() - start)
+        except Superseded as superseded:
+            last = superseded
+    raise WriteConflict(f"{last}; gave up after {ATTEMPTS} attempts. Let the other run end, then run this one again")

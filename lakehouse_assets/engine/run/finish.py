@@ -1,0 +1,75 @@
+"""Finds what the last run of a table left undone, and does it.
+
+A run may end at any point: a quarantine or a memory may be one run behind its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.modes import Refresh
+from lakehouse_assets.engine.run import check, memory, quarantine, write
+from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.run.build import build
+from lakehouse_assets.engine.run.commit import remember_again, settle
+from lakehouse_assets.engine.run.late import at
+from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way
+from lakehouse_assets.engine.run.query_plan import analysed
+from lakehouse_assets.engine.run.read import read_inputs, whole_inputs
+from lakehouse_assets.engine.run.refresh import narrowed
+from lakehouse_assets.engine.spec import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
+    """Complete what a run that committed its rows, and ended early, left out of quarantine and memory."""
+    own, kept = logs.table(table.key), logs.quarantine(table.key)
+    last = own.last_run if own else None
+    if own is None or last is None or last.run is None:
+        return
+    number, done = last.run["run"], kept.transaction(table.key) if kept else 0
+    unsettled = quarantine.has_quarantine(table) and done < number
+    known = logs.memory(table.key)
+    due = bool(last.run.get("remembers")) and not memory.lost(own, known)
+    forgotten = due and (known.transaction(table.key) if known else 0) < number
+    if unsettled or forgotten:
+        _complete(table, last.run, env, unsettled=unsettled, forgotten=forgotten)
+
+
+def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettled: bool, forgotten: bool) -> None:
+    reads = reads_of(run["read"], table, env)
+    fresh = all(read.after is None for read in reads.values() if not read.lookup)
+    way: Way = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
+    table = at(table, run.get("watermark", ""))
+    days = tuple(map(date.fromisoformat, run.get("days", ())))
+    plan = Plan(table, way, "completing the last run", run["run"], reads, days=(days[0], days[1]) if days else None)
+    spark = env.session()
+    with write.explained(table):
+        built = build(spark, table, inputs_of(spark, plan))
+        with narrowed(plan, built, analysed(spark, built), env.lake, spark, bound=True) as work:
+            if forgotten:
+                accepted = check.accepted(check.judge(work.rows, table.rules), table.rules)
+                remember_again(accepted, table, env.lake, table.key, plan.run, fresh=fresh)
+            if unsettled:
+                settle(work.rows, plan, check.tally(work.rows, table.rules), env.lake)
+
+
+def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
+    """The rows that a plan reads, by parameter."""
+    whole = isinstance(plan.table.write, Refresh)  # its query is that of the whole table, narrowed to some groups
+    return whole_inputs(spark, plan.reads) if whole else read_inputs(spark, plan.reads)
+
+
+def reads_of(read: Mapping[str, Any], table: Table, env: Environment) -> dict[str, Read]:
+    """What a run wrote that it had read, by parameter."""
+    return {
+        parameter: Read(key, env.lake.table(key), read[key]["id"], read[key]["to"], upstream, read[key]["after"])
+        for (parameter, key), upstream in zip(
+            env.lakehouse.upstreams(table).items(), table.upstreams.values(), strict=True
+        )
+        if key in read
+    }
