@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 
-SESSION = {
+# What a table's rows depend on, so it's the same wherever they are computed.
+MEANING = {
     "spark.sql.session.timeZone": "UTC",
+    # Spark's default, INT96, is read by Arrow, and so by delta-rs, as nanoseconds: the year 12024 comes out as 2086.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+}
+ERRORS = {
     "spark.sql.connect.serverStacktrace.enabled": "false",
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
 }
@@ -77,8 +83,12 @@ def _connect(url: str) -> SparkSession:
 
     # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    session: SparkSession = SparkSession.builder.remote(url).create()
-    for name, value in SESSION.items():
+    return configured(SparkSession.builder.remote(url).create(), ERRORS)
+
+
+def configured(session: SparkSession, more: Mapping[str, str] | None = None) -> SparkSession:
+    """The session, set so that tables come out as they do anywhere else."""
+    for name, value in {**MEANING, **(more or {})}.items():
         session.conf.set(name, value)
     return session
 
