@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dagster as dg
 import pytest
 
 from lakehouse_assets.resources.spark import SparkResource
@@ -38,6 +39,13 @@ def shared_data() -> Path:
         message = f"the real data files are not at {folder}"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     return folder
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance of the test's own."""
+    with dg.DagsterInstance.ephemeral(str(tmp_path)) as made:
+        yield made
 
 
 # To compile a query takes longer than to run it on a few rows: 17.6 s with, 10.5 without for a file, a merge and a

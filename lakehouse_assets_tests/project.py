@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import build_asset, op_name
+from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.backfill import backfill
-from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
+from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.plan import Logs, Plan, plan_table
 from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.resources.lake import LakeResource
@@ -110,12 +112,19 @@ class Project:
         env, days = self.environment(), (date.fromisoformat(first), date.fromisoformat(last))
         return backfill(env.lakehouse.tables[f"shop.{name}"], env, *days)
 
+    def definitions(self) -> dg.Definitions:
+        """The code location that Dagster loads."""
+        return compile_definitions(self.lakehouse, self._resources)
+
+    @property
+    def _resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
+        return {"spark": self.engine, "lake": LakeResource(root=self.lake.root, landing=self.lake.landing)}
+
     def by_dagster(self, name: str, **options: bool) -> dg.ExecuteInProcessResult:
         """Materialise a table by its asset, with some `RunOptions`."""
         lakehouse, key = self.lakehouse, f"shop.{name}"
-        resources = {"spark": self.engine, "lake": LakeResource(root=self.lake.root, landing=self.lake.landing)}
         asset, config = build_asset(lakehouse.tables[key], lakehouse), {"ops": {op_name(key): {"config": options}}}
-        return dg.materialize([asset], resources=resources, run_config=config, raise_on_error=False)
+        return dg.materialize([asset], resources=self._resources, run_config=config, raise_on_error=False)
 
     def plan(self, name: str, full: bool = False) -> Plan:
         lakehouse = self.lakehouse

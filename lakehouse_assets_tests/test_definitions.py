@@ -7,19 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from lakehouse_assets.definitions import DOMAINS, definitions, defs
-from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
-from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.settings import PROJECT, read_settings
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.sensors import Sensor
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "asset_graph.json"
 IN_FLIGHT = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
@@ -206,26 +204,14 @@ def test_the_sensor_for_arrivals_is_on_unless_someone_turns_it_off(loaded: dg.De
     assert sensor.minimum_interval_seconds == 30
 
 
-@pytest.fixture
-def instance() -> dg.DagsterInstance:
-    return dg.DagsterInstance.ephemeral()
-
-
-def tick(
-    loaded: dg.Definitions, name: str, instance: dg.DagsterInstance, cursor: str | None = None
-) -> dg.SensorExecutionData | Any:
-    """What the sensor decides now."""
-    lake = (loaded.resources or {})["lake"]
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"lake": lake})
-    return loaded.resolve_sensor_def(name).evaluate_tick(context)
-
-
-def at_home(home: Path) -> dg.Definitions:
-    return definitions(read_settings({**os.environ, "LAKEHOUSE_HOME": str(home)}))
+def airlines_tick(home: Path, instance: dg.DagsterInstance) -> dg.SensorExecutionData:
+    """What the sensor of the airlines decides with the landing folder of this home."""
+    loaded = definitions(read_settings({**os.environ, "LAKEHOUSE_HOME": str(home)}))
+    return Sensor(loaded, "airlines_arrivals", instance).tick()
 
 
 def test_the_sensor_skips_with_a_reason_where_nothing_landed(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    decision = tick(at_home(tmp_path), "airlines_arrivals", instance)
+    decision = airlines_tick(tmp_path, instance)
     assert (decision.run_requests, decision.skip_message) == ([], "no new files")
 
 
@@ -237,7 +223,7 @@ def test_the_sensor_asks_for_one_run_for_all_files_with_a_small_cursor(
     for day in range(1, 301):
         (flights / f"{day}.csv").write_text("carrier\nUA\n")
     (flights / "_301.csv").write_text("half a fi")
-    decision = tick(at_home(tmp_path), "airlines_arrivals", instance)
+    decision = airlines_tick(tmp_path, instance)
     (request,) = decision.run_requests
     assert request.tags["lakehouse/arrivals"] == "airlines"
     assert {".".join(key.path) for key in request.asset_selection} == set(load(DOMAINS).tables)
@@ -261,29 +247,22 @@ class Shop:
 
     def __init__(self, project: Project, instance: dg.DagsterInstance) -> None:
         self.project, self.instance, self.broken = project, instance, project.root / "broken"
-        self.cursor: str | None = None
         project.table("bronze.parcels", PARCELS.format(broken=self.broken))
-        lake = LakeResource(root=project.lake.root, landing=project.lake.landing)
-        self.loaded = compile_definitions(project.lakehouse, {"lake": lake, "spark": project.engine})
+        self.sensor = Sensor(project.definitions(), "shop_arrivals", instance)
 
     def land(self, name: str) -> None:
         self.project.land(f"parcels/{name}.csv", "id\n1\n2\n")
 
     def tick(self) -> list[dg.RunRequest] | str:
-        """The runs that the sensor asks for, or why it asks for none; its cursor is kept as the daemon keeps it."""
-        decision = tick(self.loaded, "shop_arrivals", self.instance, self.cursor)
-        self.cursor = decision.cursor or self.cursor
+        """The runs that the sensor asks for, or why it asks for none."""
+        decision = self.sensor.tick()
         return decision.run_requests or decision.skip_message
 
-    @property
-    def job(self) -> dg.JobDefinition:
-        return self.loaded.resolve_job_def(self.loaded.resolve_sensor_def("shop_arrivals").job_name)
-
     def run(self, requests: list[dg.RunRequest] | str) -> bool:
-        """What the daemon does with a request, here in this process; whether the run succeeded."""
+        """Whether the run that was asked for succeeded."""
         (request,) = requests
         assert isinstance(request, dg.RunRequest)
-        return self.job.execute_in_process(instance=self.instance, tags=request.tags, raise_on_error=False).success
+        return self.sensor.run(request).success
 
     def rows(self) -> int:
         return len(self.project.rows("bronze.parcels"))
@@ -312,12 +291,14 @@ def test_the_sensor_waits_while_a_run_for_arrivals_is_under_way(shop: Shop) -> N
     assert isinstance(request, dg.RunRequest)
     shop.land("tuesday")
     for status in IN_FLIGHT:
-        run = shop.instance.create_run_for_job(shop.job, tags=request.tags, status=status, remote_job_origin=ORIGIN)
+        run = shop.instance.create_run_for_job(
+            shop.sensor.job, tags=request.tags, status=status, remote_job_origin=ORIGIN
+        )
         assert shop.tick() == "a run for earlier files is still under way", status
         shop.instance.delete_run(run.run_id)
     elsewhere = {"lakehouse/arrivals": "airlines"}
-    shop.instance.create_run_for_job(shop.job, tags=elsewhere, status=dg.DagsterRunStatus.STARTED)
-    shop.instance.create_run_for_job(shop.job, tags=request.tags, status=dg.DagsterRunStatus.SUCCESS)
+    shop.instance.create_run_for_job(shop.sensor.job, tags=elsewhere, status=dg.DagsterRunStatus.STARTED)
+    shop.instance.create_run_for_job(shop.sensor.job, tags=request.tags, status=dg.DagsterRunStatus.SUCCESS)
     assert isinstance(shop.tick(), list)
 
 

@@ -17,7 +17,8 @@ from lakehouse_assets.domains.airlines.feed import land
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run.materialize import Environment, materialize
+from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT
 
@@ -85,6 +86,8 @@ def test_the_command_shows_what_is_in_the_lake(built: Path) -> None:
         (["sql", "DROP TABLE gold.dim_date"], "Only queries are run here"),
         (["files", "gold.dim_date"], "reads tables, not files"),
         (["retry", "bronze.flights", "nothing.csv"], "no such file"),
+        (["replay", "gold.dim_date"], "its rows are computed from other tables"),
+        (["verify", "gold.dim_date"], "it has neither groups that are refreshed nor keys"),
         (["show", "gold.dim_date", "--version", "99"], "has no version 99"),
     ],
 )

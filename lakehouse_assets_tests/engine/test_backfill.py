@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import dagster as dg
 import pytest
 
-from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
 
@@ -106,17 +101,10 @@ def test_a_backfill_killed_half_way_is_right_after_the_next_run(shop: Project, w
     assert len(shop.rejected("gold.daily")) == 2
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral(str(tmp_path)) as made:
-        yield made
-
-
 def test_dagster_knows_the_days_of_every_run_and_backfills_a_range_by_one(
     shop: Project, instance: dg.DagsterInstance
 ) -> None:
-    lake = LakeResource(root=shop.lake.root, landing=shop.lake.landing)
-    loaded = compile_definitions(shop.lakehouse, {"lake": lake, "spark": shop.engine})
+    loaded = shop.definitions()
     job, key = loaded.resolve_job_def("shop"), dg.AssetKey(["shop", "gold", "daily"])
 
     def run(tags: dict[str, str]) -> set[str]:

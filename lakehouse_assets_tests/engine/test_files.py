@@ -5,57 +5,21 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.conform import conform
 from lakehouse_assets.engine.sources.delimited import read_delimited
-from lakehouse_assets.engine.sources.files import Reading, find_unreadable, list_arrivals, read_files
+from lakehouse_assets.engine.sources.files import list_arrivals, read_files
 from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target
 from lakehouse_assets.engine.spec import Column, Files
-
-Row = dict[str, Any]
-
-
-def put(folder: Path, name: str, content: str | bytes) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def read(
-    spark: SparkSession, folder: Path, source: Files, known: Mapping[str, str] | None = None, *columns: Column
-) -> Reading:
-    return read_files(spark, source, list_arrivals(source, str(folder)), known or {}, columns)
-
-
-def rows(reading: Reading) -> list[Row]:
-    """The rows as dicts, `_rescued` parsed, `_source` cut to the file's name."""
-    assert reading.df is not None
-    found = [row.asDict() for row in reading.df.collect()]
-    for row in found:
-        row["_source"] = Path(row["_source"]).name
-        row["_rescued"] = row["_rescued"] and json.loads(row["_rescued"])
-    return sorted(found, key=lambda r: (r["_source"], [str(v) for v in r.values()]))
-
-
-def data(reading: Reading) -> list[Row]:
-    return [{k: v for k, v in row.items() if k not in ("_rescued", "_source")} for row in rows(reading)]
-
-
-def bad(spark: SparkSession, folder: Path, source: Files) -> dict[str, str]:
-    found = find_unreadable(spark, source, list_arrivals(source, str(folder)), {}, ())
-    return {Path(p).name: why for p, why in found.items()}
+from lakehouse_assets_tests.engine.reading import bad, data, put, read, rows
 
 
 def test_a_reordered_header_does_not_shift_cells(spark, tmp_path):
@@ -264,79 +228,6 @@ def test_types_are_inferred_once_and_rule_afterwards(spark, tmp_path):
     assert rows(read(spark, tmp_path, source, first.added))[0]["_rescued"] == {"i": "many", "when": "1"}
 
 
-LINES = r"""
-{"a": 1, "n": {"x": [1, 2.50, null]}, "s": "é\n\"q\""}
-{"A": "two", "b": null}
-[1, 2]
-{"a": 1, "A": 2, "a": 3}
-{"a": 1}{"a": 2}
-{"a": 1
-"text"
-{"a": 1}] }
-{}
-"""
-
-
-def test_lines_of_json_lose_nothing(spark, tmp_path):
-    put(tmp_path, "1.jsonl", "\ufeff" + LINES.strip() + "\n\n")
-    found = rows(read(spark, tmp_path, Files("*.jsonl", format="jsonl")))
-    unparsed = sorted(r["_rescued"]["_unparsed"] for r in found if r["_rescued"] and "_unparsed" in r["_rescued"])
-    assert unparsed == sorted(["[1, 2]", '{"a": 1}{"a": 2}', '{"a": 1', '"text"', '{"a": 1}] }'])
-    assert all(r["a"] is None for r in found if r["_rescued"] and "_unparsed" in r["_rescued"])
-    first = next(r for r in found if r["n"])
-    assert (first["a"], first["s"], first["n"].replace("2.50", "2.5")) == ("1", 'é\n"q"', '{"x":[1,2.5,null]}')
-    twice = next(r for r in found if r["_rescued"] and "A" in r["_rescued"])
-    assert twice["a"] == "1"
-    assert sorted(twice["_rescued"].values()) == ["2", "3"]
-    assert {r["a"] for r in found} == {"1", "two", None}
-    assert len(found) == 9
-
-
-@pytest.mark.parametrize("evolve", ["add", "rescue", "fail"])
-def test_a_new_key_is_added_rescued_or_refused(spark, tmp_path, evolve):
-    put(tmp_path, "1.jsonl", '{"a": 1, "new": {"x": 1}}\n')
-    put(tmp_path, "2.jsonl", '{"A": 2}\n')
-    reading = read(spark, tmp_path, Files("*.jsonl", format="jsonl", evolve=evolve), {"a": "int"})
-    if evolve == "add":
-        assert data(reading) == [{"a": 1, "new": '{"x":1}'}, {"a": 2, "new": None}]
-    elif evolve == "rescue":
-        assert [(r["a"], r["_rescued"]) for r in rows(reading)] == [(1, {"new": '{"x":1}'}), (2, None)]
-    else:
-        assert (data(reading), list(reading.failed)) == ([{"a": 2}], [str(tmp_path / "1.jsonl")])
-
-
-@pytest.mark.parametrize("encoding", ["latin1", "UTF-16"])
-def test_json_lines_in_another_encoding(spark, tmp_path, encoding):
-    put(tmp_path, "1.jsonl", '{"a": "Zürich, \\"x\\""}\n{"a": "ß"}\n'.encode(encoding))
-    found = data(read(spark, tmp_path, Files("*.jsonl", format="jsonl", encoding=encoding)))
-    assert found == [{"a": 'Zürich, "x"'}, {"a": "ß"}]
-
-
-def test_json_lines_that_are_not_utf8_fail_their_file_but_a_true_replacement_character_does_not(spark, tmp_path):
-    put(tmp_path, "bad.jsonl", '{"a": "é"}\n'.encode("latin1"))
-    put(tmp_path, "fine.jsonl", '{"a": "\ufffd"}\n')
-    found = bad(spark, tmp_path, Files("*.jsonl", format="jsonl"))
-    assert list(found) == ["bad.jsonl"]
-    assert data(read(spark, tmp_path, Files("*.jsonl", format="jsonl"))) == [{"a": "\ufffd"}]
-
-
-def test_whole_documents_are_arrays_or_one_object(spark, tmp_path):
-    put(tmp_path, "1.json", '\ufeff[\n {"a": 1,\n "b": [1, {"c": 2}]},\n {"a": "x"}, 7 ]\n')
-    put(tmp_path, "2.json", '{"a":\n 5}')
-    put(tmp_path, "3.json", '[{"a": 1}')
-    put(tmp_path, "4.json", "[]")
-    source = Files("*.json", format="json")
-    reading = read(spark, tmp_path, source)
-    assert "not a JSON document" in reading.failed[str(tmp_path / "3.json")]
-    found = rows(reading)
-    assert [(r["a"], r["_source"]) for r in found if not r["_rescued"]] == [
-        ("1", "1.json"),
-        ("x", "1.json"),
-        ("5", "2.json"),
-    ]
-    assert [r["_rescued"] for r in found if r["_rescued"]] == [{"_unparsed": "7"}]
-
-
 def write_typed(path: Path, kind: str, table: pa.Table) -> None:
     if kind == "parquet":
         parquet.write_table(table, path)
@@ -400,37 +291,7 @@ def test_a_files_own_corrupt_column_is_not_taken_for_ours(spark, tmp_path):
     assert rescued == [{"_corrupt_": "2"}, {"_corrupt_": "2", "_corrupt": "1,2,3"}]
 
 
-def test_a_number_that_a_double_would_round_is_kept_as_text(spark, tmp_path):
-    line = '{"a": 0.12345678901234567890}'
-    put(tmp_path, "1.jsonl", line + '\n{"a": 12345678901234567890123}\n{"a": 2.25}\n')
-    found = {r["a"]: r["_rescued"] for r in rows(read(spark, tmp_path, Files("*.jsonl", format="jsonl")))}
-    assert {"_raw": line} in found.values()
-    assert (found["12345678901234567890123"], found["2.25"]) == (None, None)
-
-
-def test_nested_json_that_the_tables_type_would_cut_is_rescued_whole(spark, tmp_path):
-    put(tmp_path, "1.jsonl", '{"a":{"x":1}}\n{"a":{"x":"q"}}\n{"a":{"x":1,"y":2}}\n')
-    found = rows(read(spark, tmp_path, Files("*.jsonl", format="jsonl"), {"a": "struct<x:int>"}))
-    assert sorted((str(r["a"]), str(r["_rescued"])) for r in found) == [
-        ("None", str({"a": '{"x":"q"}'})),
-        ("None", str({"a": '{"x":1,"y":2}'})),
-        ("Row(x=1)", "None"),
-    ]
-
-
 def test_utf16_without_a_byte_order_mark_says_which_to_declare(spark, tmp_path):
     put(tmp_path, "1.csv", "a,b\n1,2\n")
     reading = read(spark, tmp_path, Files("*.csv", encoding="UTF-16"))
     assert "UTF-16LE" in reading.failed[str(tmp_path / "1.csv")]
-
-
-def test_keys_that_mean_one_column_meet_in_it_and_odd_keys_keep_their_values(spark, tmp_path):
-    lines = ['{"a b": 1, "": 2}', '{"A_B": 3, "\\tx\\u00a0": 4}', '{"A b": 5, "a_b": 6, "_source": 7}']
-    put(tmp_path, "1.jsonl", "\n".join(lines))
-    found = rows(read(spark, tmp_path, Files("*.jsonl", format="jsonl")))
-    assert {r["A_b"]: (r["_blank"], r["x"], r["_source_"]) for r in found} == {
-        "1": ("2", None, None),
-        "3": (None, "4", None),
-        "5": (None, None, "7"),
-    }
-    assert [r["_rescued"] for r in found if r["_rescued"]] == [{"a_b": "6"}]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from lakehouse_assets.engine.compile.definitions import compile_definitions
-from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.resources.lake import LakeResource
+from lakehouse_assets.engine.errors import DeclarationError, LakehouseError
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.sensors import Sensor
 
 SILVER = """
 from datetime import timedelta
@@ -106,49 +103,38 @@ def test_a_rebuild_takes_every_row_in(shop: Project) -> None:
     assert (late(shop), len(shop.rows("silver.clicks"))) == ([], 2)
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral(str(tmp_path)) as made:
-        yield made
-
-
 def test_the_sensor_brings_them_in_and_only_their_days_are_computed_anew(
     shop: Project, instance: dg.DagsterInstance
 ) -> None:
     deliver(shop, 1, *(f"{i},2024-05-{i:02}T12:00:00,1" for i in range(1, 31)))
     shop.run("silver.clicks")
     shop.run("gold.daily")
-    lake = LakeResource(root=shop.lake.root, landing=shop.lake.landing)
-    loaded = compile_definitions(shop.lakehouse, {"lake": lake, "spark": shop.engine})
-    sensor, cursor = loaded.resolve_sensor_def("shop_late_rows"), None
-
-    def tick() -> dg.SensorExecutionData:
-        nonlocal cursor
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"lake": lake})
-        decision = sensor.evaluate_tick(context)
-        cursor = decision.cursor or cursor
-        return decision
-
-    assert tick().skip_message == "no new late rows"
+    sensor = Sensor(shop.definitions(), "shop_late_rows", instance)
+    assert sensor.tick().skip_message == "no new late rows"
     for number in (2, 3):  # the second time though it's for the same days
         deliver(shop, number, f"{number}1,2024-05-03T00:00:00,5", f"{number}2,2024-05-07T00:00:00,5")
         shop.run("silver.clicks")
         shop.run("gold.daily")
-        (request,) = tick().run_requests
+        (request,) = sensor.tick().run_requests
         assert request.tags["lakehouse/late_days"] == "2024-05-03, 2024-05-07"
-        job = loaded.resolve_job_def(sensor.job_name)
-        done = job.execute_in_process(
-            instance=instance, tags=request.tags, run_config=request.run_config, asset_selection=request.asset_selection
-        )
+        done = sensor.run(request)
         ways = {m.asset_key.path[-1]: m.metadata["way"].value for m in _materialised(done)}
         assert ways == {"clicks": "replay", "daily": "refresh"}
-        assert tick().skip_message == "no new late rows"
+        assert sensor.tick().skip_message == "no new late rows"
     days = {str(day): n for day, n in shop.rows("gold.daily", "day", "n")}
     assert days == {f"2024-05-{i:02}": 11 if i in (3, 7) else 1 for i in range(1, 31)}
 
 
 def _materialised(done: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
     return [e.step_materialization_data.materialization for e in done.get_asset_materialization_events()]
+
+
+def test_a_newest_row_beyond_the_year_9999_is_told_and_not_taken_for_the_watermark(shop: Project) -> None:
+    deliver(shop, 1, "1,+12024-05-10T12:00:00,1")
+    shop.run("silver.clicks")
+    deliver(shop, 2, "2,2024-05-01T00:00:00,1")
+    with pytest.raises(LakehouseError, match="the newest `at` lies beyond the year 9999; delete that row"):
+        shop.run("silver.clicks")
 
 
 def test_a_watermark_that_cannot_be_is_refused(shop: Project) -> None:

@@ -150,31 +150,38 @@ def test_refreshed_tables_equal_another_engine_s_whole_answer_after_each_change(
 
 
 # Why a change of sales makes the whole table be computed, and the query for which it does.
-WHOLE = {
-    "an aggregate doesn't group by it": "SELECT max(day) AS day, count(*) AS n FROM sales GROUP BY shop",
-    "a window isn't partitioned by it": "SELECT day, row_number() OVER (ORDER BY id) AS n FROM sales",
-    "GlobalLimit looks beyond a group": "SELECT day, id AS n FROM sales ORDER BY id LIMIT 5",
-    "a subquery reads all of it": "SELECT day, id AS n FROM sales WHERE amount > (SELECT avg(amount) FROM sales)",
-    "it's joined by no equality of columns that could be followed": (
-        "SELECT a.day, count(*) AS n FROM sales a JOIN sales b ON a.day < b.day GROUP BY a.day"
+WHOLE = [
+    ("an aggregate doesn't group by it", "SELECT max(day) AS day, count(*) AS n FROM sales GROUP BY shop"),
+    ("a window isn't partitioned by it", "SELECT day, row_number() OVER (ORDER BY id) AS n FROM sales"),
+    ("GlobalLimit looks beyond a group", "SELECT day, id AS n FROM sales ORDER BY id LIMIT 5"),
+    ("a subquery reads all of it", "SELECT day, id AS n FROM sales WHERE amount > (SELECT avg(amount) FROM sales)"),
+    (
+        "a subquery reads all of it",
+        "SELECT coalesce(a.day, b.day) AS day, count(*) AS n FROM sales a FULL JOIN sales b"
+        " ON a.day = b.day AND a.amount > (SELECT avg(amount) FROM sales) GROUP BY 1",
     ),
-    "its groups are on the side of a LeftOuter join that may have no row": (
-        "SELECT s.day, s.id AS n FROM shops p LEFT JOIN sales s ON s.shop = p.shop"
+    (
+        "it's joined by no equality of columns that could be followed",
+        "SELECT a.day, count(*) AS n FROM sales a JOIN sales b ON a.day < b.day GROUP BY a.day",
     ),
-    "current_date() gives another answer each time": "SELECT day, datediff(current_date(), day) AS n FROM sales",
-    "its groups are computed by": "SELECT day + make_interval(0, 1) AS day, count(*) AS n FROM sales GROUP BY 1",
-}
+    (
+        "its groups are on the side of a LeftOuter join that may have no row",
+        "SELECT s.day, s.id AS n FROM shops p LEFT JOIN sales s ON s.shop = p.shop",
+    ),
+    ("current_date() gives another answer each time", "SELECT day, datediff(current_date(), day) AS n FROM sales"),
+    ("its groups are computed by", "SELECT day + make_interval(0, 1) AS day, count(*) AS n FROM sales GROUP BY 1"),
+]
 
 
 def test_a_query_that_looks_beyond_its_groups_is_computed_whole_and_says_why(shop: Project) -> None:
-    names = {f"looks_{number}": reason for number, reason in enumerate(WHOLE)}
-    for name, reason in names.items():
-        declare(shop, name, "day date, n bigint", "day", WHOLE[reason])
+    reasons = {f"looks_{number}": reason for number, (reason, _) in enumerate(WHOLE)}
+    for name, (_, sql) in zip(reasons, WHOLE, strict=True):
+        declare(shop, name, "day date, n bigint", "day", sql)
     deliver(shop, 0, [f"{i},2024-01-{i},shop {i},{i},0,upsert" for i in range(10, 20)], ["shop 12,a,0"])
-    for name in names:
+    for name in reasons:
         shop.run(f"gold.{name}")
     deliver(shop, 1, ["12,2024-01-13,shop 12,99,1,upsert"], [])
-    for name, reason in names.items():
+    for name, reason in reasons.items():
         foreseen, outcome = planned(shop.plan(f"gold.{name}"), shop.lake), shop.run(f"gold.{name}")
         assert (foreseen.way, foreseen.reason) == (outcome.plan.way, outcome.plan.reason)
         assert outcome.plan.way == "full"
@@ -323,6 +330,21 @@ def test_changes_across_a_new_column_and_days_beyond_the_year_9999_are_followed(
         "+12024-01-12",
         *(f"2024-01-{i}" for i in range(10, 20) if i != 12),
     ]
+
+
+@pytest.mark.parametrize("kind", ["decimal(38,20)", "double", "binary"])
+def test_groups_by_values_that_delta_rs_may_not_compare_as_spark_does_are_right(shop: Project, kind: str) -> None:
+    sql = f"SELECT CAST(shop AS {kind}) AS price, count(*) AS n FROM sales GROUP BY 1"
+    declare(shop, "priced", f"price {kind}, n bigint", "price", sql)
+    prices = ["0.10000000000000000001", "0.1", "-0.0", "0", "", "123456789012345678.5", *map(str, range(1, 30))]
+    deliver(shop, 0, [f"{i},2024-01-01,{price},1,0,upsert" for i, price in enumerate(prices)])
+    shop.run("gold.priced")
+    deliver(shop, 1, ["0,2024-01-01,-0.0,1,1,upsert", "4,2024-01-01,0.1,1,1,upsert"])
+    assert shop.run("gold.priced").plan.way == "refresh"
+    spark = shop.engine.session()
+    spark.read.format("delta").load(shop.lake.table("shop.silver.sales")).createOrReplaceTempView("sales")
+    table = spark.read.format("delta").load(shop.lake.table("shop.gold.priced"))
+    assert sorted(map(str, table.collect())) == sorted(map(str, spark.sql(sql).collect()))
 
 
 def test_a_group_that_comes_out_the_same_is_left_alone(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:

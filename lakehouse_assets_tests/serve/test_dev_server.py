@@ -104,7 +104,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, log: Path | None =
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds:.0f} s:\n{log.read_text() if log else ''}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks, not in the place of one
 
 
 def parents() -> dict[tuple[int, str], int]:

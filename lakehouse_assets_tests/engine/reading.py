@@ -1,0 +1,47 @@
+"""What a batch of files is read as, for tests to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lakehouse_assets.engine.sources.files import Reading, find_unreadable, list_arrivals, read_files
+from lakehouse_assets.engine.spec import Column, Files
+
+Row = dict[str, Any]
+
+
+def put(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read(
+    spark: SparkSession, folder: Path, source: Files, known: Mapping[str, str] | None = None, *columns: Column
+) -> Reading:
+    return read_files(spark, source, list_arrivals(source, str(folder)), known or {}, columns)
+
+
+def rows(reading: Reading) -> list[Row]:
+    """The rows as dicts, `_rescued` parsed, `_source` cut to the file's name."""
+    assert reading.df is not None
+    found = [row.asDict() for row in reading.df.collect()]
+    for row in found:
+        row["_source"] = Path(row["_source"]).name
+        row["_rescued"] = row["_rescued"] and json.loads(row["_rescued"])
+    return sorted(found, key=lambda r: (r["_source"], [str(v) for v in r.values()]))
+
+
+def data(reading: Reading) -> list[Row]:
+    return [{k: v for k, v in row.items() if k not in ("_rescued", "_source")} for row in rows(reading)]
+
+
+def bad(spark: SparkSession, folder: Path, source: Files) -> dict[str, str]:
+    found = find_unreadable(spark, source, list_arrivals(source, str(folder)), {}, ())
+    return {Path(p).name: why for p, why in found.items()}
