@@ -80,8 +80,8 @@ def verify(
     name: Name, groups: Annotated[int, typer.Option("--groups", "-n", min=1, help="how many to compare")] = 20
 ) -> None:
     """Hold a table against computing it from all it reads: a sample of its groups or keys, and the sum of its rows."""
-    from lakehouse_assets.engine.modes import Append, History, Merge
-    from lakehouse_assets.engine.run.materialize import Environment
+    from lakehouse_assets.engine.modes import Append
+    from lakehouse_assets.engine.run.attempt import Environment
     from lakehouse_assets.engine.run.verify import reconcile
     from lakehouse_assets.engine.run.verify import verify as compare
     from lakehouse_assets.resources.spark import SparkResource
@@ -91,7 +91,7 @@ def verify(
     table, right = find(lakehouse, name), True
     if not isinstance(table.write, Append):
         right = _told_of_groups(table, compare(table, env, groups))
-    if isinstance(table.write, Append | Merge | History):
+    if table.takes_new_rows:
         right &= _told_of_balance(table, reconcile(table, env))
     if not right:
         console.print(f"`lakehouse run {table.key} --full` computes all of it anew.")

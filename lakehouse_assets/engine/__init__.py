@@ -1,7 +1,7 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
 from lakehouse_assets.engine.cdc import canal, debezium, maxwell
-from lakehouse_assets.engine.checks import null_share, references, up_to_date, volume
+from lakehouse_assets.engine.checks import null_share, reconciled, references, up_to_date, volume
 from lakehouse_assets.engine.declare import (
     append,
     between,
@@ -46,6 +46,7 @@ __all__ = [
     "not_null",
     "null_share",
     "one_of",
+    "reconciled",
     "references",
     "refresh",
     "replace",

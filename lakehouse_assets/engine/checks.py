@@ -55,6 +55,16 @@ def up_to_date(column: str, within: timedelta, severity: Severity = "warn") -> T
     return TableCheck(f"{column}_up_to_date", query, severity, f"The newest `{column}` is at most {within} old.")
 
 
+def reconciled(severity: Severity = "warn") -> TableCheck:
+    """The rows that the table's function makes of all it has read are stored, in quarantine, or superseded by others.
+
+    For tables that append, merge or keep history. It makes and judges all of those rows again each time the table
+    changes; `lakehouse verify TABLE` does so on demand. While late rows wait, nothing is added up.
+    """
+    query = "SELECT * FROM {balance} WHERE made <> stored + waiting + superseded"
+    return TableCheck("reconciled", query, severity, "Rows made = rows stored + in quarantine + superseded.")
+
+
 def _against_the_past(values: str, odd: str) -> str:
     """The newest of some values by version, and the median of those before it, where it is odd beside that."""
     return (

@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh, Replace
+from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.spec import LAYERS, Domain, Table, Watermark
 
 _TYPE = re.compile(
@@ -125,6 +125,8 @@ def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
     names = [r.name for r in table.rules] + [c.name for c in table.checks] + (["unique_key"] if table.keys else [])
     for name in _repeated(names):
         yield f"{_where(table)}: two rules or checks are called {name!r}; give one of them name=…"
+    if not table.takes_new_rows and any(check.adds_up for check in table.checks):
+        yield f"{_where(table)}: adds up its rows, but takes in no new rows of another table; remove that check"
     for name in names:
         if not _NAME.fullmatch(name):
             yield f"{_where(table)}: a rule is called {name!r}; give it name=… of letters, digits and underscores"
@@ -152,7 +154,7 @@ def _watermark_problems(table: Table, mark: Watermark) -> Iterator[str]:
     if kind not in ("date", "timestamp", "timestamp_ntz"):
         what = f"a {kind}" if kind else "which isn't among its columns"
         yield f"{_where(table)}: has its watermark on {mark.column!r}, {what}; take a date or a timestamp of its own"
-    if table.source is not None or isinstance(table.write, Replace | Refresh):
+    if not table.takes_new_rows:
         yield f"{_where(table)}: has a watermark, but takes every row in; put it on one that merges or appends new rows"
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lakehouse_assets.engine.modes import VALIDITY, Daily, History, Merge, WriteMode
+from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, WriteMode
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -59,8 +59,9 @@ class Expectation:
 class TableCheck:
     """A rule about a whole table: a SQL query whose rows are the violations.
 
-    The query reads the table as `{table}`, other tables as `{layer.name}`, and what its last versions had of rows and
-    nulls as `{profile}` (columns: see `engine/run/profile.py`).
+    The query reads the table as `{table}`, other tables as `{layer.name}`, what its last versions had of rows and nulls
+    as `{profile}` (columns: see `engine/run/profile.py`), and as `{balance}` what became of all the rows it was given
+    (those of `Balance` in `engine/run/verify.py`).
     """
 
     name: str
@@ -68,6 +69,11 @@ class TableCheck:
     severity: Severity = "error"
     doc: str = ""
     reads: tuple[str, ...] = ()
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether it looks at what became of all rows."""
+        return "{balance}" in self.violations
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,11 @@ class Table:
     @property
     def source(self) -> Files | None:
         return next((i for i in self.inputs.values() if isinstance(i, Files)), None)
+
+    @property
+    def takes_new_rows(self) -> bool:
+        """Whether a run takes in the rows of other tables that are new, and not all of them."""
+        return self.source is None and isinstance(self.write, Append | Merge | History)
 
     @property
     def upstreams(self) -> dict[str, Upstream]:

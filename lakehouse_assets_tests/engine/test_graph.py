@@ -69,6 +69,7 @@ def test_every_problem_is_reported_at_once(project: Project) -> None:
             "declares 'valid_to', which a history adds by itself",
         ),
         ('columns=[Column("k", "int")], write=history(on="k", newest="at")', "merges by 'at', which isn't among"),
+        ("write=replace(), checks=[reconciled()]", "adds up its rows, but takes in no new rows of another table"),
         ('checks=[references("a", "gold.nowhere", "a")]', "reads 'gold.nowhere', which no file declares"),
     ],
 )

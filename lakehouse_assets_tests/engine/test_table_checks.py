@@ -82,6 +82,28 @@ def test_rows_that_are_to_take_a_table_s_place_are_held_against_its_past(shop: P
     assert (len(shop.rows("gold.people")), shop.log("gold.people").version) == (10, 2)
 
 
+def test_rows_that_are_neither_stored_nor_in_quarantine_nor_superseded_are_found(shop: Project) -> None:
+    shop.table(
+        "silver.people",
+        """
+        @table(people="bronze.people", columns=[Column("id", "int", key=True), Column("name", "string")],
+               expect=[drop("name <> 'Ben'")], write=merge(on="id"), checks=[reconciled()])
+        def people(people: DataFrame) -> DataFrame:
+            return people.selectExpr("int(id) id", "name")
+        """,
+    )
+    told = []
+    for number, name in enumerate(["Ann", "Ben", "Cid"]):
+        shop.land(f"people/{number}.csv", f"id,name\n1,{name}\n{number + 10},{name}\n{number + 20},Dee\n")
+        shop.run("bronze.people")
+        checks = shop.by_dagster("silver.people").get_asset_check_evaluations()
+        told += [(c.passed, c.metadata) for c in checks if c.check_name == "reconciled"]
+        if number == 1:
+            shop.engine.session().sql(f"DELETE FROM delta.`{shop.lake.table('shop.silver.people')}` WHERE id = 10")
+    assert [passed for passed, _ in told] == [True, True, False]
+    assert "{'made': 9, 'stored': 5, 'waiting': 2, 'superseded': 1}" in str(told[2][1]["sample"].value)
+
+
 @pytest.mark.parametrize(("hours", "late"), [(1, False), (30, True), (None, True)])
 def test_data_that_are_older_than_they_may_be_are_found_though_the_run_is_new(
     shop: Project, hours: int | None, late: bool

@@ -20,8 +20,9 @@ from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.backfill import backfill
-from lakehouse_assets.engine.run.materialize import Environment, Outcome, materialize
+from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.engine.spec import Domain, Files, Table
 
@@ -140,10 +141,7 @@ def _result(
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:
-        checks = [
-            *rule_results(table, outcome.verdicts),
-            *table_results(table, env.lake, env.session(), outcome.proven),
-        ]
+        checks = [*rule_results(table, outcome.verdicts), *table_results(table, env, outcome.proven)]
         metadata = run_metadata(table, outcome, log, env.lake.table(table.key))
     return dg.MaterializeResult(
         asset_key=asset_key(table.key),
@@ -154,8 +152,7 @@ def _result(
 
 
 def _checked(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
-    spark = env.session()
-    for result in (*stored_results(table, env.lake, spark), *table_results(table, env.lake, spark)):
+    for result in (*stored_results(table, env.lake, env.session()), *table_results(table, env)):
         if _selected(result, context):
             yield result
 

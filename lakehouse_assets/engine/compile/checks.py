@@ -11,8 +11,10 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run.table_checks import Violations, not_built, table_checks, violations
+from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.run.table_checks import BALANCE, Violations, not_built, table_checks, violations
 from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.run.verify import show_balance
 from lakehouse_assets.engine.spec import Action, Expectation, Table, TableCheck
 
 if TYPE_CHECKING:
@@ -76,17 +78,17 @@ def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg
     yield from rule_results(table, verdicts)
 
 
-def table_results(
-    table: Table, lake: Lake, spark: SparkSession, proven: Collection[str] = ()
-) -> Iterator[dg.AssetCheckResult]:
+def table_results(table: Table, env: Environment, proven: Collection[str] = ()) -> Iterator[dg.AssetCheckResult]:
     """Run the table checks but those proven before; each reports how many violations there are, and shows a few."""
     for check in table_checks(table):
         if check.name in proven:
             yield _table_result(table, check, True, _shown(Violations(0)))
-        elif missing := not_built(check, table, lake):
+        elif missing := not_built(check, table, env.lake):
             yield _table_result(table, check, False, {"not_built_yet": ", ".join(missing)})
         else:
-            found = violations(check, table, lake, spark)
+            if check.adds_up:
+                show_balance(table, env, BALANCE)
+            found = violations(check, table, env.lake, env.session())
             yield _table_result(table, check, found.number == 0, _shown(found))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SHOWN = 5
+BALANCE = "lakehouse_balance"
 _PROFILE = "lakehouse_profile"
 
 
@@ -59,8 +60,9 @@ def query(check: TableCheck, table: Table, lake: Lake, view: str = "") -> str:
 
     def source(match: re.Match[str]) -> str:
         name = match[1]
-        if name == "profile" or (name == "table" and view):
-            return view if name == "table" else _PROFILE
+        views = {"profile": _PROFILE, "balance": BALANCE, "table": view}
+        if views.get(name):
+            return views[name]
         return f"delta.`{lake.table(table.key if name == 'table' else full_key(table, name))}`"
 
     return re.sub(r"\{([\w.]+)\}", source, check.violations)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.modes import Append, History, Merge, Refresh
+from lakehouse_assets.engine.modes import History, Merge, Refresh
 from lakehouse_assets.engine.run import check, quarantine, scd1, scd2
+from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.changes import persisted, with_gone
+from lakehouse_assets.engine.run.finish import reads_of
 from lakehouse_assets.engine.run.groups import from_json
 from lakehouse_assets.engine.run.late import late_rows
-from lakehouse_assets.engine.run.materialize import Environment, reads_of
 from lakehouse_assets.engine.run.read import whole_inputs
 from lakehouse_assets.engine.run.refresh import differing, groups_of, of_groups
 from lakehouse_assets.engine.spec import Table
@@ -82,7 +83,7 @@ def reconcile(table: Table, env: Environment) -> Balance:
         LakehouseError: the table doesn't take in new rows of others, or wasn't built.
     """
     own, run = _last_run(table, env)
-    if table.source is not None or not isinstance(table.write, Append | Merge | History):
+    if not table.takes_new_rows:
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
     spark, kept = env.session(), read_log(env.lake.quarantine(table.key), env.lake.storage)
     rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
@@ -90,6 +91,14 @@ def reconcile(table: Table, env: Environment) -> Balance:
     accepted = seen.judged - seen.rejected
     wanted = _wanted(check.accepted(check.judge(rows, table.rules), table.rules), table).count()
     return Balance(seen.judged, own.rows, quarantine.waiting(kept) if kept else 0, accepted - wanted)
+
+
+def show_balance(table: Table, env: Environment, view: str) -> None:
+    """Make the balance a temporary view of one row; of none while late rows wait."""
+    late = sum(late_rows(table, env.lake).days.values())
+    found = [] if late else [astuple(reconcile(table, env))]
+    columns = ", ".join(f"{field.name} bigint" for field in fields(Balance))
+    env.session().createDataFrame(found, columns).createOrReplaceTempView(view)
 
 
 def _last_run(table: Table, env: Environment) -> tuple[TableLog, Mapping[str, Any]]:
