@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, history, not_null, table, warn
+from lakehouse_assets.engine import Column, between, drop, history, not_null, reconciled, table, warn
 
 
 @table(
@@ -23,6 +23,7 @@ from lakehouse_assets.engine import Column, between, drop, history, not_null, ta
         drop(between("seats", 1, 900)),
         warn(not_null("year_built")),
     ],
+    checks=[reconciled()],
     write=history(on="tail_number", newest="_ingested_at"),
 )
 def planes(raw: DataFrame) -> DataFrame:

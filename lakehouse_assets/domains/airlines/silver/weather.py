@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, merge, not_null, reconciled, table, warn
+from lakehouse_assets.engine import Column, between, drop, merge, not_null, table, warn
 
 MEASURES = {
     "temp": "temperature_f",
@@ -32,7 +32,6 @@ MEASURES = {
         drop(between("temperature_f", -80, 135)),
         warn(not_null("pressure_millibars")),
     ],
-    checks=[reconciled()],
     write=merge(on=["airport", "observed_at"], newest="_ingested_at"),
 )
 def weather(raw: DataFrame) -> DataFrame:
