@@ -42,7 +42,7 @@ setup: .venv/.installed
 
 # Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv`.
 lock:
-	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile pyproject.toml --extra azure --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
 
 clean:

@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.graph import load
-from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import configured
 
 
@@ -32,7 +32,9 @@ def main() -> None:
     if given.table not in lakehouse.tables:
         parser.error(f"no table is called {given.table!r}; there are {', '.join(lakehouse.tables)}")
     env = Environment(
-        lakehouse, Lake(given.lake, given.landing), lambda: configured(SparkSession.builder.getOrCreate())
+        lakehouse,
+        lake_at(given.lake, given.landing),
+        lambda: configured(SparkSession.builder.getOrCreate(), (given.lake, given.landing)),
     )
     outcome = materialize(lakehouse.tables[given.table], env, given.full)
     verdicts = outcome.verdicts

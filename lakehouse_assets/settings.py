@@ -19,7 +19,7 @@ class Settings:
     | variable | meaning | default |
     |---|---|---|
     | LAKEHOUSE_HOME | folder of everything below that isn't set by itself | `.lakehouse` in the project |
-    | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL | `HOME/lake` |
+    | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL (`abfss://…`: see `resources/azure.py`) | `HOME/lake` |
     | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
     | LAKEHOUSE_SPARK | `local` (a warm engine on this machine), or the `sc://` address of Spark Connect | `local` |
     | LAKEHOUSE_SPARK_MEMORY | heap of the local engine | `3g` |
@@ -36,6 +36,11 @@ class Settings:
     spark_cores: int
     spark_idle_minutes: float
     cache: Path
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The paths or URLs that Spark reads from and writes to."""
+        return (self.lake, self.landing)
 
 
 def read_settings(env: Mapping[str, str] | None = None) -> Settings:

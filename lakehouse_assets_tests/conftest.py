@@ -65,11 +65,20 @@ def _interpreted(spark: SparkSession) -> Iterator[None]:
 @pytest.fixture
 def project(tmp_path: Path, engine: SparkResource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """An empty lakehouse with a domain `shop`: write its files, land data, run its tables."""
+    with new_project(tmp_path, engine, monkeypatch) as made:
+        yield made
+
+
+@contextmanager
+def new_project(
+    tmp_path: Path, engine: SparkResource, monkeypatch: pytest.MonkeyPatch, store: str = ""
+) -> Iterator[Project]:
+    """An empty lakehouse whose tables and files are in the folder, or at the URL of a container."""
     package = f"domains_{os.getpid()}_{tmp_path.name}".replace("-", "_")
     monkeypatch.syspath_prepend(str(tmp_path))
     # A test declares a table anew within one clock tick; a compiled file would hide that.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     with _interpreted(engine.session()):
-        yield Project(tmp_path, package, engine)
+        yield Project(tmp_path, package, engine, store=store)
     for name in [n for n in sys.modules if n.split(".")[0] == package]:
         del sys.modules[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,6 @@ from typing import Any
 
 from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.resources.spark import SparkResource
-from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
 
 # "run", "full", "replay", or "backfill FIRST LAST".
@@ -32,7 +32,8 @@ def run_and_die(project: Project, name: str, where: str, how: How = "run") -> in
 
 def start(project: Project, name: str, where: str = "", how: How = "run") -> subprocess.Popen[str]:
     """Start a run of a table in a process of its own."""
-    arguments = [str(project.root), project.package, name, where, how]
+    engine = json.dumps({field: getattr(project.engine, field) for field in type(project.engine).model_fields})
+    arguments = [str(project.root), project.store, project.package, engine, name, where, how]
     return subprocess.Popen(
         [sys.executable, "-B", "-m", "lakehouse_assets_tests.crash", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -76,9 +77,9 @@ def _run(project: Project, name: str, how: How) -> Outcome:
 
 
 def main() -> None:
-    root, package, name, where, how = sys.argv[1:]
+    root, store, package, engine, name, where, how = sys.argv[1:]
     sys.path.insert(0, root)
-    project = Project(Path(root), package, SparkResource.from_settings(read_settings()), fresh=False)
+    project = Project(Path(root), package, SparkResource(**json.loads(engine)), fresh=False, store=store)
     if where:
         _die_at(where)
     outcome = _run(project, name, how)

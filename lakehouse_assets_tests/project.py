@@ -10,18 +10,19 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import fsspec
 
 from lakehouse_assets.engine.compile.assets import build_asset, op_name
 from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
-from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.plan import Logs, Plan, plan_table
 from lakehouse_assets.engine.run.replay import replay
+from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
 
@@ -46,11 +47,14 @@ def listed(columns: str) -> str:
 
 
 class Project:
-    """`table` declares, `land` delivers, `run` materialises, `rows` looks."""
+    """`table` declares, `land` delivers, `run` materialises, `rows` looks.
 
-    def __init__(self, root: Path, package: str, engine: SparkResource, fresh: bool = True) -> None:
-        self.root, self.package, self.engine = root, package, engine
-        self.lake = Lake(str(root / "lake"), str(root / "landing"))
+    Tables and files are in the folder `root`, or at `store`, the URL of a container.
+    """
+
+    def __init__(self, root: Path, package: str, engine: SparkResource, fresh: bool = True, store: str = "") -> None:
+        self.root, self.package, self.engine, self.store = root, package, engine, store
+        self.lake = lake_at(f"{store or root}/lake", f"{store or root}/landing")
         if fresh:
             self._scaffold()
 
@@ -90,12 +94,12 @@ class Project:
             del sys.modules[module]
         return load(self.package)
 
-    def land(self, name: str, data: str | bytes) -> Path:
-        """Deliver a file, complete at once."""
-        path = self.root / "landing" / "shop" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return path
+    def land(self, name: str, data: str | bytes) -> str:
+        """Deliver a file, complete at once; its path or URL."""
+        store, path = fsspec.core.url_to_fs(f"{self.lake.landing}/shop/{name}")
+        store.makedirs(path.rpartition("/")[0], exist_ok=True)
+        store.pipe_file(path, data.encode() if isinstance(data, str) else data)
+        return f"{self.lake.landing}/shop/{name}"
 
     def environment(self) -> Environment:
         return Environment(self.lakehouse, self.lake, self.engine.session)
@@ -131,7 +135,7 @@ class Project:
         return plan_table(lakehouse.tables[f"shop.{name}"], lakehouse, Logs(self.lake), full)
 
     def log(self, name: str) -> TableLog:
-        log = read_log(self.lake.table(f"shop.{name}"), {})
+        log = read_log(self.lake.table(f"shop.{name}"), self.lake.storage)
         assert log is not None, f"{name} isn't built"
         return log
 
@@ -141,7 +145,7 @@ class Project:
 
     def rejected(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
         """The rows of a table's quarantine."""
-        log = read_log(self.lake.quarantine(f"shop.{name}"), {})
+        log = read_log(self.lake.quarantine(f"shop.{name}"), self.lake.storage)
         return [] if log is None else _sorted(log.table.to_pandas(), columns)
 
 

@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class NotFound(LakehouseError):
 def open_lake(settings: Settings | None = None) -> Lake:
     """The lake of the settings."""
     settings = settings or read_settings()
-    return Lake(settings.lake, settings.landing)
+    return lake_at(settings.lake, settings.landing)
 
 
 def open_lakehouse() -> Lakehouse:

@@ -17,6 +17,7 @@ from rich.markup import escape
 from lakehouse_assets.cli.app import app, console, grid, open_lakehouse
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.azure import in_azure
 from lakehouse_assets.resources.spark_server import ServerSettings
 from lakehouse_assets.settings import PROJECT, Settings, read_settings
 
@@ -28,7 +29,8 @@ Found = tuple[bool, str, str]
 
 def server_settings(settings: Settings) -> ServerSettings:
     """The local engine of the settings."""
-    return ServerSettings(settings.cache, settings.spark_memory, settings.spark_cores, settings.spark_idle_minutes)
+    memory, cores, idle = settings.spark_memory, settings.spark_cores, settings.spark_idle_minutes
+    return ServerSettings(settings.cache, memory, cores, idle, in_azure(*settings.stores))
 
 
 @engine.command()
@@ -98,7 +100,7 @@ def _jars(settings: Settings) -> Found:
     from lakehouse_assets.resources.jars import jar_folder
 
     try:
-        return True, "JARs", str(jar_folder(settings.cache))
+        return True, "JARs", str(jar_folder(settings.cache, azure=in_azure(*settings.stores)))
     except LakehouseError as error:
         return False, "JARs", str(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.settings import Settings
 
 
@@ -19,4 +20,9 @@ class LakeResource(dg.ConfigurableResource[None]):
         return cls(root=settings.lake, landing=settings.landing)
 
     def lake(self) -> Lake:
-        return Lake(self.root, self.landing)
+        """The lake, with what delta-rs needs to reach it.
+
+        Raises:
+            SettingsError: it's in Azure, and there is no way to its account.
+        """
+        return lake_at(self.root, self.landing)

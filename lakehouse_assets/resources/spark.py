@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.azure import azure_storage, in_azure
 from lakehouse_assets.resources.spark_server import ServerSettings
 from lakehouse_assets.settings import Settings
 
@@ -34,7 +35,8 @@ ERRORS = {
 class SparkResource(dg.ConfigurableResource[None]):
     """A Spark session by Spark Connect, opened when a step first asks for it.
 
-    `address` is `local` or an `sc://` URL; the rest describes the local engine.
+    `address` is `local` or an `sc://` URL; `stores` are the paths and URLs of lake and landing folders, whose
+    credentials the session is told. The rest describes the local engine.
     """
 
     address: str = "local"
@@ -42,6 +44,7 @@ class SparkResource(dg.ConfigurableResource[None]):
     cores: int = 2
     idle_minutes: float = 30
     cache: str
+    stores: list[str] = Field(default_factory=list)
 
     _session: SparkSession | None = PrivateAttr(default=None)
     _url: str = PrivateAttr(default="")
@@ -54,12 +57,14 @@ class SparkResource(dg.ConfigurableResource[None]):
             cores=settings.spark_cores,
             idle_minutes=settings.spark_idle_minutes,
             cache=str(settings.cache),
+            stores=[url for url in settings.stores if in_azure(url)],
         )
 
     @property
     def server_settings(self) -> ServerSettings:
         # Dagster hands over 30.0 as 30; they should be one engine's.
-        return ServerSettings(Path(self.cache), self.memory, self.cores, float(self.idle_minutes))
+        azure = in_azure(*self.stores)
+        return ServerSettings(Path(self.cache), self.memory, self.cores, float(self.idle_minutes), azure)
 
     def session(self) -> SparkSession:
         """A session on an engine that answers: the one from before, or a new one if that engine is gone.
@@ -71,24 +76,28 @@ class SparkResource(dg.ConfigurableResource[None]):
         if self._session is None or url != self._url:
             if self._session is not None:
                 _abandoned.append(self._session)
-            self._session, self._url = _connect(url), url
+            self._session, self._url = _connect(url, self.stores), url
             if self.address == "local":
                 _give_up_soon(self._session)
         _activate(self._session)
         return self._session
 
 
-def _connect(url: str) -> SparkSession:
+def _connect(url: str, stores: Sequence[str]) -> SparkSession:
     from pyspark.sql import SparkSession
 
     # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    return configured(SparkSession.builder.remote(url).create(), ERRORS)
+    session: SparkSession = SparkSession.builder.remote(url).create()
+    return configured(session, stores, ERRORS)
 
 
-def configured(session: SparkSession, more: Mapping[str, str] | None = None) -> SparkSession:
-    """The session, set so that tables come out as they do anywhere else."""
-    for name, value in {**MEANING, **(more or {})}.items():
+def configured(session: SparkSession, stores: Sequence[str], more: Mapping[str, str] | None = None) -> SparkSession:
+    """The session, set so that tables come out as they do anywhere else, and told how to reach these stores."""
+    told = {**MEANING, **(more or {})}
+    for store in stores:
+        told |= azure_storage(store).for_spark() if in_azure(store) else {}
+    for name, value in told.items():
         session.conf.set(name, value)
     return session
 

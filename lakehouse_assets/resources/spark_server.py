@@ -53,11 +53,13 @@ class ServerSettings:
     memory: str
     cores: int
     idle_minutes: float
+    azure: bool = False
 
     @property
     def folder(self) -> Path:
         """Where this engine keeps its state, its locks and its log."""
-        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, locked_jars(), str(spark_home())))
+        jars = locked_jars(azure=self.azure)
+        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, jars, str(spark_home())))
         return self.cache / "engine" / hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
@@ -182,7 +184,7 @@ def _command(settings: ServerSettings, port: int) -> list[str]:
     conf = CONF | {
         "spark.connect.grpc.binding.port": str(port),
         "spark.driver.memory": settings.memory,
-        "spark.driver.extraClassPath": f"{jar_folder(settings.cache)}/*",
+        "spark.driver.extraClassPath": f"{jar_folder(settings.cache, azure=settings.azure)}/*",
         "spark.sql.shuffle.partitions": str(settings.cores),
     }
     submit = [str(spark_home() / "bin" / "spark-submit"), "--master", f"local[{settings.cores}]"]

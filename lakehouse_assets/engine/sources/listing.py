@@ -7,10 +7,10 @@ convention of Spark and Hadoop they are not there yet. A name that isn't valid U
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,11 +18,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec import Files
 
-Matcher = re.Pattern[str] | None  # None stands for `**`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,9 +58,9 @@ def list_arrivals(source: Files, landing: str, known: Set[str] = frozenset()) ->
         SourceError: a folder may not be listed, the store can't be reached, or the glob can't be understood.
     """
     root, pattern = _root_and_pattern(source.path, landing)
-    matchers = _matchers(pattern)
+    matchers = matchers_of(pattern)
     if is_remote(root):
-        listed = (a for a in _list_remote(root, matchers) if version_of(a) not in known)
+        listed = (a for a in _list_remote(root, pattern, matchers) if version_of(a) not in known)
         return sorted(listed, key=lambda a: a.path)
     found = _list_local(root, matchers, known)
     found.sort(key=lambda a: a.path)
@@ -100,39 +100,9 @@ def _root_and_pattern(path: str, landing: str) -> tuple[str, str]:
     return local_path(root), pattern
 
 
-def _matchers(pattern: str) -> tuple[Matcher, ...]:
-    """One matcher a segment of the glob."""
-    segments = [s for s in pattern.split("/") if s not in ("", ".")]
-    if not segments or ".." in segments:
-        raise SourceError(f"Listing files: the path {pattern!r} must name files below the landing folder")
-    if any("**" in s and s != "**" for s in segments):
-        raise SourceError(f"Listing files: in {pattern!r}, ** must be a whole segment, as in 'day/**/*.csv'")
-    if segments[-1] == "**":
-        segments.append("*")
-    return tuple(None if s == "**" else re.compile(fnmatch.translate(s)) for s in segments)
-
-
-def _closure(states: frozenset[int], matchers: Sequence[Matcher]) -> frozenset[int]:
-    """The segments that may match next; `**` may also match no folder at all."""
-    reached = set(states)
-    for state in sorted(states):
-        while matchers[state] is None:
-            state += 1
-            reached.add(state)
-    return frozenset(reached)
-
-
-def _descend(name: str, states: frozenset[int], matchers: Sequence[Matcher]) -> frozenset[int]:
-    """The segments that may match inside the folder `name`; none if nothing in there can."""
-    below = {s for s in states if matchers[s] is None}
-    last = len(matchers) - 1
-    below |= {s + 1 for s in states if s < last and (m := matchers[s]) is not None and m.match(name)}
-    return _closure(frozenset(below), matchers)
-
-
 def _list_local(root: str, matchers: Sequence[Matcher], known: Set[str]) -> list[Arrival]:
     found: list[Arrival] = []
-    todo = [(root, _closure(frozenset({0}), matchers))]
+    todo = [(root, closure(frozenset({0}), matchers))]
     while todo:
         folder, states = todo.pop()
         try:
@@ -161,7 +131,7 @@ def _scan(
         if name[0] in "._":
             continue
         if entry.is_dir():
-            below = _descend(name, states, matchers)
+            below = descend(name, states, matchers)
             if below and not _loops(entry):
                 folders.append((entry.path, below))
         elif match is not None and match(name) and (arrival := _arrival(entry, known)):
@@ -201,29 +171,41 @@ def _utc(nanoseconds: int) -> datetime:
     return _EPOCH + timedelta(0, 0, nanoseconds // 1000)
 
 
-def _list_remote(root: str, matchers: Sequence[Matcher]) -> Iterator[Arrival]:
-    import fsspec
-
+def _list_remote(root: str, pattern: str, matchers: Sequence[Matcher]) -> Iterator[Arrival]:
     try:
-        fs, base = fsspec.core.url_to_fs(root)
-        infos: Mapping[str, Mapping[str, Any]] = fs.find(base, detail=True)
+        base, infos = _found_below(root, fixed_folder(pattern))
     except FileNotFoundError:
         return
-    except (OSError, ValueError, ImportError) as e:
-        raise SourceError(f"Listing files in {root}: {e}; check the address, the access rights and the network") from e
+    except _errors() as e:
+        raise _unreachable("Listing files in", root, e) from e
     for name, info in infos.items():
         relative = name.removeprefix(base).lstrip("/")
-        if _matches(relative.split("/"), matchers):
+        if matches(relative.split("/"), matchers):
             yield _remote_arrival(f"{root}/{relative}", info)
 
 
-def _matches(segments: Sequence[str], matchers: Sequence[Matcher]) -> bool:
-    states = _closure(frozenset({0}), matchers)
-    for folder in segments[:-1]:
-        states = _descend(folder, states, matchers)
-    last, name = matchers[-1], segments[-1]
-    hidden = any(s.startswith(("_", ".")) for s in segments)
-    return not hidden and last is not None and len(matchers) - 1 in states and bool(last.match(name))
+def _found_below(root: str, folder: str) -> tuple[str, Mapping[str, Mapping[str, Any]]]:
+    """The root as the store calls it, and what lies in a folder of it, asked anew and not from fsspec's cache."""
+    import fsspec
+
+    fs, base = fsspec.core.url_to_fs(root)
+    fs.invalidate_cache()
+    infos = fs.find(f"{base}/{folder}".rstrip("/"), detail=True)
+    bucket = base.partition("/")[0]
+    if not infos and bucket and ":" not in bucket and not fs.exists(bucket):
+        raise OSError(f"there is no container {bucket!r}")
+    return base, infos
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What a store raises: Python's own errors, and those of the packages in use that have others."""
+    azure = sys.modules.get("azure.core.exceptions")
+    return (OSError, ValueError, ImportError, *((azure.AzureError,) if azure else ()))
+
+
+def _unreachable(doing: str, path: str, error: Exception) -> SourceError:
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return SourceError(f"{doing} {path}: {why}; check the address, the access rights and the network")
 
 
 def _remote_arrival(path: str, info: Mapping[str, Any]) -> Arrival:
@@ -248,3 +230,5 @@ def _current_etag(file: Arrival) -> str | None:
         return _remote_arrival(file.path, fs.info(name)).etag
     except FileNotFoundError:
         return None
+    except _errors() as e:
+        raise _unreachable("Looking at", file.path, e) from e

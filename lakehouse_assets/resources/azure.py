@@ -1,0 +1,133 @@
+"""Azure Storage: one account's credentials, told to delta-rs and to Spark, each in its own words.
+
+They come from the variables that Azure's own tools use, by which fsspec's `adlfs` finds them by itself:
+`AZURE_STORAGE_CONNECTION_STRING`; or `AZURE_STORAGE_ACCOUNT_KEY` or `AZURE_STORAGE_SAS_TOKEN`; or `AZURE_TENANT_ID`,
+`AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET` of a service principal; or none of these, for the managed identity of the
+machine. They are read when they're needed and kept nowhere: Dagster shows the configuration of resources to everyone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from lakehouse_assets.engine.errors import SettingsError
+from lakehouse_assets.engine.lake import Lake
+
+_URL = re.compile(r"abfss?://(?P<container>[^@/]+)@(?P<account>[^./]+)\.dfs\.(?P<suffix>[^/]+)(/|$)")
+_OAUTH = "org.apache.hadoop.fs.azurebfs.oauth2"
+
+
+@dataclass(frozen=True)
+class AzureStorage:
+    """How an account is reached.
+
+    `endpoint` is that of an emulator, as `http://127.0.0.1:10000/devstoreaccount1`. Where it has another port, delta-rs
+    has to find that in the variable `AZURITE_BLOB_STORAGE_URL` (`http://127.0.0.1:20000`).
+    """
+
+    account: str
+    suffix: str = "core.windows.net"
+    key: str = field(default="", repr=False)
+    sas: str = field(default="", repr=False)
+    tenant: str = ""
+    client: str = ""
+    secret: str = field(default="", repr=False)
+    endpoint: str = ""
+
+    def for_delta_rs(self) -> dict[str, str]:
+        """The options of `deltalake`."""
+        told = {
+            "azure_storage_account_name": self.account,
+            "azure_storage_account_key": self.key,
+            "azure_storage_sas_token": self.sas,
+            "azure_tenant_id": self.tenant,
+            "azure_client_id": self.client,
+            "azure_client_secret": self.secret,
+            "azure_storage_use_emulator": "true" if self.endpoint else "",
+        }
+        return {name: value for name, value in told.items() if value}
+
+    def for_spark(self) -> dict[str, str]:
+        """The settings of a session, by which Hadoop's `abfs` and `abfss` file systems reach the account."""
+        host = f"{self.account}.dfs.{self.suffix}"
+        if self.key:
+            told = {f"fs.azure.account.key.{host}": self.key}
+        elif self.sas:
+            told = {f"fs.azure.account.auth.type.{host}": "SAS", f"fs.azure.sas.fixed.token.{host}": self.sas}
+        else:
+            told = self._identity()
+        return told | (_emulator(self.endpoint) if self.endpoint else {})
+
+    def _identity(self) -> dict[str, str]:
+        told = {"fs.azure.account.auth.type": "OAuth", "fs.azure.account.oauth2.client.id": self.client}
+        if not self.secret:
+            told |= {"fs.azure.account.oauth.provider.type": f"{_OAUTH}.MsiTokenProvider"}
+            return {name: value for name, value in told.items() if value}
+        return told | {
+            "fs.azure.account.oauth.provider.type": f"{_OAUTH}.ClientCredsTokenProvider",
+            "fs.azure.account.oauth2.client.endpoint": f"https://login.microsoftonline.com/{self.tenant}/oauth2/token",
+            "fs.azure.account.oauth2.client.secret": self.secret,
+        }
+
+
+def in_azure(*urls: str) -> bool:
+    """Whether one of the paths is in Azure Storage."""
+    return any(url.startswith(("abfs://", "abfss://")) for url in urls)
+
+
+def azure_storage(url: str, env: Mapping[str, str] | None = None) -> AzureStorage:
+    """How this process reaches the account of a URL.
+
+    Raises:
+        SettingsError: the URL isn't one of a container, or the connection string is that of another account.
+    """
+    env, found = os.environ if env is None else env, _URL.match(url)
+    if not found:
+        raise SettingsError(f"{url!r} names no container; write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER")
+    account, suffix, text = found["account"], found["suffix"], env.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    if text:
+        return _of_connection_string(text, account, suffix)
+    key, sas = env.get("AZURE_STORAGE_ACCOUNT_KEY", ""), env.get("AZURE_STORAGE_SAS_TOKEN", "").lstrip("?")
+    if key or sas:
+        return AzureStorage(account, suffix, key=key, sas="" if key else sas)
+    tenant, client, secret = (env.get(f"AZURE_{name}", "") for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"))
+    return AzureStorage(account, suffix, tenant=tenant, client=client, secret=secret)
+
+
+def lake_at(root: str, landing: str) -> Lake:
+    """The lake at a path or URL, with what delta-rs needs to reach it.
+
+    Raises:
+        SettingsError: as `azure_storage`, for either.
+    """
+    reached = {url: azure_storage(url).for_delta_rs() for url in (root, landing) if in_azure(url)}
+    return Lake(root, landing, reached.get(root, {}))
+
+
+def _of_connection_string(text: str, account: str, suffix: str) -> AzureStorage:
+    parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
+    blobs = parts.get("BlobEndpoint", "").rstrip("/")
+    named = parts.get("AccountName") or (urlsplit(blobs).hostname or "").split(".")[0]
+    if named != account:
+        raise SettingsError(
+            f"AZURE_STORAGE_CONNECTION_STRING is that of the account {named!r}, but the lake or the landing folder is "
+            f"in {account!r}; set that of {account!r}"
+        )
+    key, sas = parts.get("AccountKey", ""), parts.get("SharedAccessSignature", "").lstrip("?")
+    return AzureStorage(account, suffix, key=key, sas=sas, endpoint=blobs if blobs.startswith("http://") else "")
+
+
+def _emulator(endpoint: str) -> dict[str, str]:
+    """An emulator has the account in the path, no TLS (so URLs begin with `abfs:`), and the Blob service alone."""
+    return {
+        "fs.azure.abfs.endpoint": urlsplit(endpoint).netloc,
+        "fs.azure.always.use.https": "false",
+        "fs.azure.account.hns.enabled": "false",
+        "fs.azure.fns.account.service.type": "BLOB",
+        "fs.azure.ssl.channel.mode": "Default_JSSE",
+        "fs.azure.io.retry.max.retries": "3",  # by itself a store that is gone is waited for for a quarter of an hour
+    }

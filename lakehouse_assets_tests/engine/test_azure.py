@@ -1,0 +1,175 @@
+"""Files and tables in ADLS: against Azurite, which stands for the Blob service of Azure Storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import dagster as dg
+import fsspec
+import pytest
+
+from lakehouse_assets.engine.arrivals import Ledger
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.errors import SettingsError, SourceError
+from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.spec import Files
+from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.azure import azure_storage, lake_at
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets.settings import read_settings
+from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite, running
+from lakehouse_assets_tests.conftest import new_project
+from lakehouse_assets_tests.crash import assert_at_once, run_and_die
+from lakehouse_assets_tests.project import Project
+
+BRONZE = """
+@table(landed=files("orders/**/*.csv"))
+def orders(landed: DataFrame) -> DataFrame:
+    return landed
+"""
+SILVER = """
+@table(raw="bronze.orders", columns=[Column("id", "int", key=True), Column("amount", "int"), Column("at", "int")],
+       expect=[drop("amount < 1000")], write=merge(on="id", newest="at"))
+def orders(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr("int(id) id", "int(amount) amount", "int(at) at", "_source")
+"""
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    with running(tmp_path_factory.mktemp("azurite")) as it:
+        yield it
+
+
+@pytest.fixture
+def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty container, with the way to its account in the environment."""
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string)
+    monkeypatch.setenv("AZURITE_BLOB_STORAGE_URL", f"http://127.0.0.1:{azurite.blobs}")
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+    yield azurite.container(f"lake{next(_numbers)}")
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+
+
+@pytest.fixture(scope="module")
+def azure_engine(azurite: Azurite) -> Iterator[SparkResource]:
+    """An engine with the JARs for Azure Storage, which the suite's own hasn't."""
+    stores = [f"abfs://any@{ACCOUNT}.dfs.core.windows.net"]
+    engine = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(read_settings().cache), stores=stores)
+    yield engine
+    spark_server.release(engine.server_settings)
+    spark_server.stop(engine.server_settings)
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path, container: str, azure_engine: SparkResource, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    with new_project(tmp_path, azure_engine, monkeypatch, container) as made:
+        made.table("bronze.orders", BRONZE)
+        made.table("silver.orders", SILVER)
+        yield made
+
+
+def build(shop: Project) -> None:
+    shop.run("bronze.orders")
+    shop.run("silver.orders")
+
+
+def statuses(shop: Project) -> dict[str, str]:
+    entries = Ledger(shop.lake.arrivals("shop.bronze.orders"), shop.lake.storage).entries()
+    return {e.path.rpartition("orders/")[2]: e.status for e in entries}
+
+
+def test_files_in_a_container_become_rows_of_tables_there_once(shop: Project) -> None:
+    shop.land("orders/2024/a b.csv", "id,amount,at\n1,10,1\n2,5000,1\n")
+    shop.land("orders/2024/Größe %41#1.csv", "amount,id,at\n30,3,1\n")
+    build(shop)
+    assert shop.rows("silver.orders", "id", "amount") == [(1, 10), (3, 30)]
+    assert [source.rpartition("/")[2] for (source,) in shop.rejected("silver.orders", "source")] == ["a b.csv"]
+    build(shop)
+    assert len(shop.rows("bronze.orders")) == 3
+    shop.land("orders/2024/a b.csv", "id,amount,at\n1,11,2\n")  # overwritten
+    build(shop)
+    assert shop.rows("silver.orders", "id", "amount") == [(1, 11), (3, 30)]
+    assert len(shop.rows("bronze.orders")) == 4
+
+
+@pytest.mark.parametrize("where", ["before commit:commit", "after commit:commit", "after write:append"])
+def test_a_run_killed_at_a_boundary_is_completed_by_the_next(shop: Project, where: str) -> None:
+    shop.land("orders/1.csv", "id,amount,at\n1,10,1\n")
+    build(shop)
+    shop.land("orders/2.csv", "id,amount,at\n2,20,1\n3,5000,1\n")
+    moment, function = where.split(" ")
+    assert run_and_die(shop, "bronze.orders", f"{moment} lakehouse_assets.engine.run.{function}") == -9
+    build(shop)
+    assert shop.rows("bronze.orders", "id", "_batch") == [("1", 1), ("2", 2), ("3", 2)]
+    assert (shop.rows("silver.orders", "id"), len(shop.rejected("silver.orders"))) == ([(1,), (2,)], 1)
+    assert set(statuses(shop).values()) == {"done"}
+
+
+@pytest.mark.parametrize("name", ["bronze.orders", "silver.orders"])
+def test_two_runs_at_once_come_out_as_one(shop: Project, name: str) -> None:
+    shop.land("orders/1.csv", "id,amount,at\n1,10,1\n2,20,1\n")
+    build(shop)
+    shop.land("orders/2.csv", "id,amount,at\n2,25,2\n3,30,1\n")
+    if name == "silver.orders":
+        shop.run("bronze.orders")
+    assert_at_once(shop, name)
+    build(shop)
+    assert len(shop.rows("bronze.orders")) == 4
+    assert shop.rows("silver.orders", "id", "amount") == [(1, 10), (2, 25), (3, 30)]
+
+
+def test_a_misspelt_container_or_account_is_told_and_not_taken_for_an_empty_folder(container: str) -> None:
+    with pytest.raises(SourceError, match="there is no container 'nolake'"):
+        list_arrivals(Files("*.csv"), f"abfs://nolake@{ACCOUNT}.dfs.core.windows.net/landing")
+    assert list_arrivals(Files("*.csv"), f"{container}/landing") == []
+    with pytest.raises(SettingsError, match=f"is that of the account '{ACCOUNT}', but .* is in 'other'"):
+        lake_at("/lake", "abfs://lake@other.dfs.core.windows.net/landing")
+    with pytest.raises(SettingsError, match="names no container; write abfss://CONTAINER@ACCOUNT"):
+        azure_storage(f"abfs://{ACCOUNT}.dfs.core.windows.net/landing")
+
+
+def signed(azurite: Azurite, until: datetime) -> str:
+    """A connection string with a shared access signature, which ends at some time, and no key."""
+    from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+
+    sas = generate_account_sas(
+        ACCOUNT, KEY, ResourceTypes(service=True, container=True, object=True),
+        AccountSasPermissions(read=True, write=True, list=True, delete=True, create=True, add=True), until,
+    )  # fmt: skip
+    return f"BlobEndpoint=http://127.0.0.1:{azurite.blobs}/{ACCOUNT};AccountName={ACCOUNT};SharedAccessSignature={sas}"
+
+
+def test_a_signature_opens_the_landing_folder_until_it_has_expired(
+    azurite: Azurite, container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, folder = fsspec.core.url_to_fs(f"{container}/landing")
+    store.pipe_file(f"{folder}/1.csv", b"id\n1\n")
+    listed = list_arrivals(Files("*.csv"), f"{container}/landing")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", signed(azurite, datetime.now(UTC) + timedelta(hours=1)))
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+    assert list_arrivals(Files("*.csv"), f"{container}/landing") == listed != []
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", signed(azurite, datetime.now(UTC) - timedelta(hours=1)))
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+    with pytest.raises(SourceError, match="check the address, the access rights") as told:
+        list_arrivals(Files("*.csv"), f"{container}/landing")
+    assert "sig=" not in str(told.value)
+
+
+def test_no_secret_is_in_what_dagster_keeps_nor_in_the_ledger(shop: Project, instance: dg.DagsterInstance) -> None:
+    shop.land("orders/1.csv", "id,amount,at\n1,10,1\n")
+    loaded = shop.definitions()
+    done = loaded.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+    kept = [str(event) for event in instance.all_logs(done.run_id)]
+    kept += [str(resource) for resource in (loaded.resources or {}).values()]
+    ledger = read_log(shop.lake.arrivals("shop.bronze.orders"), shop.lake.storage)
+    assert ledger is not None
+    kept.append(str(ledger.table.to_pandas().to_dict()))
+    assert done.success
+    assert not [text for text in kept if KEY in text or "AccountKey" in text]
