@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.inputs import Files, Http, Upstream
 from lakehouse_assets.engine.modes import Append, Daily, History, Merge, Refresh, Replace, WriteMode
-from lakehouse_assets.engine.spec import Action, Column, Expectation, Files, Table, TableCheck, Upstream, Watermark
+from lakehouse_assets.engine.spec import Action, Column, Expectation, Table, TableCheck, Watermark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -91,7 +93,7 @@ def sql_table(
 def _table(
     name: str, file: Path, line: int, doc: str, inputs: Mapping[str, Input], *, write: WriteMode | None, **rest: Any
 ) -> Table:
-    bound = {p: Upstream(i) if isinstance(i, str) else i for p, i in inputs.items()}
+    bound = {p: _bound(i, name) for p, i in inputs.items()}
     from_source = any(isinstance(i, Files) for i in bound.values())
     default: WriteMode = Append() if from_source else Replace()
     domain, layer = file.parts[-3:-1]
@@ -123,9 +125,27 @@ def snapshots(table: str, on: str | Sequence[str], at: str = "_batch") -> Upstre
     return Upstream(table, snapshot_on=_names(on), snapshot_at=at)
 
 
+def _bound(given: Input, name: str) -> Upstream | Files:
+    if isinstance(given, Files) and given.http:
+        return dataclasses.replace(given, path=f"{name}/*")
+    return Upstream(given) if isinstance(given, str) else given
+
+
 def files(path: str, **options: Any) -> Files:
     """Files that arrive under a path; see `Files` for the options."""
     return Files(path, **options)
+
+
+_OF_HTTP = {field.name for field in fields(Http)}
+
+
+def http(*urls: str, **options: Any) -> Files:
+    """What is found at some addresses, read anew whenever it has changed; see `Http` and `Files` for the options.
+
+    It lands in the landing folder of the domain, in a folder with the name of the table.
+    """
+    fetched = Http(urls, **{name: value for name, value in options.items() if name in _OF_HTTP})
+    return Files("", http=fetched, **{name: value for name, value in options.items() if name not in _OF_HTTP})
 
 
 def append() -> Append:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from lakehouse_assets.engine.spec import LAYERS, Domain, Files, Table
+from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.spec import LAYERS, Domain, Table
 
 
 @dataclass(frozen=True)

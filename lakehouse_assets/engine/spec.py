@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, WriteMode
 
 if TYPE_CHECKING:
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 Layer = Literal["bronze", "silver", "gold"]
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
 Action = Literal["warn", "drop", "fail"]
-Format = Literal["csv", "jsonl", "json", "parquet", "avro", "orc"]
 Severity = Literal["warn", "error"]
-Evolution = Literal["add", "rescue", "fail"]
 
 
 @dataclass(frozen=True)
@@ -74,45 +73,6 @@ class TableCheck:
     def adds_up(self) -> bool:
         """Whether it looks at what became of all rows."""
         return "{balance}" in self.violations
-
-
-@dataclass(frozen=True)
-class Files:
-    """Files that arrive under a path, each read exactly once.
-
-    `path` is a glob (`flights/*.csv.gz`), relative to the domain's landing folder unless it's absolute or a URL
-    that fsspec knows. `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep
-    its values in `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value.
-    """
-
-    path: str
-    format: Format = "csv"
-    evolve: Evolution = "add"
-    encoding: str = "UTF-8"
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = '"'
-    header: bool = True
-    multiline: bool = False
-    nulls: tuple[str, ...] = ("",)
-    infer_types: bool = False
-
-
-Source = Files
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """A table read by another. A `lookup` is read whole, at one version; any other input brings its new rows only.
-
-    With `snapshot_on`, a key, the table's rows are whole snapshots of something, told apart and ordered by the column
-    `snapshot_at`: what it brings is how each snapshot differs from the one before.
-    """
-
-    table: str
-    lookup: bool = False
-    snapshot_on: tuple[str, ...] = ()
-    snapshot_at: str = ""
 
 
 # The rule that a row behind the watermark breaks.

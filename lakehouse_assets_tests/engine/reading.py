@@ -9,8 +9,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.files import Reading, find_unreadable, list_arrivals, read_files
-from lakehouse_assets.engine.spec import Column, Files
+from lakehouse_assets.engine.spec import Column
 
 Row = dict[str, Any]
 

@@ -14,8 +14,8 @@ import pytest
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import SettingsError, SourceError
+from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.listing import list_arrivals
-from lakehouse_assets.engine.spec import Files
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource

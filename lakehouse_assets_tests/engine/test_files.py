@@ -13,12 +13,13 @@ from pyarrow import orc, parquet
 from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.conform import conform
 from lakehouse_assets.engine.sources.delimited import read_delimited
 from lakehouse_assets.engine.sources.files import list_arrivals, read_files
 from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target
-from lakehouse_assets.engine.spec import Column, Files
+from lakehouse_assets.engine.spec import Column
 from lakehouse_assets_tests.engine.reading import bad, data, put, read, rows
 
 

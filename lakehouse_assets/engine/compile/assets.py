@@ -19,12 +19,13 @@ from lakehouse_assets.engine.compile.partitions import backfill_days, partitions
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
+from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.replay import replay
-from lakehouse_assets.engine.spec import Domain, Files, Table
+from lakehouse_assets.engine.spec import Domain, Table
 
 
 class RunOptions(dg.Config):

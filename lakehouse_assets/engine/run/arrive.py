@@ -17,6 +17,7 @@ from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import ContractError, SourceError
+from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.build import build
@@ -25,9 +26,10 @@ from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.sources import http
 from lakehouse_assets.engine.sources.files import find_unreadable, read_files
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
-from lakehouse_assets.engine.spec import Files, Table
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -49,8 +51,25 @@ def materialize_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
     """Read the files that no run has read, or all of them into a new table if `full`.
 
     Raises:
-        SourceError: a full refresh would lose rows, because files read before are gone.
+        SourceError: a full refresh would lose rows, because files read before are gone; or something couldn't be
+            downloaded, which is told when the rest has been read.
     """
+    failed = _downloaded(table, env)
+    outcome = _read_arrivals(table, env, full)
+    if failed:
+        raise http.refused(table.key, failed)
+    return outcome
+
+
+def _downloaded(table: Table, env: Environment) -> dict[str, str]:
+    """Land what changed at the addresses of the source, if it has any; those where that failed, with the reason."""
+    source = _source(table)
+    if source.http is None or http.unset(source.http):
+        return {}
+    return http.fetch(source.http, f"{env.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}")
+
+
+def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
     ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
     state = ledger.state()
     unfinished = state.open_batch()

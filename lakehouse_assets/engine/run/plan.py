@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.run import memory
-from lakehouse_assets.engine.spec import Files, Table, Upstream
+from lakehouse_assets.engine.sources.http import unset
+from lakehouse_assets.engine.spec import Table
 
 Way = Literal["nothing", "append", "merge", "refresh", "full", "replay"]
 
@@ -124,9 +126,16 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     found = len(list_arrivals(source, landing, known))
     if full:
         return Plan(table, "full", f"a full refresh was asked for; {found} files", files=found)
+    if source.http and not unset(source.http):
+        return Plan(table, "append", f"{found} new files, and its addresses are asked for more", files=found)
     if not found:
-        return Plan(table, "nothing", "no new files")
+        return Plan(table, "nothing", _nothing_new(source))
     return Plan(table, "append", f"{found} new files", files=found)
+
+
+def _nothing_new(source: Files) -> str:
+    off = unset(source.http) if source.http else []
+    return f"no new files; {', '.join(off)} isn't set, so nothing is downloaded" if off else "no new files"
 
 
 def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> Plan:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.inputs import Upstream
 from lakehouse_assets.engine.run.plan import Read
-from lakehouse_assets.engine.spec import Upstream
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -14,8 +14,8 @@ from lakehouse_assets.engine.sources.naming import Target, clean_header
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+    from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
-    from lakehouse_assets.engine.spec import Files
 
 GLOB = re.compile(r"[*?\[\]{}\\]")
 LOST = "\ufffd"  # what decoding puts in place of bytes that aren't valid in the encoding

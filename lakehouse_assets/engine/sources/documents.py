@@ -15,8 +15,8 @@ from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+    from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
-    from lakehouse_assets.engine.spec import Files
 
 # Spark's parser stops at the end of the first value and says nothing about what follows it: `{"a":1}{"b":2}` would
 # lose b. So each value is parsed inside an object that must go on to this key.

@@ -17,7 +17,8 @@ from lakehouse_assets.engine.sources.unreadable import bisect, reason
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from lakehouse_assets.engine.spec import Column, Files
+    from lakehouse_assets.engine.inputs import Files
+    from lakehouse_assets.engine.spec import Column
 
 __all__ = ["Arrival", "Reading", "find_unreadable", "list_arrivals", "read_files", "still_there"]
 

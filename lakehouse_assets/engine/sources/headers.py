@@ -18,7 +18,7 @@ from lakehouse_assets.engine.sources.listing import Arrival, is_remote
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from lakehouse_assets.engine.spec import Files
+    from lakehouse_assets.engine.inputs import Files
 
 CHUNK = 256 * 1024
 SMALL = 8 * 1024 * 1024

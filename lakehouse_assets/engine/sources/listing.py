@@ -21,7 +21,7 @@ from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.spec import Files
+    from lakehouse_assets.engine.inputs import Files
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

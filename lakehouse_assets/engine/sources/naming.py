@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.spec import Column, Evolution
+    from lakehouse_assets.engine.inputs import Evolution
+    from lakehouse_assets.engine.spec import Column
 
 SYSTEM = ("_rescued", "_source", "_batch", "_ingested_at")
 IN_RESCUED = ("_corrupt", "_unparsed", "_raw")  # keys that we ourselves put into `_rescued`

@@ -13,8 +13,8 @@ from lakehouse_assets.engine.sources.naming import clean_header
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from lakehouse_assets.engine.inputs import Files, Format
     from lakehouse_assets.engine.sources.listing import Arrival
-    from lakehouse_assets.engine.spec import Files, Format
 
 
 def signature(path: str, kind: Format) -> str | None:

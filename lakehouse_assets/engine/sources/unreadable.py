@@ -11,8 +11,8 @@ from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.engine.sources.headers import Unreadable, text_of
 
 if TYPE_CHECKING:
+    from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
-    from lakehouse_assets.engine.spec import Files
 
 
 def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Arrival]], object]) -> dict[str, str]:

@@ -1,0 +1,74 @@
+"""What a table is made from: files that arrive, addresses whose contents become such files, and other tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Format = Literal["csv", "jsonl", "json", "parquet", "avro", "orc"]
+Evolution = Literal["add", "rescue", "fail"]
+
+
+@dataclass(frozen=True)
+class Http:
+    """Addresses whose contents land as files, whenever they have changed.
+
+    Addresses and header values may name variables of the environment as `${NAME}`. `sha256` has the digest that the
+    content of an address must have. With `pages`, an answer's link to the next page is followed (RFC 8288). `hosts` are
+    those that an address may redirect to beside its own, which alone is sent the headers. `pause` is what lies between
+    two requests, and `timeout` how long a server may be silent, in seconds; `retries` counts further tries, after
+    `backoff` × 1, 2, 4 … seconds or what the server asks for. A content of more than `limit` bytes is refused.
+    """
+
+    urls: tuple[str, ...]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    pages: bool = False
+    hosts: tuple[str, ...] = ()
+    pause: float = 0.0
+    timeout: float = 60.0
+    retries: int = 4
+    backoff: float = 1.0
+    limit: int = 10_000_000_000
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that arrive under a path, each read exactly once.
+
+    `path` is a glob (`flights/*.csv.gz`), relative to the domain's landing folder unless it's absolute or a URL
+    that fsspec knows. `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep
+    its values in `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value. `http` has
+    the addresses whose contents are landed there first.
+    """
+
+    path: str
+    format: Format = "csv"
+    evolve: Evolution = "add"
+    encoding: str = "UTF-8"
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = '"'
+    header: bool = True
+    multiline: bool = False
+    nulls: tuple[str, ...] = ("",)
+    infer_types: bool = False
+    http: Http | None = None
+
+
+Source = Files
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A table read by another. A `lookup` is read whole, at one version; any other input brings its new rows only.
+
+    With `snapshot_on`, a key, the table's rows are whole snapshots of something, told apart and ordered by the column
+    `snapshot_at`: what it brings is how each snapshot differs from the one before.
+    """
+
+    table: str
+    lookup: bool = False
+    snapshot_on: tuple[str, ...] = ()
+    snapshot_at: str = ""
