@@ -29,6 +29,7 @@ def run(
     downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
 ) -> None:
     """Bring tables up to date, through Dagster: the run is in the UI like any other."""
+    from lakehouse_assets.engine.delta_log import read_log
     from lakehouse_assets.engine.run.plan import plan_all
 
     start = time.monotonic()
@@ -36,15 +37,15 @@ def run(
     keys = select(lakehouse, names or [], downstream)
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.way != "nothing"]
     if not moving:
-        waiting = [p.table.key for p in plan_all(lakehouse, lake, keys) if "not built" in p.reason]
+        waiting = [key for key in keys if read_log(lake.table(key), lake.storage) is None]
         console.print(
             f"Nothing new: {len(keys) - len(waiting)} tables are up to date ({time.monotonic() - start:.1f} s)."
         )
         if waiting:
-            console.print(
-                f"[yellow]{len(waiting)} wait for tables that were never built[/]; `lakehouse plan` says which."
-            )
+            console.print(f"[yellow]{len(waiting)} were never built[/]; `lakehouse plan` says what they wait for.")
         return
+    domains = {p.table.domain for p in moving}
+    keys = [key for key in keys if key.split(".")[0] in domains]
     console.print(f"{len(moving)} of {len(keys)} tables have something to do.")
     from lakehouse_assets.cli.launch import launch
 

@@ -261,11 +261,11 @@ def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:
     feed.run("silver.versions")
     env = feed.environment()
     table = env.lakehouse.tables["shop.silver.versions"]
-    (unique,) = table_results(table, env.lake, env.session())
+    (unique,) = table_results(table, env)
     assert (unique.check_name, unique.passed) == ("unique_key", True)
     repeated = env.session().read.format("delta").load(env.lake.table(table.key))
     repeated.write.format("delta").mode("append").save(env.lake.table(table.key))
-    (unique,) = table_results(table, env.lake, env.session())
+    (unique,) = table_results(table, env)
     assert not unique.passed
 
 

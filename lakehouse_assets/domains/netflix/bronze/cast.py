@@ -1,0 +1,10 @@
+"""Who plays in which title, as the dumps have it."""
+
+from pyspark.sql import DataFrame
+
+from lakehouse_assets.engine import http, table
+
+
+@table(landed=http("${LAKEHOUSE_NETFLIX_URL}/netflix_cast.csv"))
+def cast(landed: DataFrame) -> DataFrame:
+    return landed
