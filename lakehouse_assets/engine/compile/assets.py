@@ -153,6 +153,9 @@ def _result(
 
 
 def _checked(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    if read_log(env.lake.table(table.key), env.lake.storage) is None:
+        context.log.warning(f"{table.key}: it isn't built yet, so there is nothing to judge")
+        return
     for result in (*stored_results(table, env.lake, env.session()), *table_results(table, env)):
         if _selected(result, context):
             yield result
