@@ -139,6 +139,8 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappi
         yield f"{_where(table)}: takes new rows from several inputs ({names}); keep one, and make the others lookup(…)"
     if table.source is not None and (len(table.inputs) > 1 or not isinstance(table.write, Append)):
         yield f"{_where(table)}: a table with a source appends what arrives and reads nothing else; use a silver table"
+    if table.source is not None and table.source.http is not None and not table.source.http.urls:
+        yield f"{_where(table)}: its http(…) names no address; give it one"
     if table.watermark:
         yield from _watermark_problems(table, table.watermark)
     if isinstance(table.write, Merge | History):

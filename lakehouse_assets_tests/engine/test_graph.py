@@ -79,6 +79,12 @@ def test_a_declaration_that_cannot_work_is_refused(project: Project, declaration
     assert any(expected in p for p in problems(project))
 
 
+def test_a_download_without_an_address_is_refused(project: Project) -> None:
+    project.table("bronze.t", "@table(landed=http())\ndef t(landed: DataFrame) -> DataFrame: ...")
+    (problem,) = problems(project)
+    assert "its http(…) names no address" in problem
+
+
 def test_only_one_input_may_bring_new_rows(project: Project) -> None:
     project.bronze("a")
     project.bronze("b")

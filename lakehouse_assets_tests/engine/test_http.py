@@ -57,6 +57,14 @@ def test_a_server_without_versions_is_asked_in_full_and_the_same_content_lands_o
     assert landed(tmp_path) == [b"one", b"two"]
 
 
+def test_addresses_that_end_alike_land_beside_each_other(site: Site, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        site.pages[f"/{folder}/all%20titles.csv"] = Answer(folder.encode())
+    for _ in range(2):
+        assert get(site, tmp_path, "/a/all%20titles.csv", "/b/all%20titles.csv") == {}
+    assert sorted(landed(tmp_path)) == [b"a", b"b"]
+
+
 def test_a_download_that_was_cut_off_before_it_was_noted_lands_once(site: Site, tmp_path: Path) -> None:
     site.pages["/titles.csv"] = versioned(b"one", "1")
     get(site, tmp_path, "/titles.csv")

@@ -188,12 +188,16 @@ def _digest(body: IO[bytes]) -> str:
 
 def _name(url: str, source: Http, suffix: str, page: int) -> tuple[str, str]:
     """What a file is called, and how its name ends; addresses that end alike are told apart by a digest."""
-    stem, dot, end = PurePosixPath(urlsplit(url).path).name.partition(".")
-    stem = re.sub(r"[^\w-]", "_", stem).strip("_") or "download"
-    alike = [u for u in source.urls if PurePosixPath(urlsplit(u).path).name.partition(".")[0] == stem]
-    if len(alike) > 1:
+    stem = _stem(url)
+    if [_stem(other) for other in source.urls].count(stem) > 1:
         stem += f"-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
-    return (f"{stem}-p{page + 1}" if source.pages else stem), (dot + end or suffix)
+    end = PurePosixPath(urlsplit(url).path).name.partition(".")[2]
+    return (f"{stem}-p{page + 1}" if source.pages else stem), (f".{end}" if end else suffix)
+
+
+def _stem(url: str) -> str:
+    name = PurePosixPath(urlsplit(url).path).name.partition(".")[0]
+    return re.sub(r"[^\w-]", "_", name).strip("_") or "download"
 
 
 def _known(store: Any, base: str) -> dict[str, dict[str, str]]:
@@ -226,6 +230,7 @@ def _plain(error: Exception) -> str:
         return str(error)
     return {"ConnectTimeout": "the server can't be reached", "ReadTimeout": "the server is too slow",
             "ConnectionError": "the connection can't be made, or broke off",
+            "SSLError": "its certificate isn't trusted",
             "ChunkedEncodingError": "the answer broke off"}.get(type(error).__name__, type(error).__name__)  # fmt: skip
 
 
