@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -284,6 +285,35 @@ def test_the_sensor_rests_when_its_run_has_read_the_files_and_wakes_for_new_ones
     assert shop.run(shop.tick())
     assert shop.rows() == 6
     assert shop.tick() == "no new files"
+
+
+def test_a_tick_looks_into_the_folders_of_the_last_days_and_into_all_of_them_once_an_hour(
+    project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2026, 5, 10, 12, tzinfo=UTC).timestamp()
+    monkeypatch.setattr("time.time", lambda: now)
+    project.table(
+        "bronze.parcels",
+        """
+        @table(landed=files("parcels/%Y/%m/%d/%H-*.csv"))
+        def parcels(landed: DataFrame) -> DataFrame:
+            return landed
+        """,
+    )
+    sensor = Sensor(project.definitions(), "shop_arrivals", instance)
+    assert sensor.tick().skip_message == "no new files"
+    for name in ("2026/05/10/09-new", "2026/05/11/00-ahead", "2026/01/02/09-late", "2026/05/xx/09-no-day"):
+        project.land(f"parcels/{name}.csv", "id\n1\n")
+    (request,) = sensor.tick().run_requests
+    assert request.tags["lakehouse/waiting"] == "shop.bronze.parcels: 2"
+    assert sensor.run(request).success
+    assert len(project.rows("bronze.parcels")) == 3  # a run takes all there is
+    assert sensor.tick().skip_message == "no new files"
+    project.land("parcels/2026/01/03/09-late.csv", "id\n1\n")
+    assert sensor.tick().skip_message == "no new files"
+    now += 3600
+    (request,) = sensor.tick().run_requests
+    assert request.tags["lakehouse/waiting"] == "shop.bronze.parcels: 1"
 
 
 def test_the_sensor_waits_while_a_run_for_arrivals_is_under_way(shop: Shop) -> None:

@@ -37,10 +37,13 @@ class Http:
 class Files:
     """Files that arrive under a path, each read exactly once.
 
-    `path` is a glob (`flights/*.csv.gz`), relative to the domain's landing folder unless it's absolute or a URL
-    that fsspec knows. `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep
-    its values in `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value. `http` has
-    the addresses whose contents are landed there first.
+    `path` is a glob (`flights/*.csv.gz`), relative to the domain's landing folder unless it's absolute or a URL that
+    fsspec knows. Where it says by `%Y`, `%m`, `%d` and `%H` which folders are of which day (UTC), the sensor looks into
+    those of the last days, and into all of them once an hour.
+
+    `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep its values in
+    `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value. `http` has the addresses
+    whose contents are landed there first.
     """
 
     path: str

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -25,6 +27,9 @@ TICK_SECONDS = 30
 # A run that failed is tried again after 1, 2, 4 … minutes, at most an hour apart, for as long as its files wait.
 FIRST_RETRY_SECONDS = 60
 LAST_RETRY_SECONDS = 3600
+# Where folders are dated, a tick looks at yesterday's and today's, and tomorrow's for clocks that are ahead.
+RECENT_DAYS = (-1, 0, 1)
+RECONCILE_SECONDS = 3600
 RUN_TAG = "lakehouse/arrivals"
 _IN_FLIGHT = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
               dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]  # fmt: skip
@@ -36,11 +41,15 @@ Decision = dg.SensorResult | dg.SkipReason
 
 @dataclass(frozen=True)
 class Cursor:
-    """What the last run was launched for: a digest of what waited, when, and the how manieth try it was."""
+    """What the last run was launched for: a digest of what waited, when, and the how manieth try it was.
+
+    `listed` is when all was last looked at and nothing waited.
+    """
 
     digest: str = ""
     at: float = 0
     tries: int = 0
+    listed: float = 0
 
     def wait(self, digest: str, now: float) -> float:
         """Seconds before the same may be tried (again)."""
@@ -100,38 +109,48 @@ def evaluate(
         counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items())
         return dg.RunRequest(asset_selection=reached, tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
 
-    return one_run(context, {RUN_TAG: name}, "files", lambda: {t.key: pending(t, lake) for t in tables}, request)
+    now = datetime.fromtimestamp(time.time(), UTC)
+    whole = now.timestamp() - _cursor(context).listed >= RECONCILE_SECONDS
+    days = () if whole else tuple(now.date() + timedelta(days=d) for d in RECENT_DAYS)
+    look = lambda: {t.key: pending(t, lake, days) for t in tables}  # noqa: E731
+    return one_run(context, {RUN_TAG: name}, "files", look, request, whole=whole)
 
 
 def one_run(
     context: dg.SensorEvaluationContext, tag: Mapping[str, str], what: str, look: Callable[[], Waiting],
-    request: Callable[[Waiting], dg.RunRequest],
+    request: Callable[[Waiting], dg.RunRequest], *, whole: bool = True,
 ) -> Decision:  # fmt: skip
-    """A run for all that waits, unless one with the tag is under way, or one for the same failed a moment ago."""
-    import time
+    """A run for all that waits, unless one with the tag is under way, or one for the same failed a moment ago.
 
+    `whole` says that `look` looks at everything.
+    """
     if context.instance.get_runs_count(dg.RunsFilter(tags=dict(tag), statuses=_IN_FLIGHT)):
         return dg.SkipReason(f"a run for earlier {what} is still under way")
     waiting = {key: found for key, found in look().items() if found}
+    cursor = _cursor(context)
     if not waiting:
-        return dg.SkipReason(f"no new {what}")
-    cursor = Cursor(**json.loads(context.cursor)) if context.cursor else Cursor()
+        listed = replace(cursor, listed=time.time() if whole else cursor.listed)
+        return dg.SensorResult(skip_reason=f"no new {what}", cursor=json.dumps(asdict(listed)))
     digest = hashlib.sha256(json.dumps(waiting, sort_keys=True).encode()).hexdigest()[:16]
     pause = cursor.wait(digest, time.time())
     if pause:
         return dg.SkipReason(f"a run for these {what} didn't end well; they're tried again in {pause:.0f} s")
     tries = cursor.tries + 1 if digest == cursor.digest else 1
-    new = json.dumps(asdict(Cursor(digest, time.time(), tries)))
+    new = json.dumps(asdict(Cursor(digest, time.time(), tries, cursor.listed)))
     return dg.SensorResult(run_requests=[request(waiting)], cursor=new)
 
 
-def pending(table: Table, lake: Lake) -> list[tuple[str, str]]:
-    """Path and etag of the files that no run has read, those of an unfinished batch among them."""
+def _cursor(context: dg.SensorEvaluationContext) -> Cursor:
+    return Cursor(**json.loads(context.cursor)) if context.cursor else Cursor()
+
+
+def pending(table: Table, lake: Lake, days: Sequence[date] = ()) -> list[tuple[str, str]]:
+    """Path and etag of the files that no run has read, in the folders of some days or in all, and of an open batch."""
     from lakehouse_assets.engine.arrivals import Ledger
     from lakehouse_assets.engine.sources.files import list_arrivals
 
     assert table.source is not None  # noqa: S101  (only tables with a source come here)
     state = Ledger(lake.arrivals(table.key), lake.storage).state()
     _, unfinished = state.open_batch() or (0, [])
-    fresh = list_arrivals(table.source, lake.landing_folder(table.domain), state.settled())
+    fresh = list_arrivals(table.source, lake.landing_folder(table.domain), state.settled(), days)
     return [(f.path, f.etag) for f in (*unfinished, *fresh)]

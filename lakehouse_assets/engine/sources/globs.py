@@ -1,14 +1,36 @@
-"""The globs of sources: `*`, `?` and `[…]` within a segment of a path, and `**` as a whole one, for any depth."""
+"""The globs of sources: `*`, `?` and `[…]` within a segment of a path, and `**` as a whole one, for any depth.
+
+`%Y`, `%m`, `%d` and `%H` stand for the digits of a date.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 from lakehouse_assets.engine.errors import SourceError
 
+_DIGITS = {"%Y": "[0-9][0-9][0-9][0-9]", "%m": "[0-9][0-9]", "%d": "[0-9][0-9]"}
 Matcher = re.Pattern[str] | None  # None stands for `**`
+
+
+def dated(pattern: str) -> bool:
+    """Whether the pattern says where the files of a day are."""
+    return all(code in pattern for code in _DIGITS)
+
+
+def of_days(pattern: str, days: Iterable[date] = ()) -> list[str]:
+    """The globs of a pattern for some days; one for all days without any, or if the pattern isn't by day."""
+    spelled = [{code: day.strftime(code) for code in _DIGITS} for day in days] if dated(pattern) else []
+    return [_spelled(pattern.replace("%H", "[0-9][0-9]"), codes) for codes in spelled or [_DIGITS]]
+
+
+def _spelled(pattern: str, codes: Mapping[str, str]) -> str:
+    for code, digits in codes.items():
+        pattern = pattern.replace(code, digits)
+    return pattern
 
 
 def fixed_folder(pattern: str) -> str:

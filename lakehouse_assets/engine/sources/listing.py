@@ -13,12 +13,12 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches
+from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches, of_days
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
@@ -46,10 +46,13 @@ def version_of(file: Arrival) -> str:
     return f"{file.etag} {file.path}"
 
 
-def list_arrivals(source: Files, landing: str, known: Set[str] = frozenset()) -> list[Arrival]:
+def list_arrivals(
+    source: Files, landing: str, known: Set[str] = frozenset(), days: Sequence[date] = ()
+) -> list[Arrival]:
     """Every file that `source.path` names now, sorted by path; a missing folder has none.
 
-    Left out are the `known` versions (as `version_of` writes them), so that many old files cost a tick little.
+    With `days`, only those in the folders of these days are looked for, where the path has dates. Left out are the
+    `known` versions (as `version_of` writes them), so that many old files cost a tick little.
 
     The path is a glob (`*`, `?`, `[…]`, and `**` as a whole segment for any depth) relative to the folder or URL
     `landing`, which is taken literally, unless it's absolute or a URL itself.
@@ -57,7 +60,11 @@ def list_arrivals(source: Files, landing: str, known: Set[str] = frozenset()) ->
     Raises:
         SourceError: a folder may not be listed, the store can't be reached, or the glob can't be understood.
     """
-    root, pattern = _root_and_pattern(source.path, landing)
+    return [found for path in of_days(source.path, days) for found in _list(path, landing, known)]
+
+
+def _list(path: str, landing: str, known: Set[str]) -> list[Arrival]:
+    root, pattern = _root_and_pattern(path, landing)
     matchers = matchers_of(pattern)
     if is_remote(root):
         listed = (a for a in _list_remote(root, pattern, matchers) if version_of(a) not in known)
