@@ -21,6 +21,7 @@ class Settings:
     | LAKEHOUSE_HOME | folder of everything below that isn't set by itself | `.lakehouse` in the project |
     | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL (`abfss://…`: see `resources/azure.py`) | `HOME/lake` |
     | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
+    | LAKEHOUSE_ARRIVALS_QUEUE | the Storage Queue that Event Grid tells of arrivals | none |
     | LAKEHOUSE_SPARK | `local` (a warm engine on this machine), or the `sc://` address of Spark Connect | `local` |
     | LAKEHOUSE_SPARK_MEMORY | heap of the local engine | `3g` |
     | LAKEHOUSE_SPARK_CORES | threads of the local engine | the machine's cores |
@@ -31,6 +32,7 @@ class Settings:
     home: Path
     lake: str
     landing: str
+    queue: str
     spark: str
     spark_memory: str
     spark_cores: int
@@ -55,6 +57,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         home=home,
         lake=env.get("LAKEHOUSE_LAKE") or str(home / "lake"),
         landing=env.get("LAKEHOUSE_LANDING") or str(home / "landing"),
+        queue=env.get("LAKEHOUSE_ARRIVALS_QUEUE") or "",
         spark=_spark(env.get("LAKEHOUSE_SPARK") or "local"),
         spark_memory=env.get("LAKEHOUSE_SPARK_MEMORY") or "3g",
         spark_cores=int(_number(env, "LAKEHOUSE_SPARK_CORES", os.cpu_count() or 2)),

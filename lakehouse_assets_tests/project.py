@@ -49,8 +49,10 @@ def listed(columns: str) -> str:
 class Project:
     """`table` declares, `land` delivers, `run` materialises, `rows` looks.
 
-    Tables and files are in the folder `root`, or at `store`, the URL of a container.
+    Tables and files are in the folder `root`, or at `store`, the URL of a container. `queue` has notifications.
     """
+
+    queue = ""
 
     def __init__(self, root: Path, package: str, engine: SparkResource, fresh: bool = True, store: str = "") -> None:
         self.root, self.package, self.engine, self.store = root, package, engine, store
@@ -122,7 +124,8 @@ class Project:
 
     @property
     def _resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
-        return {"spark": self.engine, "lake": LakeResource(root=self.lake.root, landing=self.lake.landing)}
+        lake = LakeResource(root=self.lake.root, landing=self.lake.landing, queue=self.queue)
+        return {"spark": self.engine, "lake": lake}
 
     def by_dagster(self, name: str, **options: bool) -> dg.ExecuteInProcessResult:
         """Materialise a table by its asset, with some `RunOptions`."""

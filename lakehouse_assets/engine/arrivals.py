@@ -3,6 +3,7 @@
 An append-only Delta table of events, kept without a JVM; of the events of one (path, etag) the latest counts:
 
     planned → done | failed | vanished        failed → retry → planned        renamed (already read under another path)
+    announced (told of by a notification) → planned | vanished
 
 Every commit carries the transaction `ledger` = its own number, so two processes can't both extend the same state:
 the later one is refused by Delta, reads again and decides anew.
@@ -25,12 +26,13 @@ from lakehouse_assets.engine.arrivals_state import (
     schema,
 )
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
-from lakehouse_assets.engine.sources.listing import Arrival, version_of
+from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 ATTEMPTS = 20
+VANISHED = "it was gone or overwritten before it could be read"
 COMMITS_BETWEEN_COMPACTIONS = 50
 # A reader of the ledger is done within a second; what it may still hold open is kept for a day.
 HOURS_KEPT = 24
@@ -61,6 +63,14 @@ class Ledger:
     def state(self) -> State:
         """What is settled, and what is under way, at this moment."""
         return State(self._open())
+
+    def announce(self, files: Sequence[Arrival]) -> int:
+        """Record files that a notification tells of, unless they're known; how many were not.
+
+        Raises:
+            WriteConflict: other processes kept changing the ledger.
+        """
+        return self._attempt(lambda state: self._announce(state, files))
 
     def plan(self, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
         """Make those of the files that are still pending the next batch; its number and files, by path.
@@ -113,16 +123,24 @@ class Ledger:
         table = self._open()
         return -1 if table is None else int(table.version())
 
+    def _announce(self, state: State, files: Sequence[Arrival]) -> int:
+        known = {version_of(e.arrival) for e in state.where(*STATUSES)}
+        new = {version_of(f): f for f in files if version_of(f) not in known}
+        self._append(state, [event(f, 0, "announced") for f in new.values()])
+        return len(new)
+
     def _plan(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
         already = state.open_batch()
         if already:
             return already
-        settled = state.settled()
-        fresh = sorted({f for f in files if version_of(f) not in settled}, key=lambda f: (f.path, f.etag))
+        settled, listed = state.settled(), {version_of(f) for f in files}
+        there, gone = still_there([f for f in state.announced() if version_of(f) not in listed])
+        fresh = sorted({f for f in (*files, *there) if version_of(f) not in settled}, key=lambda f: (f.path, f.etag))
         moved = renamed(state, fresh)
         new = [f for f in fresh if f not in moved]
         batch = state.last("batch") + bool(new)
-        self._append(state, [event(f, batch, "renamed" if f in moved else "planned") for f in fresh])
+        events = [event(f, batch, "renamed" if f in moved else "planned") for f in fresh]
+        self._append(state, events + [event(f, 0, "vanished", error=VANISHED) for f in gone])
         return batch, new
 
     def _plan_rebuild(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-Status = Literal["planned", "done", "failed", "renamed", "vanished", "retry"]
+Status = Literal["announced", "planned", "done", "failed", "renamed", "vanished", "retry"]
 STATUSES: tuple[str, ...] = get_args(Status)
 ENDED = ("done", "failed", "vanished")
 SETTLED = ("planned", "done", "failed", "renamed")
@@ -67,6 +67,10 @@ class State:
             AND batch > (SELECT coalesce(max(batch), 0) FROM events WHERE {_one_of(ENDED)}) ORDER BY path""")
         files = [Arrival(f["path"], f["etag"], f["size"], f["modified"]) for f in found]
         return (found[0]["batch"], files) if found else None
+
+    def announced(self) -> list[Arrival]:
+        """The files that a notification told of, and no run has planned yet."""
+        return [e.arrival for e in self.where("announced")]
 
     def settled(self) -> frozenset[str]:
         """The versions of files that no run has to read any more, as `version_of` writes them."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.sources.notified import Queues
 
 _URL = re.compile(r"abfss?://(?P<container>[^@/]+)@(?P<account>[^./]+)\.dfs\.(?P<suffix>[^/]+)(/|$)")
 _OAUTH = "org.apache.hadoop.fs.azurebfs.oauth2"
@@ -96,6 +97,24 @@ def azure_storage(url: str, env: Mapping[str, str] | None = None) -> AzureStorag
         return AzureStorage(account, suffix, key=key, sas="" if key else sas)
     tenant, client, secret = (env.get(f"AZURE_{name}", "") for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"))
     return AzureStorage(account, suffix, tenant=tenant, client=client, secret=secret)
+
+
+def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> Queues:
+    """The queue of that name in the account of the landing folders, and the one with `-poison` behind its name.
+
+    Raises:
+        SettingsError: as `azure_storage`.
+    """
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.queue import QueueClient
+
+    env = os.environ if env is None else env
+    at, names = azure_storage(landing, env), (name, f"{name}-poison")
+    if text := env.get("AZURE_STORAGE_CONNECTION_STRING"):
+        return Queues(*(QueueClient.from_connection_string(text, it) for it in names))
+    credential = at.key or at.sas or DefaultAzureCredential()
+    url = f"https://{at.account}.queue.{at.suffix}"
+    return Queues(*(QueueClient(url, it, credential=credential) for it in names))
 
 
 def lake_at(root: str, landing: str) -> Lake:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dagster as dg
 
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.resources.azure import lake_at
+from lakehouse_assets.engine.sources.notified import Queues
+from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets.settings import Settings
 
 
 class LakeResource(dg.ConfigurableResource[None]):
-    """Where tables are (`root`) and where files arrive (`landing`): paths, or URLs of an object store."""
+    """Where tables are (`root`) and where files arrive (`landing`): paths, or URLs of an object store.
+
+    `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one.
+    """
 
     root: str
     landing: str
+    queue: str = ""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> LakeResource:
-        return cls(root=settings.lake, landing=settings.landing)
+        return cls(root=settings.lake, landing=settings.landing, queue=settings.queue)
 
     def lake(self) -> Lake:
         """The lake, with what delta-rs needs to reach it.
@@ -26,3 +31,11 @@ class LakeResource(dg.ConfigurableResource[None]):
             SettingsError: it's in Azure, and there is no way to its account.
         """
         return lake_at(self.root, self.landing)
+
+    def queues(self) -> Queues | None:
+        """The queues of the notifications, if there are any.
+
+        Raises:
+            SettingsError: the landing folders aren't in Azure, or there is no way to their account.
+        """
+        return queues_at(self.queue, self.landing) if self.queue else None

@@ -293,20 +293,36 @@ def test_a_long_life_leaves_few_files_and_the_same_state(tmp_path):
     assert list(Path(ledger.path).glob("_delta_log/*.checkpoint*.parquet"))
 
 
+KINDS = ["write", "rename", "remove", "plan", "plan unseen", "notify", "notify again", "crash", "mark", "fail", "retry"]
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["write", "rename", "remove", "plan", "crash", "mark", "fail", "retry"]), st.integers(0, 3)
+        st.sampled_from(
+            [
+                "write",
+                "rename",
+                "remove",
+                "plan",
+                "plan unseen",
+                "notify",
+                "notify again",
+                "crash",
+                "mark",
+                "fail",
+                "retry",
+            ]
+        ),
+        st.integers(0, 3),
     ),
     max_size=25,
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_whatever_happens_every_version_is_read_once(steps):
     """Each version has its own text; what is marked done is what was read, and nothing is done twice or left."""
     with tempfile.TemporaryDirectory() as place:
-        folder, read, serial = Path(place), [], 0
+        folder, read, serial, told = Path(place), [], 0, list[Arrival]()
         ledger = Ledger(f"{place}/ledger")
         texts: dict[tuple[str, str], str] = {}
         for step, n in [*steps, ("finish", 0)]:
@@ -321,6 +337,13 @@ def test_whatever_happens_every_version_is_read_once(steps):
                 path.unlink(missing_ok=True)
             elif step == "plan":
                 ledger.plan(listed(folder))
+            elif step == "plan unseen":  # what has arrived since the listing is known by its notification alone
+                ledger.plan([])
+            elif step == "notify":
+                told += [a for a in listed(folder) if a.path == str(path)]
+                ledger.announce(told[-1:])
+            elif step == "notify again":
+                ledger.announce(told[n:])
             elif step == "crash":
                 ledger = Ledger(f"{place}/ledger")
             elif step == "retry":
@@ -335,6 +358,7 @@ def test_whatever_happens_every_version_is_read_once(steps):
             ledger.plan(listed(folder))
         _finish(ledger, read, texts)
         assert len(read) == len(set(read)), "a version was read twice"
+        assert not ledger.state().announced(), "a notification waits for ever"
         assert {p.read_text() for p in folder.glob("*.csv")} <= set(read), "a version was lost"
 
 

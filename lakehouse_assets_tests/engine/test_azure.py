@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +19,7 @@ from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
-from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite, running
+from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite
 from lakehouse_assets_tests.conftest import new_project
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
@@ -36,27 +35,10 @@ SILVER = """
 def orders(raw: DataFrame) -> DataFrame:
     return raw.selectExpr("int(id) id", "int(amount) amount", "int(at) at", "_source")
 """
-_numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    with running(tmp_path_factory.mktemp("azurite")) as it:
-        yield it
-
-
-@pytest.fixture
-def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an empty container, with the way to its account in the environment."""
-    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string)
-    monkeypatch.setenv("AZURITE_BLOB_STORAGE_URL", f"http://127.0.0.1:{azurite.blobs}")
-    fsspec.get_filesystem_class("abfs").clear_instance_cache()
-    yield azurite.container(f"lake{next(_numbers)}")
-    fsspec.get_filesystem_class("abfs").clear_instance_cache()
-
-
-@pytest.fixture(scope="module")
-def azure_engine(azurite: Azurite) -> Iterator[SparkResource]:
+def azure_engine() -> Iterator[SparkResource]:
     """An engine with the JARs for Azure Storage, which the suite's own hasn't."""
     stores = [f"abfs://any@{ACCOUNT}.dfs.core.windows.net"]
     engine = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(read_settings().cache), stores=stores)

@@ -37,13 +37,14 @@ _IN_FLIGHT = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.Da
 # By table, what waits for a run.
 Waiting = Mapping[str, Sequence[Any]]
 Decision = dg.SensorResult | dg.SkipReason
+Notified = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Cursor:
     """What the last run was launched for: a digest of what waited, when, and the how manieth try it was.
 
-    `listed` is when all was last looked at and nothing waited.
+    `listed` is when all was last looked at.
     """
 
     digest: str = ""
@@ -68,8 +69,20 @@ def arrivals_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefin
 
     doc = f"Runs the tables of {name} when files have arrived that no run has read yet."
     return lake_sensor(
-        f"{name}_arrivals", job, TICK_SECONDS, doc, lambda context, lake: evaluate(context, name, tables, reached, lake)
+        f"{name}_arrivals",
+        job,
+        TICK_SECONDS,
+        doc,
+        lambda context, lake: evaluate(context, name, tables, reached, lake, _notifications(context, lakehouse, lake)),
     )
+
+
+def _notifications(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, lake: Lake) -> Notified | None:
+    """What takes down the notifications that wait, for tables of all domains; None if there is no queue."""
+    from lakehouse_assets.engine.sources.notified import drain
+
+    queues = context.resources.lake.queues()
+    return queues and (lambda: drain(queues, [table for table, _ in lakehouse.source_tables()], lake))
 
 
 def lake_sensor(
@@ -101,18 +114,23 @@ def downstream(tables: list[Table], lakehouse: Lakehouse) -> list[dg.AssetKey]:
 
 
 def evaluate(
-    context: dg.SensorEvaluationContext, name: str, tables: list[Table], reached: list[dg.AssetKey], lake: Lake
-) -> Decision:
-    """One tick: at most one run, for all the files that wait."""
+    context: dg.SensorEvaluationContext, name: str, tables: list[Table], reached: list[dg.AssetKey], lake: Lake,
+    notified: Notified | None = None,
+) -> Decision:  # fmt: skip
+    """One tick: at most one run, for all the files that wait. `notified` takes down what the queue tells of."""
+    now = datetime.fromtimestamp(time.time(), UTC)
+    whole = now.timestamp() - _cursor(context).listed >= RECONCILE_SECONDS
+    days = () if whole else tuple(now.date() + timedelta(days=d) for d in RECENT_DAYS)
+
+    def look() -> Waiting:
+        if notified:
+            notified()
+        return {t.key: pending(t, lake, days, listed=whole or not notified) for t in tables}
 
     def request(waiting: Waiting) -> dg.RunRequest:
         counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items())
         return dg.RunRequest(asset_selection=reached, tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
 
-    now = datetime.fromtimestamp(time.time(), UTC)
-    whole = now.timestamp() - _cursor(context).listed >= RECONCILE_SECONDS
-    days = () if whole else tuple(now.date() + timedelta(days=d) for d in RECENT_DAYS)
-    look = lambda: {t.key: pending(t, lake, days) for t in tables}  # noqa: E731
     return one_run(context, {RUN_TAG: name}, "files", look, request, whole=whole)
 
 
@@ -127,16 +145,15 @@ def one_run(
     if context.instance.get_runs_count(dg.RunsFilter(tags=dict(tag), statuses=_IN_FLIGHT)):
         return dg.SkipReason(f"a run for earlier {what} is still under way")
     waiting = {key: found for key, found in look().items() if found}
-    cursor = _cursor(context)
-    if not waiting:
-        listed = replace(cursor, listed=time.time() if whole else cursor.listed)
-        return dg.SensorResult(skip_reason=f"no new {what}", cursor=json.dumps(asdict(listed)))
+    now, cursor = time.time(), _cursor(context)
+    cursor = replace(cursor, listed=now if whole else cursor.listed)
     digest = hashlib.sha256(json.dumps(waiting, sort_keys=True).encode()).hexdigest()[:16]
-    pause = cursor.wait(digest, time.time())
-    if pause:
-        return dg.SkipReason(f"a run for these {what} didn't end well; they're tried again in {pause:.0f} s")
+    pause = cursor.wait(digest, now)
+    if not waiting or pause:
+        why = f"a run for these {what} didn't end well; they're tried again in {pause:.0f} s"
+        return dg.SensorResult(skip_reason=why if waiting else f"no new {what}", cursor=json.dumps(asdict(cursor)))
     tries = cursor.tries + 1 if digest == cursor.digest else 1
-    new = json.dumps(asdict(Cursor(digest, time.time(), tries, cursor.listed)))
+    new = json.dumps(asdict(Cursor(digest, now, tries, cursor.listed)))
     return dg.SensorResult(run_requests=[request(waiting)], cursor=new)
 
 
@@ -144,13 +161,15 @@ def _cursor(context: dg.SensorEvaluationContext) -> Cursor:
     return Cursor(**json.loads(context.cursor)) if context.cursor else Cursor()
 
 
-def pending(table: Table, lake: Lake, days: Sequence[date] = ()) -> list[tuple[str, str]]:
-    """Path and etag of the files that no run has read, in the folders of some days or in all, and of an open batch."""
+def pending(table: Table, lake: Lake, days: Sequence[date] = (), *, listed: bool = True) -> list[tuple[str, str]]:
+    """Path and etag of the files that no run has read: those of an open batch, those that a notification told of, and,
+    if they're `listed`, those in the folders of some days or in all.
+    """
     from lakehouse_assets.engine.arrivals import Ledger
     from lakehouse_assets.engine.sources.files import list_arrivals
 
     assert table.source is not None  # noqa: S101  (only tables with a source come here)
     state = Ledger(lake.arrivals(table.key), lake.storage).state()
     _, unfinished = state.open_batch() or (0, [])
-    fresh = list_arrivals(table.source, lake.landing_folder(table.domain), state.settled(), days)
-    return [(f.path, f.etag) for f in (*unfinished, *fresh)]
+    fresh = list_arrivals(table.source, lake.landing_folder(table.domain), state.settled(), days) if listed else []
+    return list({(f.path, f.etag): None for f in (*unfinished, *state.announced(), *fresh)})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.arrivals import Ledger
+from lakehouse_assets.engine.arrivals import VANISHED, Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import ContractError, SourceError
@@ -213,7 +213,7 @@ def _endings(written: _Written, batch: Batch, env: Environment, table: Table) ->
         if path in written.failed:
             endings.append(Ending(path, "failed", error=written.failed[path]))
         elif path in written.vanished:
-            endings.append(Ending(path, "vanished", error="it was gone or overwritten before it could be read"))
+            endings.append(Ending(path, "vanished", error=VANISHED))
         else:
             endings.append(Ending(path, "done", rows=rows.get(path, 0)))
     return endings

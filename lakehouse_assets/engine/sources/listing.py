@@ -63,6 +63,14 @@ def list_arrivals(
     return [found for path in of_days(source.path, days) for found in _list(path, landing, known)]
 
 
+def covers(source: Files, landing: str, path: str) -> bool:
+    """Whether a file at a URL is one of the source's."""
+    (named,) = of_days(source.path)
+    root, pattern = _root_and_pattern(named, landing)
+    inside = path.startswith(f"{root}/")
+    return inside and matches(path.removeprefix(f"{root}/").split("/"), matchers_of(pattern))
+
+
 def _list(path: str, landing: str, known: Set[str]) -> list[Arrival]:
     root, pattern = _root_and_pattern(path, landing)
     matchers = matchers_of(pattern)
