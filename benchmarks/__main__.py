@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.measure import Bench, Row, stop_engine
 from benchmarks.results import FILE, machine, printed, update
 
-NAMES = ("build", "rules", "refresh", "launch", "loading", "tick", "merge", "groups", "growth", "peers")
+NAMES = ("build", "rules", "refresh", "launch", "loading", "tick", "blobs", "merge", "groups", "growth", "peers")
 
 
 def main() -> None:
