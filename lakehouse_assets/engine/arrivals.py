@@ -11,6 +11,7 @@ the later one is refused by Delta, reads again and decides anew.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from lakehouse_assets.engine.arrivals_state import (
     STATUSES,
     Entry,
     State,
+    bounded,
     event,
     near,
     renamed,
@@ -72,8 +74,10 @@ class Ledger:
         """
         return self._attempt(lambda state: self._announce(state, files))
 
-    def plan(self, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
-        """Make those of the files that are still pending the next batch; its number and files, by path.
+    def plan(
+        self, files: Sequence[Arrival], most: int = sys.maxsize, most_bytes: int = sys.maxsize
+    ) -> tuple[int, list[Arrival]]:
+        """Make those of the files that are still pending the next batch, within bounds; its number and files, by path.
 
         If a batch is open already, perhaps planned by another process a moment ago, that one is returned. A file
         that was read under another path, and isn't there any more, is recorded as renamed instead of planned: the
@@ -82,7 +86,7 @@ class Ledger:
         Raises:
             WriteConflict: other processes kept changing the ledger.
         """
-        return self._attempt(lambda state: self._plan(state, files))
+        return self._attempt(lambda state: self._plan(state, files, most, most_bytes))
 
     def plan_rebuild(self, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
         """Make all of the files the next batch, read before or not, for a table that's made anew from them.
@@ -129,7 +133,7 @@ class Ledger:
         self._append(state, [event(f, 0, "announced") for f in new.values()])
         return len(new)
 
-    def _plan(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
+    def _plan(self, state: State, files: Sequence[Arrival], most: int, most_bytes: int) -> tuple[int, list[Arrival]]:
         already = state.open_batch()
         if already:
             return already
@@ -137,10 +141,10 @@ class Ledger:
         there, gone = still_there([f for f in state.announced() if version_of(f) not in listed])
         fresh = sorted({f for f in (*files, *there) if version_of(f) not in settled}, key=lambda f: (f.path, f.etag))
         moved = renamed(state, fresh)
-        new = [f for f in fresh if f not in moved]
+        new = bounded([f for f in fresh if f not in moved], most, most_bytes)
         batch = state.last("batch") + bool(new)
-        events = [event(f, batch, "renamed" if f in moved else "planned") for f in fresh]
-        self._append(state, events + [event(f, 0, "vanished", error=VANISHED) for f in gone])
+        events = [event(f, batch, "planned") for f in new] + [event(f, 0, "renamed") for f in moved]
+        self._append(state, events + [event(f, 0, "vanished", VANISHED) for f in gone])
         return batch, new
 
     def _plan_rebuild(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:

@@ -122,6 +122,17 @@ def renamed(state: State, fresh: Sequence[Arrival]) -> set[Arrival]:
     return {f for f in fresh if left.get((f.etag, f.size, f.modified), set()) - {f.path}}
 
 
+def bounded(files: Sequence[Arrival], most: int, most_bytes: int) -> list[Arrival]:
+    """The first of the files, as many as are allowed; one in any case."""
+    total, kept = 0, list[Arrival]()
+    for file in files:
+        total += file.size
+        if kept and (len(kept) >= most or total > most_bytes):
+            break
+        kept.append(file)
+    return kept
+
+
 def near(state: State, path: str) -> str:
     """The end of a message about an unknown path: the names most like it."""
     names = sorted({e.path for e in state.where(*STATUSES)})

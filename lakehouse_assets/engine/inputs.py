@@ -43,7 +43,8 @@ class Files:
 
     `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep its values in
     `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value. `http` has the addresses
-    whose contents are landed there first.
+    whose contents are landed there first. A run reads what waits in batches, by path, each of at most so many files and
+    bytes (or of one file), and commits each by itself.
     """
 
     path: str
@@ -58,6 +59,8 @@ class Files:
     nulls: tuple[str, ...] = ("",)
     infer_types: bool = False
     http: Http | None = None
+    files_per_batch: int = 10_000
+    bytes_per_batch: int = 20_000_000_000
 
 
 Source = Files

@@ -251,3 +251,19 @@ def test_a_commit_whose_observation_spark_failed_to_read_counts(
     monkeypatch.setattr(owner, function, fails_afterwards)
     run(shop, name)
     assert state(shop, name) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("bound", ["files_per_batch=2", "bytes_per_batch=40"])
+def test_many_files_are_read_by_one_run_in_batches_within_bounds(shop: Project, bound: str) -> None:
+    shop.run("bronze.orders")
+    shop.bronze("orders", bound)
+    for number in range(5):
+        shop.land(f"orders/{number}.csv", f"id,amount,at\n{number},1,1\n")  # 19 bytes
+    assert run_and_die(shop, "bronze.orders", "after lakehouse_assets.engine.run.commit:commit") == -9
+    outcome = shop.run("bronze.orders")
+    assert outcome.plan.reason == "5 files in 3 batches"
+    assert (dict(outcome.files), outcome.version) == ({"done": 5}, 3)
+    rows = [row for row in shop.rows("bronze.orders", "id", "_batch") if row[1] > 1]
+    assert rows == [("0", 2), ("1", 2), ("2", 3), ("3", 3), ("4", 4)]
+    shop.land("orders/vast.csv", "id,amount,at\n" + "7,1,1\n" * 100)
+    assert shop.run("bronze.orders").plan.reason == "1 files in batch 5"

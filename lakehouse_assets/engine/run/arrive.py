@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,11 @@ from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.refresh import Work
-from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.run.verdicts import Verdicts, summed
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.sources import http
 from lakehouse_assets.engine.sources.files import find_unreadable, read_files
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there, version_of
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -73,14 +73,36 @@ def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
     ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
     state = ledger.state()
     unfinished = state.open_batch()
+    taken = list[Outcome]()
     if unfinished:
-        resumed = _take(table, env, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
-    known = frozenset() if full else state.settled()
-    listing = list_arrivals(_source(table), env.lake.landing_folder(table.domain), known)
-    number, files = _plan_rebuild(table, ledger, listing) if full else ledger.plan(listing)
-    if files:
-        return _take(table, env, ledger, Batch(number, files, rebuild=ledger.rebuilds(number)), resumed=False)
-    return resumed if unfinished else Outcome(Plan(table, "nothing", "no new files"), 0)
+        batch = Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0]))
+        taken.append(_take(table, env, ledger, batch, resumed=True))
+    known, source = frozenset() if full else state.settled(), _source(table)
+    left = list_arrivals(source, env.lake.landing_folder(table.domain), known)
+    bounds = (source.files_per_batch, source.bytes_per_batch)
+    while True:
+        number, files = _plan_rebuild(table, ledger, left) if full else ledger.plan(left, *bounds)
+        if not files:
+            break
+        taken.append(_take(table, env, ledger, Batch(number, files, ledger.rebuilds(number)), resumed=False))
+        planned = {version_of(f) for f in files}
+        left = [f for f in left if version_of(f) not in planned]
+        if full or not left:
+            break
+    return _together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
+
+
+def _together(taken: Sequence[Outcome]) -> Outcome:
+    """What a run did by several batches."""
+    if len(taken) == 1:
+        return taken[0]
+    files = sum(o.plan.files for o in taken)
+    plan = replace(taken[-1].plan, reason=f"{files} files in {len(taken)} batches", files=files)
+    version = next((o.version for o in reversed(taken) if o.version is not None), None)
+    failed = {path: why for o in taken for path, why in o.failed_files.items()}
+    added = {name: kind for o in taken for name, kind in o.added.items()}
+    counts = sum((Counter(o.files) for o in taken), Counter[str]())
+    return Outcome(plan, 0, version, summed([o.verdicts for o in taken]), {}, counts, failed, added)
 
 
 def _plan_rebuild(table: Table, ledger: Ledger, listing: list[Arrival]) -> tuple[int, list[Arrival]]:

@@ -30,6 +30,14 @@ class Verdicts:
     witnesses: tuple[int, ...] = ()
 
 
+def summed(verdicts: Sequence[Verdicts]) -> Verdicts:
+    """Those of several batches."""
+    by_rule = sum((Counter(dict(v.by_rule)) for v in verdicts), Counter[str]())
+    names = dict.fromkeys(name for v in verdicts for name, _ in v.by_rule)
+    judged, rejected = sum(v.judged for v in verdicts), sum(v.rejected for v in verdicts)
+    return Verdicts(judged, rejected, tuple((name, by_rule[name]) for name in names))
+
+
 def from_histograms(row: Mapping[str, Any], rules: Sequence[Expectation]) -> Verdicts | None:
     """The verdicts told by the columns `judged`, `rejected`, and for each mask its histogram; None if one is full."""
     masks = list[Counter[int]]()
