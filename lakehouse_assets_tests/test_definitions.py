@@ -363,3 +363,31 @@ def test_a_new_file_is_not_kept_waiting_by_the_failure_of_others(shop: Shop) -> 
     shop.broken.unlink()
     assert shop.run(shop.tick())
     assert shop.rows() == 4
+
+
+def test_a_table_with_nothing_to_be_made_of_is_not_called_materialised_and_what_reads_it_is_skipped(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    for name in ("orders", "parcels", "returns"):
+        project.bronze(name)
+    project.table(
+        "silver.both",
+        """
+        @table(orders="bronze.orders", parcels=lookup("bronze.parcels"))
+        def both(orders: DataFrame, parcels: DataFrame) -> DataFrame:
+            return orders.join(parcels, "id")
+        """,
+    )
+    project.land("orders/1.csv", "id\n1\n")
+    project.land("returns/1.csv.gz", b"\x1f\x8bno more")
+    job = project.definitions().resolve_implicit_global_asset_job_def()
+    done = job.execute_in_process(instance=instance)
+    made = [event.asset_key for event in done.get_asset_materialization_events()]
+    assert (done.success, made) == (True, [dg.AssetKey(["shop", "bronze", "orders"])])
+    assert [event.step_key for event in done.get_step_skipped_events()] == ["shop__silver__both"]
+    told = {name: instance.fetch_observations(dg.AssetKey(["shop", "bronze", name]), limit=9).records
+            for name in ("orders", "parcels", "returns")}  # fmt: skip
+    assert {name: len(records) for name, records in told.items()} == {"orders": 0, "parcels": 1, "returns": 1}
+    returned = told["returns"][0].asset_observation
+    assert returned is not None
+    assert "1.csv.gz" in str(returned.metadata["failed_files"].value)

@@ -50,6 +50,9 @@ def _progress(entry: dg.EventLogEntry, status: Status) -> None:
         made = event.step_materialization_data.materialization
         if made.partition is None:  # else it says no more than that a day was written
             console.print(f"[green]✓[/] {table}  [dim]{_line(made.metadata)}[/]", highlight=False)
+    elif event.is_asset_observation:
+        reason = event.asset_observation_data.asset_observation.metadata["reason"].value
+        console.print(f"[yellow]–[/] {table}  not built: [dim]{escape(str(reason))}[/]", highlight=False)
     elif event.is_step_failure:
         console.print(f"[red]✗[/] {table}  {escape(_reason(event))}", highlight=False, soft_wrap=True)
 
@@ -77,11 +80,11 @@ def _summarise(result: dg.ExecuteInProcessResult, keys: Sequence[str]) -> None:
     shown = grid("table", "way", *numbers, right=numbers)
     whole = [m for m in _materializations(result) if m.partition is None]
     made: dict[str, Any] = {".".join(m.asset_key.path): m.metadata for m in whole}
-    checks = _checks(result)
+    checks, failed = _checks(result), result.get_failed_step_keys()
     for key in keys:
         values = made.get(key)
         if values is None:
-            shown.add_row(key, "[red]not built[/]")
+            shown.add_row(key, "[red]failed[/]" if op_name(key) in failed else "[yellow]not built[/]")
             continue
         rows, rejected = (_number(values, name) for name in ("dagster/row_count", "rows_rejected"))
         shown.add_row(key, values["way"].value, rows, rejected, checks.get(key, ""), f"{values['seconds'].value:.1f}")

@@ -97,6 +97,7 @@ def _spec(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
         tags={"domain": table.domain, "layer": table.layer, **table.tags},
         freshness_policy=_freshness(table, domain),
         code_version=table.code_version,
+        skippable=True,
         partitions_def=partitions_def(table),
         metadata=declared_metadata(table),
     )
@@ -122,7 +123,10 @@ def _materialized(
         raise dg.Failure(str(error), allow_retries=False) from error
     context.log.info(f"{table.key}: {outcome.plan.way} ({outcome.plan.reason})")
     log = read_log(path, storage)
-    for event in written_days(table, outcome, log, before.version if before else None) if log else ():
+    if log is None:  # it waits for files or for another table; what reads it is skipped
+        context.log_event(dg.AssetObservation(asset_key(table.key), metadata=idle_metadata(outcome, log)))
+        return
+    for event in written_days(table, outcome, log, before.version if before else None):
         context.log_event(event)
     yield _result(table, outcome, env, log, context)
 
@@ -136,9 +140,9 @@ def _outcome(table: Table, env: Environment, options: RunOptions, days: tuple[da
 
 
 def _result(
-    table: Table, outcome: Outcome, env: Environment, log: TableLog | None, context: dg.AssetExecutionContext
+    table: Table, outcome: Outcome, env: Environment, log: TableLog, context: dg.AssetExecutionContext
 ) -> dg.MaterializeResult[Any]:
-    if outcome.version is None or log is None:
+    if outcome.version is None:
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:
@@ -147,7 +151,7 @@ def _result(
     return dg.MaterializeResult(
         asset_key=asset_key(table.key),
         metadata=metadata,
-        data_version=dg.DataVersion(f"{log.id}@{log.version}") if log else None,
+        data_version=dg.DataVersion(f"{log.id}@{log.version}"),
         check_results=[c for c in checks if _selected(c, context)],
     )
 
