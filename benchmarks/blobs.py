@@ -18,17 +18,17 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from benchmarks.measure import Bench, Row, timed
+from benchmarks.tick import read_all
 from lakehouse_assets.definitions import DOMAINS
-from lakehouse_assets.engine.arrivals import Ledger, Outcome
 from lakehouse_assets.engine.compile.sensors import evaluate
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
-from lakehouse_assets.engine.sources.notified import CREATED, Queues, drain
+from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.sources.notified import Queues, drain
 from lakehouse_assets.engine.spec import Table
 from lakehouse_assets.resources.azure import queues_at
-from lakehouse_assets_tests.azurite import Azurite, running
+from lakehouse_assets_tests.azurite import Azurite, created, running
 
 SIZES = (1_000, 10_000)
 NEW = 10
@@ -46,13 +46,9 @@ def run(bench: Bench) -> list[Row]:
 @contextmanager
 def _environment(azurite: Azurite) -> Iterator[None]:
     """The way to the emulator, for as long as it runs."""
-    told = {
-        "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,
-        "AZURITE_BLOB_STORAGE_URL": f"http://127.0.0.1:{azurite.blobs}",
-    }
-    os.environ.update(told)
+    os.environ.update(azurite.environment)
     yield
-    for name in told:
+    for name in azurite.environment:
         del os.environ[name]
 
 
@@ -61,7 +57,7 @@ def _rows(bench: Bench, azurite: Azurite, size: int) -> list[Row]:
     lake = Lake(str(bench.folder / "blobs" / name), f"{azurite.container(name)}/landing")
     with ContainerClient.from_connection_string(azurite.connection_string, name) as container:
         _fill(container, size)
-        _read_all(table, lake)
+        read_all(table, lake)
         events = _new(container, table, lake)
         queues = _queues(azurite, lake, name)
         with dg.DagsterInstance.ephemeral() as instance:
@@ -96,30 +92,13 @@ def _put(container: ContainerClient, day: date, name: str) -> None:
     container.upload_blob(f"landing/airlines/weather/{day:%Y/%m/%d}/{name}.csv", b"origin\nJFK\n")
 
 
-def _read_all(table: Table, lake: Lake) -> None:
-    """Fill the ledger as if a run had read every file that is there."""
-    ledger = Ledger(lake.arrivals(table.key))
-    batch, files = ledger.plan(list_arrivals(SOURCE, lake.landing_folder(table.domain)))
-    ledger.mark(batch, [Outcome(f.path, "done", rows=1) for f in files])
-
-
 def _new(container: ContainerClient, table: Table, lake: Lake) -> list[dict[str, Any]]:
     """Ten blobs of today, and the events that tell of them."""
     today = datetime.now(UTC).date()
     for n in range(NEW):
         _put(container, today, f"new {n}")
     found = list_arrivals(SOURCE, lake.landing_folder(table.domain), days=[today])
-    return [_event(file, container.container_name) for file in found]
-
-
-def _event(file: Arrival, container: str) -> dict[str, Any]:
-    path = file.path.partition(".net/")[2]
-    return {
-        "eventType": CREATED,
-        "subject": f"/blobServices/default/containers/{container}/blobs/{path}",
-        "eventTime": file.modified.isoformat(),
-        "data": {"api": "PutBlob", "eTag": file.etag, "contentLength": file.size},
-    }
+    return [created(file, container.container_name) for file in found]
 
 
 def _queues(azurite: Azurite, lake: Lake, name: str) -> Queues:

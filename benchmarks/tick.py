@@ -30,7 +30,7 @@ def run(bench: Bench) -> list[Row]:
     lake = Lake(str(folder / "lake"), str(folder / "landing"))
     landing = Path(lake.landing_folder(table.domain)) / "weather"
     _land(landing, number - NEW, "old")
-    _read_all(table, lake)
+    read_all(table, lake)
     _land(landing, NEW, "new")
     assert len(pending(table, lake)) == NEW
     with dg.DagsterInstance.ephemeral() as instance:
@@ -56,10 +56,11 @@ def _land(folder: Path, number: int, name: str) -> None:
         path.write_text("origin\nJFK\n")
 
 
-def _read_all(table: Table, lake: Lake) -> None:
+def read_all(table: Table, lake: Lake) -> None:
     """Fill the ledger as if a run had read every file that is there."""
-    ledger = Ledger(lake.arrivals(table.key))
-    batch, files = ledger.plan(list_arrivals(SOURCE, lake.landing_folder(table.domain)))
+    assert table.source
+    ledger = Ledger(lake.arrivals(table.key), lake.storage)
+    batch, files = ledger.plan(list_arrivals(table.source, lake.landing_folder(table.domain)))
     ledger.mark(batch, [Outcome(f.path, "done", rows=1) for f in files])
 
 

@@ -6,15 +6,18 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.sources.notified import CREATED
 from lakehouse_assets.settings import read_settings
+from lakehouse_assets_tests.waiting import wait_until
 
 # The account and the key are the emulator's own, the same for everyone, and published.
 ACCOUNT = "devstoreaccount1"
@@ -36,6 +39,14 @@ class Azurite:
             f"BlobEndpoint=http://127.0.0.1:{self.blobs}/{ACCOUNT};"
             f"QueueEndpoint=http://127.0.0.1:{self.queues}/{ACCOUNT};"
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead to it."""
+        return {
+            "AZURE_STORAGE_CONNECTION_STRING": self.connection_string,
+            "AZURITE_BLOB_STORAGE_URL": f"http://127.0.0.1:{self.blobs}",
+        }
 
     def container(self, name: str) -> str:
         """The URL of a new container."""
@@ -71,8 +82,8 @@ def running(folder: Path) -> Iterator[Azurite]:
     log = folder / "azurite.log"
     with log.open("wb") as output, subprocess.Popen(command, cwd=folder, stdout=output, stderr=output) as process:
         try:
-            _wait_for(blobs, process, log)
-            _wait_for(queues, process, log)
+            wait_until(lambda: (_answers(blobs) and _answers(queues)) or process.poll() is not None, START_SECONDS, log)
+            assert process.poll() is None, log.read_text()
             yield Azurite(blobs, queues)
         finally:
             process.terminate()
@@ -88,13 +99,20 @@ def _free_ports(number: int) -> list[int]:
     return ports
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)  # between two looks, not in the place of one
-        else:
-            return
-    pytest.fail(f"Azurite didn't start:\n{log.read_text()}")
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def created(file: Arrival, container: str) -> dict[str, Any]:
+    """The event of a file in a container, as Event Grid has it."""
+    path = file.path.partition(".net/")[2]
+    return {
+        "topic": "/subscriptions/x", "id": "1", "eventType": CREATED, "dataVersion": "", "metadataVersion": "1",
+        "subject": f"/blobServices/default/containers/{container}/blobs/{path}",
+        "eventTime": file.modified.isoformat(),
+        "data": {"api": "PutBlob", "eTag": file.etag, "contentLength": file.size, "sequencer": "01"},
+    }  # fmt: skip

@@ -20,7 +20,8 @@ from selenium import webdriver
 
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.browser import chromium, console_errors, screenshot, wait_for_text
-from lakehouse_assets_tests.serve.test_dev_server import TIED_TO_US, Server, announced_url, wait_until
+from lakehouse_assets_tests.serve.test_dev_server import TIED_TO_US, Server, announced_url
+from lakehouse_assets_tests.waiting import wait_until
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "asset_graph.json"
 RUN_SECONDS = 300.0  # 20 to 40 s here on a warm engine, more beside other work

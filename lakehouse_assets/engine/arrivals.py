@@ -81,7 +81,9 @@ class Ledger:
 
         If a batch is open already, perhaps planned by another process a moment ago, that one is returned. A file
         that was read under another path, and isn't there any more, is recorded as renamed instead of planned: the
-        etag, size and time must all agree. The list is empty when nothing is left to read; then no batch was planned.
+        etag, size and time must all agree. What a notification told of is planned though it isn't among the files, or
+        recorded as vanished if it isn't there any more. The list is empty when nothing is left to read; then no batch
+        was planned.
 
         Raises:
             WriteConflict: other processes kept changing the ledger.
@@ -128,7 +130,7 @@ class Ledger:
         return -1 if table is None else int(table.version())
 
     def _announce(self, state: State, files: Sequence[Arrival]) -> int:
-        known = {version_of(e.arrival) for e in state.where(*STATUSES)}
+        known = state.known(files)
         new = {version_of(f): f for f in files if version_of(f) not in known}
         self._append(state, [event(f, 0, "announced") for f in new.values()])
         return len(new)

@@ -70,7 +70,18 @@ class State:
 
     def announced(self) -> list[Arrival]:
         """The files that a notification told of, and no run has planned yet."""
-        return [e.arrival for e in self.where("announced")]
+        # Nothing but that is known of them. Not by `latest`, as this too is asked at every tick.
+        found = self._select("""path, etag, min(size) AS size, min(modified) AS modified FROM events
+            GROUP BY path, etag HAVING max(CASE WHEN status = 'announced' THEN 0 ELSE 1 END) = 0""")
+        return [Arrival(**row) for row in found]
+
+    def known(self, files: Sequence[Arrival]) -> frozenset[str]:
+        """The versions of these files that the ledger has, whatever became of them, as `version_of` writes them."""
+        if not files:
+            return frozenset()
+        paths = ", ".join("'" + path.replace("'", "''") + "'" for path in {f.path for f in files})
+        found = self._select(f"DISTINCT etag || ' ' || path AS version FROM events WHERE path IN ({paths})")
+        return frozenset(row["version"] for row in found)
 
     def settled(self) -> frozenset[str]:
         """The versions of files that no run has to read any more, as `version_of` writes them."""

@@ -63,9 +63,6 @@ class Files:
     bytes_per_batch: int = 20_000_000_000
 
 
-Source = Files
-
-
 @dataclass(frozen=True)
 class Upstream:
     """A table read by another. A `lookup` is read whole, at one version; any other input brings its new rows only.

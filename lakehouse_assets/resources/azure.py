@@ -12,11 +12,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.sources.notified import Queues
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.sources.notified import Queues
 
 _URL = re.compile(r"abfss?://(?P<container>[^@/]+)@(?P<account>[^./]+)\.dfs\.(?P<suffix>[^/]+)(/|$)")
 _OAUTH = "org.apache.hadoop.fs.azurebfs.oauth2"
@@ -107,6 +110,8 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     """
     from azure.identity import DefaultAzureCredential
     from azure.storage.queue import QueueClient
+
+    from lakehouse_assets.engine.sources.notified import Queues
 
     env = os.environ if env is None else env
     at, names = azure_storage(landing, env), (name, f"{name}-poison")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.sources.notified import Queues
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.sources.notified import Queues
 
 
 class LakeResource(dg.ConfigurableResource[None]):

@@ -22,8 +22,8 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
 @pytest.fixture
 def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of an empty container, with the way to its account in the environment."""
-    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string)
-    monkeypatch.setenv("AZURITE_BLOB_STORAGE_URL", f"http://127.0.0.1:{azurite.blobs}")
+    for name, value in azurite.environment.items():
+        monkeypatch.setenv(name, value)
     fsspec.get_filesystem_class("abfs").clear_instance_cache()
     yield azurite.container(f"lake{next(_numbers)}")
     fsspec.get_filesystem_class("abfs").clear_instance_cache()

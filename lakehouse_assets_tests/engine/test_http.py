@@ -9,6 +9,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from lakehouse_assets.engine.errors import SourceError
@@ -158,6 +159,16 @@ def test_a_secret_of_the_address_is_in_no_message_and_no_file(
     }
     assert "key=s3cret" in site.asked[0][0]
     assert not [p for p in tmp_path.glob("*") if "s3cret" in p.name or b"s3cret" in p.read_bytes()]
+
+
+def test_downloads_land_in_a_store_as_on_a_disk(site: Site, container: str) -> None:
+    store, folder = fsspec.core.url_to_fs(f"{container}/landing/shop/titles")
+    for body in (b"one", b"one", b"two"):
+        site.pages["/titles.csv"] = versioned(body, body.decode())
+        assert fetch(Http((f"{site.url}/titles.csv",)), f"{container}/landing/shop/titles", ".csv") == {}
+    names = [name for name in store.find(folder) if not name.endswith("_downloads.json")]
+    assert [store.cat_file(name) for name in names] == [b"one", b"two"]
+    assert [headers["If-None-Match"] for _, headers in site.asked] == [None, "one", "one"]
 
 
 BRONZE = """

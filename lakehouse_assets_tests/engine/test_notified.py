@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +20,11 @@ from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
 from lakehouse_assets.engine.sources.notified import CREATED, Drained, Queues, drain
 from lakehouse_assets.resources.azure import queues_at
 from lakehouse_assets.resources.spark import SparkResource
-from lakehouse_assets_tests.azurite import Azurite
+from lakehouse_assets_tests.azurite import Azurite, created
 from lakehouse_assets_tests.conftest import new_project
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.sensors import Sensor
+from lakehouse_assets_tests.waiting import wait_until
 
 
 class Shop:
@@ -53,14 +53,7 @@ class Shop:
         return list_arrivals(Files("orders/**/*.csv"), self.lake.landing_folder("shop"))
 
     def event(self, file: Arrival, **changed: Any) -> dict[str, Any]:
-        """The event of a file, as Event Grid has it."""
-        path = file.path.partition(".net/")[2]
-        return {
-            "topic": "/subscriptions/x", "id": "1", "eventType": CREATED, "dataVersion": "", "metadataVersion": "1",
-            "subject": f"/blobServices/default/containers/{self.container}/blobs/{path}",
-            "eventTime": "2026-05-10T12:00:00.1234567Z",
-            "data": {"api": "PutBlob", "eTag": file.etag, "contentLength": file.size, "sequencer": "01"}, **changed,
-        }  # fmt: skip
+        return {**created(file, self.container), **changed}
 
     def tell(self, *events: Any, encoded: bool = True) -> None:
         """Put a message with each of these into the queue."""
@@ -130,11 +123,14 @@ def test_a_message_that_cannot_be_read_is_set_aside_at_its_fifth_delivery(
     monkeypatch.setattr(notified, "VISIBILITY_SECONDS", 1)
     shop.tell("half a mess", '{"no": "event"}', encoded=False)
     shop.tell(shop.event(shop.land("1.csv")))
-    poisoned, announced, deadline = 0, 0, time.monotonic() + 60
-    while poisoned < 2 and time.monotonic() < deadline:
-        found = shop.drained()
-        poisoned, announced = poisoned + found.poisoned, announced + found.announced
-    assert (poisoned, announced) == (2, 1)
+    found: list[Drained] = []
+
+    def set_aside() -> bool:
+        found.append(shop.drained())
+        return sum(d.poisoned for d in found) == 2
+
+    wait_until(set_aside, 60)
+    assert sum(d.announced for d in found) == 1
     kept = shop.queues.poison.receive_messages(messages_per_page=32, visibility_timeout=1, max_messages=32)
     assert sorted(message.content for message in kept) == ["half a mess", '{"no": "event"}']
 
@@ -149,10 +145,8 @@ def test_a_process_that_dies_before_it_deletes_a_message_takes_the_file_down_onc
         with pytest.raises(KeyboardInterrupt):
             shop.drained()
     assert shop.plan([]) == ["1.csv"]
-    ignored, deadline = 0, time.monotonic() + 30
-    while not ignored and time.monotonic() < deadline:
-        ignored = shop.drained().ignored
-    assert (ignored, shop.plan(shop.listed()), shop.statuses()) == (1, [], [("1.csv", "done")])
+    wait_until(lambda: shop.drained().ignored == 1, 30)
+    assert (shop.plan(shop.listed()), shop.statuses()) == ([], [("1.csv", "done")])
 
 
 def _die(_: Any) -> None:

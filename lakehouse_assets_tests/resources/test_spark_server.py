@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +20,7 @@ from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.resources.spark_server import Server, ServerSettings
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.waiting import holds_within
 
 IDLE_SECONDS = 3
 
@@ -35,15 +35,6 @@ def settings(tmp_path: Path) -> Iterator[ServerSettings]:
     yield own
     spark_server.release(own)
     spark_server.stop(own)
-
-
-def wait_until(true: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)  # between two looks, not in the place of one
-    return True
 
 
 def gone(server: Server) -> bool:
@@ -75,16 +66,16 @@ def test_an_engine_is_shared_kept_secret_and_stopped_when_nobody_uses_it(setting
     (line,) = [x for x in listening.splitlines() if f":{server.port} " in x]
     assert "127.0.0.1" in line, "it listens beyond loopback"
 
-    assert not wait_until(lambda: gone(server), IDLE_SECONDS + 3), "it stopped though a client was attached"
+    assert not holds_within(lambda: gone(server), IDLE_SECONDS + 3), "it stopped though a client was attached"
     spark_server.release(settings)
-    assert wait_until(lambda: gone(server), IDLE_SECONDS + 60), "it stayed though nobody used it"
+    assert holds_within(lambda: gone(server), IDLE_SECONDS + 60), "it stayed though nobody used it"
     assert spark_server.running(settings) is None
 
 
 def test_an_engine_dies_with_its_supervisor_and_the_next_client_gets_a_fresh_one(settings: ServerSettings) -> None:
     first = spark_server.attach(settings)
     os.kill(first.supervisor, signal.SIGKILL)
-    assert wait_until(lambda: gone(first), 60)
+    assert holds_within(lambda: gone(first), 60)
     second = spark_server.attach(settings)
     assert second.pid != first.pid
     assert spark_server.stop(settings)

@@ -9,9 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 
 from lakehouse_assets.serve import processes, serve
 from lakehouse_assets_tests.browser import chromium, console_errors, screenshot, wait_for_text
+from lakehouse_assets_tests.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 120.0  # 5 to 8 s here, more beside other work
@@ -96,15 +96,6 @@ def announced_url(supervisor: subprocess.Popen[bytes], log: Path) -> str:
     announced = re.search(r"lakehouse is at (http://\S+)", log.read_text())
     assert announced, log.read_text()
     return announced[1]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, log: Path | None = None) -> None:
-    """Return once the condition holds; fail with the log after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:.0f} s:\n{log.read_text() if log else ''}")
-        time.sleep(0.1)  # between two looks, not in the place of one
 
 
 def parents() -> dict[tuple[int, str], int]:

@@ -56,9 +56,10 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
     Doubles are compared as floats: their sums depend on the order of the rows, in the last digits.
 
     Raises:
-        LakehouseError: the table has no groups or keys, or wasn't built.
+        LakehouseError: the table has no groups or keys, or wasn't built, or late rows wait.
     """
     own, run = _last_run(table, env)
+    _refuse_late(table, env)
     if not isinstance(table.write, Refresh | Merge | History):
         raise LakehouseError(f"Verifying {table.key}: it has neither groups that are refreshed nor keys to compare")
     by = table.write.by if isinstance(table.write, Refresh) else table.write.on
@@ -80,9 +81,14 @@ def reconcile(table: Table, env: Environment) -> Balance:
     """Add up what became of the rows that a table was given.
 
     Raises:
-        LakehouseError: the table doesn't take in new rows of others, or wasn't built.
+        LakehouseError: the table doesn't take in new rows of others, or wasn't built, or late rows wait.
     """
     own, run = _last_run(table, env)
+    _refuse_late(table, env)
+    return _balance(table, env, own, run)
+
+
+def _balance(table: Table, env: Environment, own: TableLog, run: Mapping[str, Any]) -> Balance:
     if not table.takes_new_rows:
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
     spark, kept = env.session(), read_log(env.lake.quarantine(table.key), env.lake.storage)
@@ -95,8 +101,7 @@ def reconcile(table: Table, env: Environment) -> Balance:
 
 def show_balance(table: Table, env: Environment, view: str) -> None:
     """Make the balance a temporary view of one row; of none while late rows wait."""
-    late = sum(late_rows(table, env.lake).days.values())
-    found = [] if late else [astuple(reconcile(table, env))]
+    found = [] if _late(table, env) else [astuple(_balance(table, env, *_last_run(table, env)))]
     columns = ", ".join(f"{field.name} bigint" for field in fields(Balance))
     env.session().createDataFrame(found, columns).createOrReplaceTempView(view)
 
@@ -106,10 +111,16 @@ def _last_run(table: Table, env: Environment) -> tuple[TableLog, Mapping[str, An
     run = own.last_run.run if own and own.last_run else None
     if own is None or run is None:
         raise LakehouseError(f"Verifying {table.key}: it isn't built; run `lakehouse run {table.key}` first")
-    late = sum(late_rows(table, env.lake).days.values())
-    if late:
-        raise LakehouseError(f"Verifying {table.key}: {late} late rows wait; `lakehouse replay {table.key}` first")
     return own, run
+
+
+def _late(table: Table, env: Environment) -> int:
+    return sum(late_rows(table, env.lake).days.values())
+
+
+def _refuse_late(table: Table, env: Environment) -> None:
+    if late := _late(table, env):
+        raise LakehouseError(f"Verifying {table.key}: {late} late rows wait; `lakehouse replay {table.key}` first")
 
 
 def _wanted(accepted: DataFrame, table: Table) -> DataFrame:

@@ -107,7 +107,8 @@ def _complete(
     """Write a whole body, asked for again if it breaks off; None if the server says that it's what is known."""
     import requests
 
-    for attempt in range(source.retries + 1):
+    attempt = 0
+    while True:
         try:
             body.seek(0)
             body.truncate()
@@ -116,7 +117,7 @@ def _complete(
             if attempt == source.retries:
                 raise
             time.sleep(source.backoff * 2**attempt)
-    return None
+            attempt += 1
 
 
 def _answer(
@@ -162,7 +163,7 @@ def _land(body: IO[bytes], store: Any, base: str, name: tuple[str, str]) -> None
     stem, suffix = name
     digest, shape = _digest(body)[:10], re.compile(rf"{re.escape(stem)}-(\d{{6}})-([0-9a-f]{{10}}){re.escape(suffix)}")
     store.invalidate_cache()
-    names = (PurePosixPath(path).name for path in store.ls(base, detail=False))
+    names = (PurePosixPath(path).name for path in store.find(base))  # a store has no folder until something is in it
     there = sorted(match.groups() for found in names if (match := shape.fullmatch(found)))
     if there and there[-1][1] == digest:
         return

@@ -6,6 +6,7 @@ A row of a title that isn't known is in quarantine; once the title is, `lakehous
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse_assets.domains.netflix.of_titles import of_titles
 from lakehouse_assets.engine import Column, lookup, merge, references, snapshots, table
 
 
@@ -21,6 +22,4 @@ from lakehouse_assets.engine import Column, lookup, merge, references, snapshots
     write=merge(on=["show_id", "director"], newest="_source", delete_when="_deleted"),
 )
 def directors(raw: DataFrame, titles: DataFrame) -> DataFrame:
-    show = F.expr("try_cast(show_id AS bigint)").alias("show_id")
-    rows = raw.select(show, F.trim("director").alias("director"), "_source", "_deleted")
-    return rows.join(titles.select("show_id", "title"), "show_id", "left")
+    return of_titles(raw, titles, F.trim("director").alias("director"))
