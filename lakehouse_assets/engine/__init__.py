@@ -2,25 +2,20 @@
 
 from lakehouse_assets.engine.cdc import canal, debezium, maxwell
 from lakehouse_assets.engine.checks import null_share, reconciled, references, up_to_date, volume
+from lakehouse_assets.engine.conditions import between, drop, fail, matches, not_null, one_of, warn
 from lakehouse_assets.engine.declare import (
     append,
-    between,
-    drop,
-    fail,
+    extract,
     files,
     history,
     http,
     lookup,
-    matches,
     merge,
-    not_null,
-    one_of,
     refresh,
     replace,
     snapshots,
     sql_table,
     table,
-    warn,
 )
 from lakehouse_assets.engine.modes import Daily
 from lakehouse_assets.engine.spec import Column, Domain, Expectation, TableCheck, Watermark
@@ -37,6 +32,7 @@ __all__ = [
     "canal",
     "debezium",
     "drop",
+    "extract",
     "fail",
     "files",
     "history",

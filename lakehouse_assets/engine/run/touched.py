@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.declare import literal
+from lakehouse_assets.engine.conditions import literal
 from lakehouse_assets.engine.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Refresh

@@ -1,0 +1,89 @@
+"""The words of rules: what a row has to be, and what becomes of one that isn't."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from lakehouse_assets.engine.spec import Action, Expectation
+
+Literal = str | int | float | date
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A SQL condition and the name a rule on it gets."""
+
+    name: str
+    sql: str
+
+
+def warn(condition: str | Condition, name: str | None = None) -> Expectation:
+    """Count the rows for which the condition isn't true, and keep them."""
+    return _expectation(condition, "warn", name)
+
+
+def drop(condition: str | Condition, name: str | None = None) -> Expectation:
+    """Send the rows for which the condition isn't true to quarantine."""
+    return _expectation(condition, "drop", name)
+
+
+def fail(condition: str | Condition, name: str | None = None) -> Expectation:
+    """Stop the write, before anything is committed, at the first row for which the condition isn't true."""
+    return _expectation(condition, "fail", name)
+
+
+def not_null(column: str) -> Condition:
+    """The column has a value."""
+    return Condition(f"{column}_not_null", f"`{column}` IS NOT NULL")
+
+
+def between(column: str, low: Literal, high: Literal) -> Condition:
+    """The column lies between the two values, both included, or is null."""
+    return _or_null(f"{column}_between", column, f"BETWEEN {literal(low)} AND {literal(high)}")
+
+
+def one_of(column: str, *values: Literal) -> Condition:
+    """The column is one of the values, or null."""
+    return _or_null(f"{column}_one_of", column, f"IN ({', '.join(map(literal, values))})")
+
+
+def matches(column: str, pattern: str) -> Condition:
+    """The regular expression (Java's) is found in the column, or the column is null."""
+    return _or_null(f"{column}_matches", column, f"RLIKE {literal(pattern)}")
+
+
+def _or_null(name: str, column: str, test: str) -> Condition:
+    return Condition(name, f"`{column}` IS NULL OR `{column}` {test}")
+
+
+def _expectation(condition: str | Condition, action: Action, name: str | None) -> Expectation:
+    rule = condition if isinstance(condition, Condition) else Condition(_rule_name(condition), condition)
+    return Expectation(name or rule.name, rule.sql, action)
+
+
+# Check names in Dagster are letters, digits and underscores; an operator becomes a word, so that two rules
+# that differ only in it keep two names.
+_WORDS = {
+    "<=>": "same_as", "<>": "ne", "!=": "ne", "<=": "le", ">=": "ge", "<": "lt", ">": "gt", "=": "eq",
+    "+": "plus", "-": "minus", "*": "times", "/": "by", "%": "mod",
+}  # fmt: skip
+
+
+def _rule_name(condition: str) -> str:
+    operators = "|".join(re.escape(op) for op in _WORDS)
+    worded = re.sub(operators, lambda m: f" {_WORDS[m.group()]} ", condition)
+    return re.sub(r"\W+", "_", worded).strip("_").lower()[:80]
+
+
+def literal(value: Literal) -> str:
+    """A value as SQL writes it."""
+    match value:
+        case bool() | int() | float():
+            return repr(value)
+        case date():
+            return f"{'TIMESTAMP' if hasattr(value, 'hour') else 'DATE'}'{value}'"
+        case _:
+            escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+            return f"'{escaped}'"
