@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.graph import load
+from lakehouse_assets.resources.data_factory import DataFactoryResource
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import Settings, read_settings
@@ -21,5 +24,10 @@ def defs() -> dg.Definitions:
 
 def definitions(settings: Settings) -> dg.Definitions:
     """The same for settings of one's own, as a test needs."""
-    resources = {"spark": SparkResource.from_settings(settings), "lake": LakeResource.from_settings(settings)}
+    resources: dict[str, dg.ConfigurableResource[Any]] = {
+        "spark": SparkResource.from_settings(settings),
+        "lake": LakeResource.from_settings(settings),
+    }
+    if settings.data_factory:
+        resources["data_factory"] = DataFactoryResource.from_settings(settings)
     return compile_definitions(load(DOMAINS), resources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from lakehouse_assets.engine.errors import SettingsError
 
 PROJECT = Path(__file__).resolve().parents[1]
+_FACTORY = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.DataFactory/factories/[^/]+", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Settings:
     | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL (`abfss://…`: see `resources/azure.py`) | `HOME/lake` |
     | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
     | LAKEHOUSE_ARRIVALS_QUEUE | the Storage Queue that Event Grid tells of arrivals | none |
+    | LAKEHOUSE_DATA_FACTORY | resource id of the Data Factory that lands what `http` and `extract` declare | none |
+    | LAKEHOUSE_AZURE_MANAGEMENT | where Azure is managed, in its other clouds | `https://management.azure.com` |
     | LAKEHOUSE_SPARK | `local` (a warm engine on this machine), or the `sc://` address of Spark Connect | `local` |
     | LAKEHOUSE_SPARK_MEMORY | heap of the local engine | `3g` |
     | LAKEHOUSE_SPARK_CORES | threads of the local engine | the machine's cores |
@@ -33,6 +39,8 @@ class Settings:
     lake: str
     landing: str
     queue: str
+    data_factory: str
+    azure_management: str
     spark: str
     spark_memory: str
     spark_cores: int
@@ -49,7 +57,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process.
 
     Raises:
-        SettingsError: a number isn't one, or the Spark address has a form we don't know.
+        SettingsError: a number isn't one, or the Spark address or the Data Factory has a form we don't know.
     """
     env = os.environ if env is None else env
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
@@ -58,6 +66,8 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         lake=env.get("LAKEHOUSE_LAKE") or str(home / "lake"),
         landing=env.get("LAKEHOUSE_LANDING") or str(home / "landing"),
         queue=env.get("LAKEHOUSE_ARRIVALS_QUEUE") or "",
+        data_factory=_resource_id(env.get("LAKEHOUSE_DATA_FACTORY") or ""),
+        azure_management=env.get("LAKEHOUSE_AZURE_MANAGEMENT") or "https://management.azure.com",
         spark=_spark(env.get("LAKEHOUSE_SPARK") or "local"),
         spark_memory=env.get("LAKEHOUSE_SPARK_MEMORY") or "3g",
         spark_cores=int(_number(env, "LAKEHOUSE_SPARK_CORES", os.cpu_count() or 2)),
@@ -81,3 +91,12 @@ def _spark(address: str) -> str:
     if address == "local" or address.startswith("sc://"):
         return address
     raise SettingsError(f"LAKEHOUSE_SPARK is {address!r}; use `local`, or `sc://host:port` of a Spark Connect server")
+
+
+def _resource_id(text: str) -> str:
+    if not text or _FACTORY.fullmatch(text):
+        return text
+    raise SettingsError(
+        f"LAKEHOUSE_DATA_FACTORY is {text!r}; use the factory's resource id, "
+        "/subscriptions/…/resourceGroups/…/providers/Microsoft.DataFactory/factories/NAME"
+    )

@@ -54,7 +54,10 @@ class Azurite:
 
         with BlobServiceClient.from_connection_string(self.connection_string) as service:
             service.create_container(name)
-        return f"abfs://{name}@{ACCOUNT}.dfs.core.windows.net"
+        return self.url(name)
+
+    def url(self, container: str) -> str:
+        return f"abfs://{container}@{ACCOUNT}.dfs.core.windows.net"
 
 
 def program() -> list[str]:

@@ -49,10 +49,12 @@ def listed(columns: str) -> str:
 class Project:
     """`table` declares, `land` delivers, `run` materialises, `rows` looks.
 
-    Tables and files are in the folder `root`, or at `store`, the URL of a container. `queue` has notifications.
+    Tables and files are in the folder `root`, or at `store`, the URL of a container. `queue` has notifications;
+    `factory` lands what is declared to be downloaded.
     """
 
     queue = ""
+    factory: dg.ConfigurableResource[None] | None = None
 
     def __init__(self, root: Path, package: str, engine: SparkResource, fresh: bool = True, store: str = "") -> None:
         self.root, self.package, self.engine, self.store = root, package, engine, store
@@ -124,8 +126,10 @@ class Project:
 
     @property
     def _resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
-        lake = LakeResource(root=self.lake.root, landing=self.lake.landing, queue=self.queue)
-        return {"spark": self.engine, "lake": lake}
+        lake = LakeResource(
+            root=self.lake.root, landing=self.lake.landing, queue=self.queue, downloads=not self.factory
+        )
+        return {"spark": self.engine, "lake": lake, **({"data_factory": self.factory} if self.factory else {})}
 
     def by_dagster(self, name: str, **options: bool) -> dg.ExecuteInProcessResult:
         """Materialise a table by its asset, with some `RunOptions`."""

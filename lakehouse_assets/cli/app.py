@@ -39,7 +39,7 @@ class NotFound(LakehouseError):
 def open_lake(settings: Settings | None = None) -> Lake:
     """The lake of the settings."""
     settings = settings or read_settings()
-    return lake_at(settings.lake, settings.landing)
+    return lake_at(settings.lake, settings.landing, downloads=not settings.data_factory)
 
 
 def open_lakehouse() -> Lakehouse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -157,6 +158,20 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
     folder = Path(read_settings().landing) / domain
     written = import_module(f"lakehouse_assets.domains.{domain}.feed").land(folder)
     console.print(f"{count(written)} new files landed in {folder}.")
+
+
+@app.command()
+def generate(
+    to: Annotated[Path, typer.Option("--to", help="the folder that the factory reads")] = PROJECT / "deploy" / "adf",
+) -> None:
+    """Write what Azure Data Factory is told: pipelines that land the files of `http(…)` and `extract(…)`."""
+    from lakehouse_assets.engine.deploy.data_factory import factory_files
+
+    files = factory_files(open_lakehouse())
+    for name, body in files.items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (to / name).write_text(json.dumps(body, indent=2) + "\n")
+    console.print(f"{len(files)} files written to {to}.")
 
 
 @app.command()

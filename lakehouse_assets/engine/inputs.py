@@ -1,4 +1,4 @@
-"""What a table is made from: files that arrive, addresses whose contents become such files, and other tables."""
+"""What a table is made from: files that arrive, addresses and queries that become such files, and other tables."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ class Http:
 
 
 @dataclass(frozen=True)
+class Extract:
+    """The rows of a query on an Azure SQL database, which Data Factory lands as a Parquet file at each copy.
+
+    In the query `${SINCE}` stands for the start of the last copy that succeeded (UTC, ISO 8601), at first 1900; so
+    `changed_at >= '${SINCE}'` brings what has changed since, some of it twice.
+    """
+
+    query: str
+    server: str
+    database: str
+
+
+@dataclass(frozen=True)
 class Files:
     """Files that arrive under a path, each read exactly once.
 
@@ -43,8 +56,8 @@ class Files:
 
     `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep its values in
     `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value. `http` has the addresses
-    whose contents are landed there first. A run reads what waits in batches, by path, each of at most so many files and
-    bytes (or of one file), and commits each by itself.
+    whose contents are landed there first, `extract` a query whose rows are. A run reads what waits in batches, by path,
+    each of at most so many files and bytes (or of one file), and commits each by itself.
     """
 
     path: str
@@ -59,6 +72,7 @@ class Files:
     nulls: tuple[str, ...] = ("",)
     infer_types: bool = False
     http: Http | None = None
+    extract: Extract | None = None
     files_per_batch: int = 10_000
     bytes_per_batch: int = 20_000_000_000
 

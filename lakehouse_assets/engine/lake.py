@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 class Lake:
     """Paths of the lake: `<root>/<domain>/<layer>/<table>`, with quarantine, memory and arrivals beside the layers.
 
-    `storage` holds the options that delta-rs needs to reach an object store; empty for a disk.
+    `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
+    runs land what `http(…)` declares; else Data Factory does.
     """
 
     root: str
     landing: str
     storage: Mapping[str, str] = field(default_factory=dict)
+    downloads: bool = True
 
     def table(self, key: str) -> str:
         """The Delta table of `domain.layer.name`."""

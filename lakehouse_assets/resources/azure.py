@@ -83,15 +83,30 @@ def in_azure(*urls: str) -> bool:
     return any(url.startswith(("abfs://", "abfss://")) for url in urls)
 
 
+def container_of(url: str) -> tuple[str, str]:
+    """The container of a URL, and the path in it.
+
+    Raises:
+        SettingsError: the URL isn't one of a container.
+    """
+    found = _parsed(url)
+    return found["container"], url[found.end() :].strip("/")
+
+
+def _parsed(url: str) -> re.Match[str]:
+    found = _URL.match(url)
+    if not found:
+        raise SettingsError(f"{url!r} names no container; write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER")
+    return found
+
+
 def azure_storage(url: str, env: Mapping[str, str] | None = None) -> AzureStorage:
     """How this process reaches the account of a URL.
 
     Raises:
         SettingsError: the URL isn't one of a container, or the connection string is that of another account.
     """
-    env, found = os.environ if env is None else env, _URL.match(url)
-    if not found:
-        raise SettingsError(f"{url!r} names no container; write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER")
+    env, found = os.environ if env is None else env, _parsed(url)
     account, suffix, text = found["account"], found["suffix"], env.get("AZURE_STORAGE_CONNECTION_STRING", "")
     if text:
         return _of_connection_string(text, account, suffix)
@@ -122,14 +137,14 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     return Queues(*(QueueClient(url, it, credential=credential) for it in names))
 
 
-def lake_at(root: str, landing: str) -> Lake:
+def lake_at(root: str, landing: str, downloads: bool = True) -> Lake:
     """The lake at a path or URL, with what delta-rs needs to reach it.
 
     Raises:
         SettingsError: as `azure_storage`, for either.
     """
     reached = {url: azure_storage(url).for_delta_rs() for url in (root, landing) if in_azure(url)}
-    return Lake(root, landing, reached.get(root, {}))
+    return Lake(root, landing, reached.get(root, {}), downloads)
 
 
 def _of_connection_string(text: str, account: str, suffix: str) -> AzureStorage:

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 class LakeResource(dg.ConfigurableResource[None]):
     """Where tables are (`root`) and where files arrive (`landing`): paths, or URLs of an object store.
 
-    `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one.
+    `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one. `downloads` says
+    whether runs land what `http(…)` declares; else Data Factory does.
     """
 
     root: str
     landing: str
     queue: str = ""
+    downloads: bool = True
 
     @classmethod
     def from_settings(cls, settings: Settings) -> LakeResource:
-        return cls(root=settings.lake, landing=settings.landing, queue=settings.queue)
+        return cls(
+            root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory
+        )
 
     def lake(self) -> Lake:
         """The lake, with what delta-rs needs to reach it.
@@ -34,7 +38,7 @@ class LakeResource(dg.ConfigurableResource[None]):
         Raises:
             SettingsError: it's in Azure, and there is no way to its account.
         """
-        return lake_at(self.root, self.landing)
+        return lake_at(self.root, self.landing, self.downloads)
 
     def queues(self) -> Queues | None:
         """The queues of the notifications, if there are any.

@@ -15,10 +15,8 @@ from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import SettingsError, SourceError
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.listing import list_arrivals
-from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource
-from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite
 from lakehouse_assets_tests.conftest import new_project
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
@@ -35,16 +33,6 @@ SILVER = """
 def orders(raw: DataFrame) -> DataFrame:
     return raw.selectExpr("int(id) id", "int(amount) amount", "int(at) at", "_source")
 """
-
-
-@pytest.fixture(scope="module")
-def azure_engine() -> Iterator[SparkResource]:
-    """An engine with the JARs for Azure Storage, which the suite's own hasn't."""
-    stores = [f"abfs://any@{ACCOUNT}.dfs.core.windows.net"]
-    engine = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(read_settings().cache), stores=stores)
-    yield engine
-    spark_server.release(engine.server_settings)
-    spark_server.stop(engine.server_settings)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from lakehouse_assets.engine.compile.checks import (
     stored_results,
     table_results,
 )
+from lakehouse_assets.engine.compile.landing import landing_key
 from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def, written_days
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.backfill import backfill
@@ -72,16 +72,6 @@ def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
             yield from _checked(table, env, context)
 
     return step
-
-
-def source_asset(table: Table, source: Files) -> dg.AssetSpec:
-    """The landing folder a table reads, as an external asset at the head of the lineage."""
-    doc = f"Files as they arrive at `{source.path}` in the landing folder of {table.domain}."
-    return dg.AssetSpec(landing_key(table), description=doc, group_name=table.domain, kinds={source.format})
-
-
-def landing_key(table: Table) -> dg.AssetKey:
-    return dg.AssetKey([table.domain, "landing", table.name])
 
 
 def _spec(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:

@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.assets import build_asset, source_asset
+from lakehouse_assets.engine.compile.assets import build_asset
+from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
@@ -23,7 +24,7 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in (arrivals_sensor, late_rows_sensor)]
     return dg.Definitions(
         assets=[
-            *(source_asset(t, s) for t, s in lakehouse.source_tables()),
+            *landing_assets(lakehouse, by_factory="data_factory" in resources),
             *(build_asset(t, lakehouse) for t in lakehouse.tables.values()),
         ],
         jobs=[checks_job()] if lakehouse.tables else [],

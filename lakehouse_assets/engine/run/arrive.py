@@ -64,7 +64,7 @@ def materialize_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
 def _downloaded(table: Table, env: Environment) -> dict[str, str]:
     """Land what changed at the addresses of the source, if it has any; those where that failed, with the reason."""
     source = _source(table)
-    if source.http is None or http.unset(source.http):
+    if source.http is None or not env.lake.downloads or http.unset(source.http):
         return {}
     return http.fetch(source.http, f"{env.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}")
 

@@ -126,15 +126,15 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     found = len(list_arrivals(source, landing, known))
     if full:
         return Plan(table, "full", f"a full refresh was asked for; {found} files", files=found)
-    if source.http and not unset(source.http):
+    if source.http and logs.lake.downloads and not unset(source.http):
         return Plan(table, "append", f"{found} new files, and its addresses are asked for more", files=found)
     if not found:
-        return Plan(table, "nothing", _nothing_new(source))
+        return Plan(table, "nothing", _nothing_new(source, logs.lake))
     return Plan(table, "append", f"{found} new files", files=found)
 
 
-def _nothing_new(source: Files) -> str:
-    off = unset(source.http) if source.http else []
+def _nothing_new(source: Files, lake: Lake) -> str:
+    off = unset(source.http) if source.http and lake.downloads else []
     return f"no new files; {', '.join(off)} isn't set, so nothing is downloaded" if off else "no new files"
 
 

@@ -1,0 +1,1 @@
+"""What other services are told, made from the declarations."""

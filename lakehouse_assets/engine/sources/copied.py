@@ -1,0 +1,140 @@
+"""Files that Azure Data Factory lands: its pipeline for a table is run and waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.deploy.data_factory import SINCE, pipeline_name, variables
+from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.spec import Table
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import HttpResponseError
+    from azure.mgmt.datafactory import DataFactoryManagementClient
+    from azure.mgmt.datafactory.models import PipelineRun
+
+_ENDED = ("Succeeded", "Failed", "Cancelled")
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Factory:
+    """A Data Factory. `landing` are the parameters that tell its pipelines where files land."""
+
+    client: DataFactoryManagementClient
+    group: str
+    name: str
+    landing: Mapping[str, str]
+    poll_seconds: float = 10
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a run of a pipeline copied; `rows` is 0 where files are copied as they are."""
+
+    run_id: str
+    started: str
+    seconds: float
+    files: int
+    rows: int
+    bytes: int
+
+
+def copy(table: Table, factory: Factory, since: str | None = None) -> Copied:
+    """Run the pipeline of a table and wait for its end; if the wait is broken off, so is the pipeline.
+
+    `since` is when the last copy began that succeeded, for a query that asks for what has changed.
+
+    Raises:
+        SourceError: a variable isn't set, the factory refused, or the run didn't succeed.
+    """
+    from azure.core.exceptions import HttpResponseError
+
+    pipeline, parameters, at = pipeline_name(table), _parameters(table, factory, since), (factory.group, factory.name)
+    try:
+        run_id = factory.client.pipelines.create_run(*at, pipeline, parameters=parameters).run_id
+        with _cancelled_with_us(factory, run_id):
+            run = _ended(factory, run_id)
+        activities = list(_copies(factory, run_id))
+    except HttpResponseError as error:
+        raise _refused(table, factory, pipeline, error) from error
+    if run.status != "Succeeded":
+        told = sorted({_why(a) for a in activities if a.status == "Failed"}) or [run.message or "it says no more"]
+        raise SourceError(
+            f"Landing files of {table.key}: run {run_id} of {pipeline} is {run.status}: {'; '.join(told)}"
+        )
+    return _copied(run_id, run, activities)
+
+
+def _parameters(table: Table, factory: Factory, since: str | None) -> dict[str, Any]:
+    assert table.source is not None  # noqa: S101  (only tables with a source have a pipeline)
+    named = variables(table.source)
+    unset = sorted(name for name in named.plain | named.secret if name not in os.environ)
+    if unset:
+        raise SourceError(f"Landing files of {table.key}: {', '.join(unset)} isn't set; the pipeline is told it")
+    told = {name: os.environ[name] for name in named.plain | named.secret}
+    return {**factory.landing, **told, **({SINCE: since} if since and table.source.extract else {})}
+
+
+@contextlib.contextmanager
+def _cancelled_with_us(factory: Factory, run_id: str) -> Iterator[None]:
+    from azure.core.exceptions import AzureError
+
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(AzureError):
+            factory.client.pipeline_runs.cancel(factory.group, factory.name, run_id, is_recursive=True)
+        raise
+
+
+def _ended(factory: Factory, run_id: str) -> PipelineRun:
+    while True:
+        run = factory.client.pipeline_runs.get(factory.group, factory.name, run_id)
+        if run.status in _ENDED:
+            return run
+        time.sleep(factory.poll_seconds)
+
+
+def _copies(factory: Factory, run_id: str) -> Iterator[Any]:
+    """The activities of a run, those in loops too."""
+    from azure.mgmt.datafactory.models import RunFilterParameters
+
+    now, token = datetime.now(UTC), None
+    week: dict[str, Any] = {"last_updated_after": now - 7 * _DAY, "last_updated_before": now + _DAY}
+    while True:
+        window = RunFilterParameters(**week, continuation_token=token)
+        page = factory.client.activity_runs.query_by_pipeline_run(factory.group, factory.name, run_id, window)
+        yield from page.value
+        token = page.continuation_token
+        if not token:
+            return
+
+
+def _copied(run_id: str, run: PipelineRun, activities: list[Any]) -> Copied:
+    outputs = [a.output or {} for a in activities if a.activity_type == "Copy" and a.status == "Succeeded"]
+    rows, written = (sum(int(o.get(name) or 0) for o in outputs) for name in ("rowsCopied", "dataWritten"))
+    started = run.run_start or datetime.now(UTC)
+    files = sum(int(o.get("filesWritten") or 1) for o in outputs)
+    return Copied(run_id, f"{started:%Y-%m-%dT%H:%M:%SZ}", (run.duration_in_ms or 0) / 1000, files, rows, written)
+
+
+def _why(activity: Any) -> str:
+    error = activity.error or {}
+    return f"{activity.activity_name}: {error.get('errorCode', '')} {error.get('message', '')}".strip()
+
+
+def _refused(table: Table, factory: Factory, pipeline: str, error: HttpResponseError) -> SourceError:
+    remedies = {
+        404: "publish the pipelines that `lakehouse generate` writes, or mend LAKEHOUSE_DATA_FACTORY",
+        403: "give this identity the role Data Factory Contributor",
+    }
+    said = " ".join(str(error.message).split())[:300]
+    remedy = remedies.get(error.status_code or 0, "run it again later")
+    return SourceError(f"Landing files of {table.key} by pipeline {pipeline} of {factory.name}: {said}; {remedy}")
