@@ -63,8 +63,18 @@ def test_each_rejected_row_breaks_one_of_the_witnesses(rows: list[set[int]]) -> 
             mask = sum(1 << i - 52 * block for i in row if i // 52 == block)
             histograms[f"masks_{block}"].update([mask] if mask else [])
     told = {name: "[" + ", ".join(f"{{{m}, {float(n)}}}" for m, n in h.items()) + "]" for name, h in histograms.items()}
-    found = from_histograms({"judged": len(rows), "rejected": 0, **told}, RULES)
+    marked = {f"marked_{block}": histograms[f"masks_{block}"].total() for block in range(3)}
+    found = from_histograms({"judged": len(rows), "rejected": 0, **told, **marked}, RULES)
     assert found is not None
     drops = [{i for i in row if RULES[i].action == "drop"} for row in rows]
     assert all(row & set(found.witnesses) for row in drops if row)
     assert dict(found.by_rule) == {f"rule_{i}": sum(i in row for row in rows) for i in range(120)}
+
+
+@pytest.mark.parametrize("lost", [None, "[]", "[{2, 1.0}]"])
+def test_a_histogram_that_does_not_tell_of_all_rows_is_not_believed(lost: str | None) -> None:
+    told = {"judged": 9, "rejected": 3, "masks_0": lost, "marked_0": 3}
+    assert from_histograms(told, RULES[:3]) is None
+    found = from_histograms({**told, "masks_0": "[{2, 3.0}]"}, RULES[:3])
+    assert found is not None
+    assert dict(found.by_rule) == {"rule_0": 0, "rule_1": 3, "rule_2": 0}

@@ -118,11 +118,10 @@ def _measures(rules: Sequence[Expectation]) -> list[Column]:
 
     # As text, because Connect hands over no arrays of an observation. Not by to_json, whose writer Spark shares between
     # the threads that ask for an observation: now and then they get into each other's way, and the run fails.
-    masks = [
-        F.expr(f"string(histogram_numeric(nullif({mask}, 0), {BINS}))").alias(f"masks_{i}")
-        for i, mask in enumerate(_masks(rules))
-    ]
-    return [*_counts(rules), *masks]
+    masks = list(enumerate(_masks(rules)))
+    histograms = [F.expr(f"string(histogram_numeric(nullif({m}, 0), {BINS}))").alias(f"masks_{i}") for i, m in masks]
+    marked = [F.count_if(F.col(m) != 0).alias(f"marked_{i}") for i, m in masks]
+    return [*_counts(rules), *histograms, *marked]
 
 
 def _counts(rules: Sequence[Expectation]) -> list[Column]:
