@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lakehouse_assets.engine.delta_log import select
-from lakehouse_assets.engine.sources.listing import Arrival, still_there
+from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,9 +79,17 @@ class State:
         """The versions of these files that the ledger has, whatever became of them, as `version_of` writes them."""
         if not files:
             return frozenset()
-        paths = ", ".join("'" + path.replace("'", "''") + "'" for path in {f.path for f in files})
-        found = self._select(f"DISTINCT etag || ' ' || path AS version FROM events WHERE path IN ({paths})")
+        found = self._select(f"DISTINCT etag || ' ' || path AS version FROM events WHERE {_paths(files)}")
         return frozenset(row["version"] for row in found)
+
+    def read(self, files: Sequence[Arrival]) -> list[tuple[Arrival, int]]:
+        """Those of these files whose rows are in the table, each with its batch."""
+        versions = {version_of(f): f for f in files}
+        if not versions:
+            return []
+        done = f"{_one_of(('done', 'renamed'))} AND {_paths(files)}"
+        found = self._select(f"etag || ' ' || path AS version, batch FROM latest WHERE {done}")
+        return [(versions[row["version"]], row["batch"]) for row in found if row["version"] in versions]
 
     def settled(self) -> frozenset[str]:
         """The versions of files that no run has to read any more, as `version_of` writes them."""
@@ -102,6 +110,11 @@ class State:
 
 def _one_of(statuses: Sequence[str]) -> str:
     return f"status IN ({', '.join(map(repr, statuses))})"
+
+
+def _paths(files: Sequence[Arrival]) -> str:
+    names = ", ".join("'" + path.replace("'", "''") + "'" for path in {f.path for f in files})
+    return f"path IN ({names})"
 
 
 def schema() -> pa.Schema:

@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
+from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.spec import LAYERS, Domain, Table, Watermark
 
@@ -132,15 +133,15 @@ def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
             yield f"{_where(table)}: a rule is called {name!r}; give it name=… of letters, digits and underscores"
 
 
-def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+def _write_problems(table: Table, _domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:
     growing = [p for p, i in table.inputs.items() if not getattr(i, "lookup", False)]
     if isinstance(table.write, Append | Merge | History) and len(growing) > 1:
         names = ", ".join(growing)
         yield f"{_where(table)}: takes new rows from several inputs ({names}); keep one, and make the others lookup(…)"
     if table.source is not None and (len(table.inputs) > 1 or not isinstance(table.write, Append)):
         yield f"{_where(table)}: a table with a source appends what arrives and reads nothing else; use a silver table"
-    if table.source is not None and table.source.http is not None and not table.source.http.urls:
-        yield f"{_where(table)}: its http(…) names no address; give it one"
+    if table.source is not None:
+        yield from _source_problems(table, table.source, tables)
     if table.watermark:
         yield from _watermark_problems(table, table.watermark)
     if isinstance(table.write, Merge | History):
@@ -149,6 +150,19 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappi
         yield from _partition_problems(table, table.partitions)
     if isinstance(table.write, Refresh):
         yield from _refresh_problems(table, table.write)
+
+
+def _source_problems(table: Table, source: Files, tables: Mapping[str, Table]) -> Iterator[str]:
+    if source.http is not None and not source.http.urls:
+        yield f"{_where(table)}: its http(…) names no address; give it one"
+    if source.afterwards == "keep":
+        return
+    if source.http is not None:
+        yield f"{_where(table)}: knows by the files there what it has downloaded; remove afterwards=…"
+    others = [t.key for t in tables.values() if t is not table and t.source and t.domain == table.domain
+              and t.source.path == source.path]  # fmt: skip
+    if others:
+        yield f"{_where(table)}: {', '.join(others)} reads the same files; remove afterwards=…, or read them once"
 
 
 def _watermark_problems(table: Table, mark: Watermark) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 Format = Literal["csv", "jsonl", "json", "parquet", "avro", "orc"]
 Evolution = Literal["add", "rescue", "fail"]
+Afterwards = Literal["keep", "archive", "delete"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Files:
     `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value. `http` has the addresses
     whose contents are landed there first, `extract` a query whose rows are. A run reads what waits in batches, by path,
     each of at most so many files and bytes (or of one file), and commits each by itself.
+
+    `afterwards` says what becomes of a file once its rows are in the table: it's left, moved into `_archive`, or
+    deleted. No other table should read such files, and the table can't be rebuilt from them.
     """
 
     path: str
@@ -75,6 +79,7 @@ class Files:
     extract: Extract | None = None
     files_per_batch: int = 10_000
     bytes_per_batch: int = 20_000_000_000
+    afterwards: Afterwards = "keep"
 
 
 @dataclass(frozen=True)

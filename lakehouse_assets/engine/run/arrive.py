@@ -19,14 +19,15 @@ from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import ContractError, SourceError
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.run import check, quarantine, write
-from lakehouse_assets.engine.run.attempt import Environment, Outcome
+from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.refresh import Work
-from lakehouse_assets.engine.run.verdicts import Verdicts, summed
+from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.sources import http
+from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.files import find_unreadable, read_files
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there, version_of
 from lakehouse_assets.engine.spec import Table
@@ -52,10 +53,11 @@ def materialize_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
 
     Raises:
         SourceError: a full refresh would lose rows, because files read before are gone; or something couldn't be
-            downloaded, which is told when the rest has been read.
+            downloaded or put away, which is told when the rest has been read.
     """
     failed = _downloaded(table, env)
     outcome = _read_arrivals(table, env, full)
+    outcome = replace(outcome, files={**outcome.files, **_put_away(table, env)})
     if failed:
         raise http.refused(table.key, failed)
     return outcome
@@ -89,30 +91,28 @@ def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
         left = [f for f in left if version_of(f) not in planned]
         if full or not left:
             break
-    return _together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
+    return together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
 
 
-def _together(taken: Sequence[Outcome]) -> Outcome:
-    """What a run did by several batches."""
-    if len(taken) == 1:
-        return taken[0]
-    files = sum(o.plan.files for o in taken)
-    plan = replace(taken[-1].plan, reason=f"{files} files in {len(taken)} batches", files=files)
-    version = next((o.version for o in reversed(taken) if o.version is not None), None)
-    failed = {path: why for o in taken for path, why in o.failed_files.items()}
-    added = {name: kind for o in taken for name, kind in o.added.items()}
-    counts = sum((Counter(o.files) for o in taken), Counter[str]())
-    return Outcome(plan, 0, version, summed([o.verdicts for o in taken]), {}, counts, failed, added)
+def _put_away(table: Table, env: Environment) -> dict[str, int]:
+    """Archive or delete the files whose rows are in the table, those of a run that ended before it did so too."""
+    source, landing = _source(table), env.lake.landing_folder(table.domain)
+    if source.afterwards == "keep":
+        return {}
+    state = Ledger(env.lake.arrivals(table.key), env.lake.storage).state()
+    read = state.read(list_arrivals(source, landing))
+    return {"put_away": put_away(source, landing, read)}
 
 
 def _plan_rebuild(table: Table, ledger: Ledger, listing: list[Arrival]) -> tuple[int, list[Arrival]]:
     there = {(a.path, a.etag) for a in listing}
     gone = [e for e in ledger.entries() if e.status == "done" and e.rows and (e.path, e.etag) not in there]
     if gone:
-        rows = sum(e.rows or 0 for e in gone)
+        rows, put = sum(e.rows or 0 for e in gone), _source(table).afterwards
+        remedy = "Refresh" if put != "keep" else "Put them back, or refresh"
         raise SourceError(
             f"Full refresh of {table.key}: {len(gone)} files read before are gone or were overwritten "
-            f"(as {gone[0].path}); it would lose their {rows} rows. Put them back, or refresh what is downstream only"
+            f"(as {gone[0].path}); it would lose their {rows} rows. {remedy} what is downstream only"
         )
     return ledger.plan_rebuild(listing)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from lakehouse_assets.engine.errors import WriteConflict
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.lineage import Lineage
 from lakehouse_assets.engine.run.plan import Plan
-from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.run.verdicts import Verdicts, summed
 from lakehouse_assets.engine.run.write import Superseded
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Environment:
 class Outcome:
     """What a run did. `version` is the Delta version it committed, None if it had nothing to do.
 
-    `files` counts the arrivals by what became of them; `added` are the columns that new files brought; `proven` the
-    checks of the whole table that it passed before it was committed.
+    `files` counts the arrivals by what became of them, and those that were put away; `added` are the columns that new
+    files brought; `proven` the checks of the whole table that it passed before it was committed.
     """
 
     plan: Plan
@@ -47,6 +48,19 @@ class Outcome:
     failed_files: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict)
     proven: frozenset[str] = frozenset()
+
+
+def together(taken: Sequence[Outcome]) -> Outcome:
+    """What a run did by several batches of files."""
+    if len(taken) == 1:
+        return taken[0]
+    files = sum(o.plan.files for o in taken)
+    plan = replace(taken[-1].plan, reason=f"{files} files in {len(taken)} batches", files=files)
+    version = next((o.version for o in reversed(taken) if o.version is not None), None)
+    failed = {path: why for o in taken for path, why in o.failed_files.items()}
+    added = {name: kind for o in taken for name, kind in o.added.items()}
+    counts = sum((Counter(o.files) for o in taken), Counter[str]())
+    return Outcome(plan, 0, version, summed([o.verdicts for o in taken]), {}, counts, failed, added)
 
 
 def until_committed(attempt: Callable[[], Outcome]) -> Outcome:

@@ -66,13 +66,13 @@ def list_arrivals(
 def covers(source: Files, landing: str, path: str) -> bool:
     """Whether a file at a URL is one of the source's."""
     (named,) = of_days(source.path)
-    root, pattern = _root_and_pattern(named, landing)
+    root, pattern = root_and_pattern(named, landing)
     inside = path.startswith(f"{root}/")
     return inside and matches(path.removeprefix(f"{root}/").split("/"), matchers_of(pattern))
 
 
 def _list(path: str, landing: str, known: Set[str]) -> list[Arrival]:
-    root, pattern = _root_and_pattern(path, landing)
+    root, pattern = root_and_pattern(path, landing)
     matchers = matchers_of(pattern)
     if is_remote(root):
         listed = (a for a in _list_remote(root, pattern, matchers) if version_of(a) not in known)
@@ -103,7 +103,7 @@ def local_path(path: str) -> str:
     return os.path.abspath(re.sub(r"^(file|local)://", "", path))  # noqa: PTH100  (Path.absolute keeps `..`)
 
 
-def _root_and_pattern(path: str, landing: str) -> tuple[str, str]:
+def root_and_pattern(path: str, landing: str) -> tuple[str, str]:
     """The literal folder to walk from, and the glob below it."""
     if "://" in path or path.startswith("/"):
         fixed = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
@@ -168,7 +168,7 @@ def _arrival(entry: os.DirEntry[str], known: Set[str]) -> Arrival | None:
         info = entry.stat()
     except FileNotFoundError:  # removed since the folder was read, or a link to nowhere
         return None
-    path, etag = entry.path, _local_etag(info)
+    path, etag = entry.path, local_etag(info)
     if f"{etag} {path}" in known or not stat.S_ISREG(info.st_mode):  # as `version_of`, for all names but a few
         return None
     if not path.isascii():
@@ -177,7 +177,7 @@ def _arrival(entry: os.DirEntry[str], known: Set[str]) -> Arrival | None:
     return None if version_of(arrival) in known else arrival
 
 
-def _local_etag(info: os.stat_result) -> str:
+def local_etag(info: os.stat_result) -> str:
     return "%x-%x-%x" % (info.st_mtime_ns, info.st_size, info.st_ino)  # noqa: UP031  (twice as fast as an f-string)
 
 
@@ -191,8 +191,8 @@ def _list_remote(root: str, pattern: str, matchers: Sequence[Matcher]) -> Iterat
         base, infos = _found_below(root, fixed_folder(pattern))
     except FileNotFoundError:
         return
-    except _errors() as e:
-        raise _unreachable("Listing files in", root, e) from e
+    except errors_of_stores() as e:
+        raise unreachable("Listing files in", root, e) from e
     for name, info in infos.items():
         relative = name.removeprefix(base).lstrip("/")
         if matches(relative.split("/"), matchers):
@@ -212,13 +212,13 @@ def _found_below(root: str, folder: str) -> tuple[str, Mapping[str, Mapping[str,
     return base, infos
 
 
-def _errors() -> tuple[type[Exception], ...]:
+def errors_of_stores() -> tuple[type[Exception], ...]:
     """What a store raises: Python's own errors, and those of the packages in use that have others."""
     azure = sys.modules.get("azure.core.exceptions")
     return (OSError, ValueError, ImportError, *((azure.AzureError,) if azure else ()))
 
 
-def _unreachable(doing: str, path: str, error: Exception) -> SourceError:
+def unreachable(doing: str, path: str, error: Exception) -> SourceError:
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     return SourceError(f"{doing} {path}: {why}; check the address, the access rights and the network")
 
@@ -237,7 +237,7 @@ def _remote_arrival(path: str, info: Mapping[str, Any]) -> Arrival:
 def _current_etag(file: Arrival) -> str | None:
     try:
         if not is_remote(file.path):
-            return _local_etag(os.stat(file.path))  # noqa: PTH116  (no pathlib object a file)
+            return local_etag(os.stat(file.path))  # noqa: PTH116  (no pathlib object a file)
         import fsspec
 
         fs, name = fsspec.core.url_to_fs(file.path)
@@ -245,5 +245,5 @@ def _current_etag(file: Arrival) -> str | None:
         return _remote_arrival(file.path, fs.info(name)).etag
     except FileNotFoundError:
         return None
-    except _errors() as e:
-        raise _unreachable("Looking at", file.path, e) from e
+    except errors_of_stores() as e:
+        raise unreachable("Looking at", file.path, e) from e
