@@ -127,6 +127,17 @@ def test_dagster_knows_the_days_of_every_run_and_backfills_a_range_by_one(
     assert run({}) == {f"2024-01-{i}" for i in [*range(11, 20), 30, 31]}  # the 10th is before its first day
 
 
+def test_all_tables_can_be_materialised_by_one_run_with_a_day_for_those_that_have_days(
+    shop: Project, instance: dg.DagsterInstance
+) -> None:
+    """What "Materialize all" in the UI launches: it asks for a day if one of the tables has days."""
+    tamper(shop, 13)
+    shop.land("sales/1.csv", "id,day,n,seq\n12,2024-01-12,50,1\n")
+    job = shop.definitions().resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=instance, partition_key="2024-01-13").success
+    assert totals(shop) == RIGHT | {12: 50}
+
+
 def test_days_that_cannot_be_are_refused(shop: Project) -> None:
     shop.table("gold.daily", DAILY.replace('Daily("day"', 'Daily("total"'))
     with pytest.raises(DeclarationError, match="its days are those of 'total'; add that to refresh"):

@@ -103,7 +103,7 @@ def _materialized(
     path, storage = env.lake.table(table.key), env.lake.storage
     before = read_log(path, storage)
     try:
-        outcome = _outcome(table, env, options, backfill_days(context))
+        outcome = _outcome(table, env, options, backfill_days(table, context))
     except (RuleFailed, CheckFailed) as error:
         yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -17,9 +17,12 @@ def partitions_def(table: Table) -> dg.DailyPartitionsDefinition | None:
     return dg.DailyPartitionsDefinition(start_date=table.partitions.start.isoformat()) if table.partitions else None
 
 
-def backfill_days(context: dg.AssetExecutionContext) -> tuple[date, date] | None:
-    """The first and the last day that a run is a backfill of; None for any other run."""
-    if not (context.has_partition_key or context.has_partition_key_range):
+def backfill_days(table: Table, context: dg.AssetExecutionContext) -> tuple[date, date] | None:
+    """The first and the last day of the table that a run is a backfill of; None for any other run.
+
+    A table without days takes part in the backfills of others, as when all are materialised by one click.
+    """
+    if table.partitions is None or not (context.has_partition_key or context.has_partition_key_range):
         return None
     chosen = context.partition_key_range
     return date.fromisoformat(chosen.start), date.fromisoformat(chosen.end)
