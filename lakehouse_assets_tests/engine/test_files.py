@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.sources import headers
 from lakehouse_assets.engine.sources.conform import conform
 from lakehouse_assets.engine.sources.delimited import read_delimited
 from lakehouse_assets.engine.sources.files import list_arrivals, read_files
@@ -296,3 +298,36 @@ def test_utf16_without_a_byte_order_mark_says_which_to_declare(spark, tmp_path):
     put(tmp_path, "1.csv", "a,b\n1,2\n")
     reading = read(spark, tmp_path, Files("*.csv", encoding="UTF-16"))
     assert "UTF-16LE" in reading.failed[str(tmp_path / "1.csv")]
+
+
+def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused_and_stops_no_other(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(headers, "UNPACKED_ANYWAY", 1 << 20)
+    put(tmp_path, "bomb.csv.gz", gzip.compress(b"a\n" + b"1\n" * 20_000_000))
+    put(tmp_path, "good.csv.gz", gzip.compress(b"a\n" + b"1\n" * 10))
+    reading = read(spark, tmp_path, Files("*"))
+    assert len(data(reading)) == 10
+    ((path, why),) = reading.failed.items()
+    assert path.endswith("bomb.csv.gz")
+    assert re.fullmatch(r"it unpacks to more than [\d,]+ bytes, 300 times its size; land it unpacked", why)
+
+
+def test_a_line_without_an_end_is_refused(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(headers, "LONGEST_LINE", 1 << 20)
+    put(tmp_path, "endless.csv", "a\n1\n" + "x" * (2 << 20))
+    put(tmp_path, "long.csv", "a\n" + ("x" * (1 << 19) + "\n") * 4)
+    reading = read(spark, tmp_path, Files("*"))
+    assert len(data(reading)) == 4
+    assert list(reading.failed.values()) == ["it has a line of more than 1,048,576 characters; break it into records"]
+
+
+@pytest.mark.parametrize(("kind", "number"), [("csv", 1_000_000), ("jsonl", 20_000), ("json", 20_000)])
+def test_a_million_columns_are_refused_and_stop_no_other_file(spark, tmp_path, kind, number):
+    names = [f"c{i}" for i in range(number)]
+    wide = ",".join(names) + "\n1\n" if kind == "csv" else json.dumps(dict.fromkeys(names, 1))
+    put(tmp_path, f"wide.{kind}", wide)
+    put(tmp_path, f"good.{kind}", "c0,c1\n1,2\n" if kind == "csv" else '{"c0": "1", "c1": "2"}')
+    reading = read(spark, tmp_path, Files("*", kind))
+    assert data(reading) == [{"c0": "1", "c1": "2"}]
+    ((path, why),) = reading.failed.items()
+    assert path.endswith(f"wide.{kind}")
+    assert why == "it has more than 10,000 columns; land it as records of a name and a value"

@@ -8,7 +8,8 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, source_path
-from lakehouse_assets.engine.sources.headers import Head, allow_encoding, is_wide, java_encoding
+from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding
+from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target, clean_header
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, source_path
 from lakehouse_assets.engine.sources.delimited import OPENING, decoded, literal_paths
-from lakehouse_assets.engine.sources.headers import allow_encoding, is_wide, java_encoding, python_encoding
+from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding, python_encoding
 from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name
 
 if TYPE_CHECKING:

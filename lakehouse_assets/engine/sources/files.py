@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from lakehouse_assets.engine.sources import delimited, documents, typed
 from lakehouse_assets.engine.sources.conform import Group, conform
-from lakehouse_assets.engine.sources.headers import Head, Unreadable, is_blank, python_encoding, read_head
+from lakehouse_assets.engine.sources.encodings import python_encoding
+from lakehouse_assets.engine.sources.headers import MOST_COLUMNS, TOO_MANY, Head, Unreadable, is_blank, read_head
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.naming import Target, target_of
 from lakehouse_assets.engine.sources.unreadable import bisect, reason
@@ -143,8 +144,10 @@ def _look(files: Sequence[Arrival], look: Callable[[Arrival], H]) -> tuple[dict[
     return {f: seen[0] for f, seen in zip(files, found, strict=True) if seen}, failed
 
 
-def _refused(target: Target, names: Iterable[str]) -> str | None:
+def _refused(target: Target, names: Collection[str]) -> str | None:
     """Why a file with these columns is refused, if it is."""
+    if len(names) > MOST_COLUMNS:
+        return TOO_MANY
     new = target.new(names) if target.evolve == "fail" and target.types else []
     if not new:
         return None
@@ -198,7 +201,10 @@ def _keys(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> tuple
     keys: dict[str, None] = {}
 
     def probe(some: Sequence[Arrival]) -> None:
-        keys.update(dict.fromkeys(documents.keys_of(documents.read_objects(spark, source, some))))
+        found = documents.keys_of(documents.read_objects(spark, source, some))
+        if len(found) > MOST_COLUMNS:
+            raise Unreadable(TOO_MANY)
+        keys.update(dict.fromkeys(found))
 
     broken = bisect(source, files, probe)
     return list(keys), broken

@@ -13,20 +13,25 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.sources.encodings import is_wide, python_encoding
 from lakehouse_assets.engine.sources.listing import Arrival, is_remote
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from lakehouse_assets.engine.inputs import Files
 
 CHUNK = 256 * 1024
 SMALL = 8 * 1024 * 1024
 # 20,000 columns with names of 800 characters; beyond it, a quote in the header was never closed.
 LONGEST_HEADER = 16 * 1024 * 1024
+# Spark takes 25 s to read one row of 10,000 columns, and grows with the square of their number.
+MOST_COLUMNS = 10_000
+TOO_MANY = f"it has more than {MOST_COLUMNS:,} columns; land it as records of a name and a value"
+# What a packed file may unpack to: so many times its size, and a gigabyte in any case. DEFLATE reaches 1,032 times.
+MOST_UNPACKED = 300
+UNPACKED_ANYWAY = 1 << 30
+# A record that Spark would hold in memory several times over.
+LONGEST_LINE = 1 << 28
 BOM = "\ufeff"
-SPARK_ENCODINGS = ("US-ASCII", "ISO-8859-1", "UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32")
-WIDE = ("utf-16", "utf-32")
 
 
 class Unreadable(SourceError):
@@ -63,48 +68,16 @@ def open_bytes(path: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def python_encoding(encoding: str) -> str:
-    """Python's name of an encoding.
-
-    Raises:
-        SourceError: there's no such encoding.
-    """
-    try:
-        return codecs.lookup(encoding).name
-    except LookupError as e:
-        raise SourceError(f"Reading files: encoding={encoding!r} is not known; say 'UTF-8', 'cp1252', 'UTF-16'…") from e
-
-
-def java_encoding(encoding: str) -> str:
-    """The name by which Spark knows an encoding."""
-    name = python_encoding(encoding)
-    special = {"utf-8-sig": "UTF-8", "ascii": "US-ASCII", "mac-cyrillic": "x-MacCyrillic", "cp949": "x-windows-949"}
-    if name in special:
-        return special[name]
-    if name.startswith("utf-"):
-        return re.sub(r"-([BL]E)$", r"\1", name.upper())
-    return re.sub(r"^cp(?=125\d)", "windows-", re.sub("^iso8859-", "ISO-8859-", name))
-
-
-def allow_encoding(spark: SparkSession, encoding: str) -> None:
-    """Let a session read an encoding beyond the seven that Spark 4 takes by itself."""
-    if java_encoding(encoding) not in SPARK_ENCODINGS:
-        spark.conf.set("spark.sql.legacy.javaCharsets", "true")
-
-
-def is_wide(encoding: str) -> bool:
-    """Whether a line break takes more than one byte, so that Spark can't split lines by bytes."""
-    return python_encoding(encoding).startswith(WIDE)
-
-
-def text_of(path: str, encoding: str) -> Iterator[str]:
+def text_of(path: str, encoding: str, size: int | None = None) -> Iterator[str]:
     """A file's text in pieces, decoded strictly, without a byte order mark.
 
     Raises:
-        Unreadable: the file is gone, truncated, or isn't text in this encoding.
+        Unreadable: the file is gone, truncated, or isn't text in this encoding; or one of that `size` unpacks to so
+            much more, or has so long a line, that it's taken for an attack or damaged.
     """
     decoder = codecs.getincrementaldecoder(python_encoding(encoding))()
-    read, start = 0, b""
+    read, start, line = 0, b"", 0
+    most = None if size is None else max(size * MOST_UNPACKED, UNPACKED_ANYWAY)
     try:
         with open_bytes(path) as file:
             while chunk := file.read(CHUNK):
@@ -112,6 +85,10 @@ def text_of(path: str, encoding: str) -> Iterator[str]:
                 text = decoder.decode(chunk)
                 yield text.removeprefix(BOM) if read == 0 else text
                 read += len(chunk)
+                end = max(text.rfind("\n"), text.rfind("\r"))
+                line = line + len(text) if end < 0 else len(text) - end
+                if size is not None:
+                    _refuse_endless(read, most, line)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as e:
         raise Unreadable(_not_text(encoding, start, read, e)) from e
@@ -123,6 +100,13 @@ def text_of(path: str, encoding: str) -> Iterator[str]:
         raise Unreadable("it's gone: removed or renamed after it was listed, or its name isn't valid UTF-8") from e
     except OSError as e:
         raise Unreadable(f"it can't be opened: {e}") from e
+
+
+def _refuse_endless(read: int, most: int | None, line: int) -> None:
+    if most is not None and read > most:
+        raise Unreadable(f"it unpacks to more than {most:,} bytes, {MOST_UNPACKED} times its size; land it unpacked")
+    if line > LONGEST_LINE:
+        raise Unreadable(f"it has a line of more than {LONGEST_LINE:,} characters; break it into records")
 
 
 def _not_text(encoding: str, start: bytes, read: int, error: UnicodeDecodeError) -> str:
@@ -155,7 +139,7 @@ def read_head(file: Arrival, source: Files) -> Head | None:
     # Spark skips lines of white space when it splits by lines, and only empty ones when it doesn't.
     blank_lines = r"\A[\r\n]+" if source.multiline or is_wide(source.encoding) else r"\A[\x00-\x20]*[\r\n]"
     text = ""
-    pieces = text_of(file.path, source.encoding)
+    pieces = text_of(file.path, source.encoding, file.size)
     for piece in pieces:
         text = re.sub(blank_lines, "", text + piece)
         record = _first_record(text, source)
@@ -194,6 +178,8 @@ def _first_record(text: str, source: Files) -> tuple[list[str], int] | None:
             return None
         value, at = cell
         cells.append(value)
+        if len(cells) > MOST_COLUMNS:
+            raise Unreadable(TOO_MANY)
         if text[at] in "\r\n":
             return cells, at
         at += len(source.delimiter)

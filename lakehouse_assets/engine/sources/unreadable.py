@@ -26,10 +26,10 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
     try:
         if files:
             probe(files)
-    except PySparkException as e:
+    except (PySparkException, Unreadable) as e:
         _raise_if_gone(e)
         if len(files) == 1:
-            return {files[0].path: reason(source, files[0], str(e))}
+            return {files[0].path: str(e) if isinstance(e, Unreadable) else reason(source, files[0], str(e))}
         half = len(files) // 2
         return bisect(source, files[:half], probe) | bisect(source, files[half:], probe)
     return {}
