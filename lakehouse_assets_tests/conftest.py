@@ -54,7 +54,7 @@ _INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.fact
 
 
 @contextmanager
-def _interpreted(spark: SparkSession) -> Iterator[None]:
+def interpreted(spark: SparkSession) -> Iterator[None]:
     for name, value in _INTERPRETED.items():
         spark.conf.set(name, value)
     yield
@@ -78,7 +78,7 @@ def new_project(
     monkeypatch.syspath_prepend(str(tmp_path))
     # A test declares a table anew within one clock tick; a compiled file would hide that.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    with _interpreted(engine.session()):
+    with interpreted(engine.session()):
         yield Project(tmp_path, package, engine, store=store)
     for name in [n for n in sys.modules if n.split(".")[0] == package]:
         del sys.modules[name]

@@ -15,7 +15,9 @@ import pytest
 from lakehouse_assets.definitions import definitions
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
+from lakehouse_assets_tests.conftest import interpreted
 from lakehouse_assets_tests.web import Answer, Site, serving
 
 FILES = ("titles", "cast", "category", "countries", "directors")
@@ -28,10 +30,11 @@ class Catalogue:
         self.home, self.site, self.instance = home, site, instance
         self.lake = Lake(str(home / "lake"), str(home / "landing"))
 
-    def run(self, config: dict[str, Any] | None = None) -> dg.ExecuteInProcessResult:
+    def run(self, config: dict[str, Any] | None = None, *tables: str) -> dg.ExecuteInProcessResult:
         settings = read_settings({**os.environ, "LAKEHOUSE_HOME": str(self.home)})
-        job = definitions(settings).resolve_job_def("netflix")
-        return job.execute_in_process(instance=self.instance, run_config=config)
+        job, keys = definitions(settings).resolve_job_def("netflix"), [["netflix", *t.split(".")] for t in tables]
+        chosen = [dg.AssetKey(key) for key in keys] or None
+        return job.execute_in_process(instance=self.instance, run_config=config, asset_selection=chosen)
 
     def table(self, name: str) -> pd.DataFrame:
         log = read_log(self.lake.table(f"netflix.{name}"), {})
@@ -171,3 +174,45 @@ def test_a_new_dump_changes_what_differs_and_a_full_refresh_takes_in_who_lacked_
     assert built.run({"ops": {"netflix__silver__cast": {"config": {"full_refresh": True}}}}).success
     actors = built.table("silver.cast").groupby("show_id")["actor"].agg(set)
     assert (len(actors[80188902]), "Jack Whitehall" in actors[80188902]) == (10, True)
+
+
+# Made up, in the forms in which newer dumps are found: upper-case headers, lists in a cell, dates in words.
+NEWER = """SHOW_ID,TYPE,TITLE,DIRECTOR,CAST,COUNTRY,DATE_ADDED,RELEASE_YEAR,RATING,DURATION,LISTED_IN,DESCRIPTION
+s1,Movie,One,Ann Lee,"Bo Ek, Cy Oz","Norway, Chad","September 25, 2021",2020,PG-13,90 min,Documentaries,"On one,
+and the other."
+s2,TV Show,Two,,"Bo Ek",, August 4 2017,2019,TV-MA,2 Seasons,"Dramas, Crime",Two.
+s3,TV Show,Three,,,Chad,"August 4, 2017",2019,,1 Season,Dramas,Three.
+s4,Movie,Four,,,,2021-09-24,2018,R,74 minutes,Dramas,Four.
+"""
+NEWEST = """show_id,type,title,director,cast,country,date_added,release_year,rating,duration,listed_in,description
+s1,Movie,One!,Ann Lee,"Bo Ek, Cy Oz",Norway,25-Sep-21,2020,PG-13,90 min,Documentaries,On one.
+s2,TV Show,Two,,Bo Ek,,"August 4, 2017",2019,TV-MA,2 Seasons,"Dramas, Crime",Two.
+"""
+
+
+def test_a_dump_with_other_names_shapes_and_dates_is_a_declaration(
+    tmp_path: Path, instance: dg.DagsterInstance, engine: SparkResource
+) -> None:
+    catalogue = Catalogue(tmp_path, Site(), instance)
+    landing, tables = tmp_path / "landing" / "netflix" / "catalogue", ("bronze.catalogue", "silver.catalogue")
+    landing.mkdir(parents=True)
+    (landing / "2021-09-25.csv").write_text(NEWER)
+    with interpreted(engine.session()):
+        assert catalogue.run(None, *tables).success
+        found = catalogue.table("silver.catalogue").set_index("show_id")
+        assert sorted(found.index) == ["s1", "s3"]
+        one = found.loc["s1"]
+        assert (str(one["added_on"]), one["minutes"], found.loc["s3", "seasons"]) == ("2021-09-25", 90, 1)
+        lists = [list(one[name]) for name in ("directors", "actors", "countries", "genres")]
+        assert lists == [["Ann Lee"], ["Bo Ek", "Cy Oz"], ["Norway", "Chad"], ["Documentaries"]]
+        assert one["description"] == "On one,\nand the other."
+        rejected = read_log(catalogue.lake.quarantine("netflix.silver.catalogue"), {})
+        assert rejected is not None
+        assert {tuple(names) for names in rejected.table.to_pandas()["broken"]} == {
+            ("date_is_in_a_known_form", "added_on_not_null"), ("duration_is_in_a_known_form",),
+        }  # fmt: skip
+        (landing / "2021-10-01.csv").write_text(NEWEST)
+        assert catalogue.run(None, *tables).success
+        found = catalogue.table("silver.catalogue").set_index("show_id")
+        assert found["title"].to_dict() == {"s1": "One!", "s2": "Two"}
+        assert {str(day) for day in found["added_on"]} == {"2021-09-25", "2017-08-04"}

@@ -1,7 +1,8 @@
 """The catalogue of Netflix: titles, and the people, genres and countries behind them.
 
 The files are downloaded from `LAKEHOUSE_NETFLIX_URL`, a folder on the web, as of a repository; while that isn't set,
-only what others land is read. Each file is a whole dump.
+only what others land is read. Each file is a whole dump. Dumps of a newer kind, one file with lists in its cells, are
+landed by others.
 """
 
 from datetime import timedelta
