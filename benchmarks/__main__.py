@@ -12,7 +12,9 @@ from pathlib import Path
 from benchmarks.measure import Bench, Row, stop_engine
 from benchmarks.results import FILE, machine, printed, update
 
-NAMES = ("build", "rules", "refresh", "launch", "loading", "tick", "blobs", "merge", "groups", "growth", "peers")
+NAMES = (
+    "build", "rules", "refresh", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "growth", "peers",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""One warm engine for the whole suite, and a small lakehouse of one's own for each test that wants one."""
+"""One warm engine for the suite, Azure Storage, and a small lakehouse of one's own for each test that wants one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import fsspec
 import pytest
 
+from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT, read_settings
+from lakehouse_assets_tests.azurite import Azurite, running
 from lakehouse_assets_tests.project import Project
 
 if TYPE_CHECKING:
@@ -82,3 +86,36 @@ def new_project(
         yield Project(tmp_path, package, engine, store=store)
     for name in [n for n in sys.modules if n.split(".")[0] == package]:
         del sys.modules[name]
+
+
+_containers = count(1)
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    with running(tmp_path_factory.mktemp("azurite")) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def azure_engine(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkResource]:
+    """An engine with the JARs for Azure Storage, which the suite's own hasn't.
+
+    It's for this Azurite alone: Hadoop keeps the address of an account that it has once reached.
+    """
+    cache, stores = tmp_path_factory.mktemp("engine"), [azurite.url("any")]
+    (cache / "jars").symlink_to(read_settings().cache / "jars")
+    engine = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(cache), stores=stores)
+    yield engine
+    spark_server.release(engine.server_settings)
+    spark_server.stop(engine.server_settings)
+
+
+@pytest.fixture
+def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty container, with the way to its account in the environment."""
+    for name, value in azurite.environment.items():
+        monkeypatch.setenv(name, value)
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+    yield azurite.container(f"lake{next(_containers)}")
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()

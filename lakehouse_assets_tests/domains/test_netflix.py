@@ -12,9 +12,10 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from lakehouse_assets.definitions import definitions
+from lakehouse_assets.definitions import DOMAINS, definitions
 from lakehouse_assets.engine.delta_log import read_log
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.graph import load
+from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.conftest import interpreted
@@ -24,20 +25,22 @@ FILES = ("titles", "cast", "category", "countries", "directors")
 
 
 class Catalogue:
-    """A lakehouse in a folder of its own, which downloads from a site."""
+    """A lakehouse in a folder of its own, or with tables and files at the URL `store`, which downloads from a site."""
 
-    def __init__(self, home: Path, site: Site, instance: dg.DagsterInstance) -> None:
-        self.home, self.site, self.instance = home, site, instance
-        self.lake = Lake(str(home / "lake"), str(home / "landing"))
+    def __init__(self, home: Path, site: Site, instance: dg.DagsterInstance, store: str = "") -> None:
+        self.site, self.instance = site, instance
+        told = {"LAKEHOUSE_LAKE": f"{store or home}/lake", "LAKEHOUSE_LANDING": f"{store or home}/landing"}
+        self.environment = {"LAKEHOUSE_HOME": str(home), **told}
+        self.lake = lake_at(*told.values())
 
     def run(self, config: dict[str, Any] | None = None, *tables: str) -> dg.ExecuteInProcessResult:
-        settings = read_settings({**os.environ, "LAKEHOUSE_HOME": str(self.home)})
+        settings = read_settings({**os.environ, **self.environment})
         job, keys = definitions(settings).resolve_job_def("netflix"), [["netflix", *t.split(".")] for t in tables]
         chosen = [dg.AssetKey(key) for key in keys] or None
         return job.execute_in_process(instance=self.instance, run_config=config, asset_selection=chosen)
 
     def table(self, name: str) -> pd.DataFrame:
-        log = read_log(self.lake.table(f"netflix.{name}"), {})
+        log = read_log(self.lake.table(f"netflix.{name}"), self.lake.storage)
         assert log is not None
         return log.table.to_pandas()
 
@@ -151,6 +154,24 @@ def test_bridges_lead_from_every_title_to_what_it_has(built: Catalogue) -> None:
     assert people["role"].value_counts().to_dict() == {"actor": 44300, "director": 4849}
     assert set(people["show_id"]) <= known
     assert (len(built.table("gold.bridge_title_genre")), len(built.table("gold.bridge_title_country"))) == (13667, 7177)
+
+
+def test_the_same_comes_out_with_the_lake_in_azure_storage(
+    built: Catalogue, shared_data: Path, tmp_path: Path, container: str, azure_engine: SparkResource,
+    instance: dg.DagsterInstance,
+) -> None:  # fmt: skip
+    """Landing folders and tables at `abfs://`, in Azurite."""
+    catalogue = Catalogue(tmp_path, built.site, instance, container)
+    catalogue.environment |= {
+        "LAKEHOUSE_CACHE": azure_engine.cache, "LAKEHOUSE_SPARK_MEMORY": azure_engine.memory,
+        "LAKEHOUSE_SPARK_IDLE_MINUTES": str(azure_engine.idle_minutes),
+    }  # fmt: skip
+    assert catalogue.run().success
+    gold = [name for name in load(DOMAINS).tables if name.startswith("netflix.gold.")]
+    assert len(gold) == 9
+    for name in (key.removeprefix("netflix.") for key in gold):
+        there, here = (sorted(c.table(name).itertuples(index=False, name=None), key=repr) for c in (catalogue, built))
+        assert list(map(repr, there)) == list(map(repr, here)), name
 
 
 def test_a_new_dump_changes_what_differs_and_a_full_refresh_takes_in_who_lacked_a_title(
