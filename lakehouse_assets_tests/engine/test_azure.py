@@ -69,6 +69,23 @@ def test_files_in_a_container_become_rows_of_tables_there_once(shop: Project) ->
     assert len(shop.rows("bronze.orders")) == 4
 
 
+# Names made to lead elsewhere, to be taken for a pattern, or to be too long; Azurite refuses control characters itself.
+ODD = (
+    "%2F..%2F..%2Fetc%2Fpasswd.csv", "a..%2f.csv", "a..b.csv", "%252e%252e.csv", "it's \"so\".csv", "* ? [x] {a,b}.csv",
+    "day=1,b=2.csv", "#?&=+;@$!~.csv", "x" * 900 + ".csv", "\u202etxt.csv", "\U0001f6eb.csv",
+    "e\u0301.csv", "\u00e9.csv",
+)  # fmt: skip
+
+
+def test_no_file_is_lost_or_taken_for_another_whatever_its_name(shop: Project) -> None:
+    for number, name in enumerate(ODD):
+        shop.land(f"orders/{name}", f"id,amount,at\n{number},1,1\n")
+    shop.run("bronze.orders")
+    assert statuses(shop) == dict.fromkeys(ODD, "done")
+    found = dict(shop.rows("bronze.orders", "_source", "id"))
+    assert {source.rpartition("orders/")[2]: int(n) for source, n in found.items()} == {n: i for i, n in enumerate(ODD)}
+
+
 @pytest.mark.parametrize("where", ["before commit:commit", "after commit:commit", "after write:append"])
 def test_a_run_killed_at_a_boundary_is_completed_by_the_next(shop: Project, where: str) -> None:
     shop.land("orders/1.csv", "id,amount,at\n1,10,1\n")
