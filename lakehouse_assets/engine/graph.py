@@ -155,6 +155,9 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], tables: Mappin
 def _source_problems(table: Table, source: Files, tables: Mapping[str, Table]) -> Iterator[str]:
     if source.http is not None and not source.http.urls:
         yield f"{_where(table)}: its http(…) names no address; give it one"
+    unknown = set(re.findall(r"\$\{(\w+)\}", source.extract.query)) - {"SINCE"} if source.extract else set()
+    if unknown:
+        yield f"{_where(table)}: its query names {', '.join(sorted(unknown))}; only ${{SINCE}} is filled in there"
     if source.afterwards == "keep":
         return
     if source.http is not None:

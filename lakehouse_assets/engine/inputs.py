@@ -39,7 +39,8 @@ class Extract:
     """The rows of a query on an Azure SQL database, which Data Factory lands as a Parquet file at each copy.
 
     In the query `${SINCE}` stands for the start of the last copy that succeeded (UTC, ISO 8601), at first 1900; so
-    `changed_at >= '${SINCE}'` brings what has changed since, some of it twice.
+    `changed_at >= '${SINCE}'` brings what has changed since, some of it twice. What was changed before and committed
+    after is missed: take off from `${SINCE}` how long transactions last.
     """
 
     query: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -29,8 +31,9 @@ class DataFactoryResource(dg.ConfigurableResource[None]):
     def from_settings(cls, settings: Settings) -> DataFactoryResource:
         return cls(factory=settings.data_factory, landing=settings.landing, management=settings.azure_management)
 
-    def open(self) -> Factory:
-        """The factory, with where its pipelines land files.
+    @contextmanager
+    def opened(self) -> Iterator[Factory]:
+        """The factory, with where its pipelines land files, until the end of the block.
 
         Raises:
             SettingsError: the landing folders aren't in Azure.
@@ -42,10 +45,11 @@ class DataFactoryResource(dg.ConfigurableResource[None]):
 
         _, _, subscription, _, group, *_, name = self.factory.split("/")
         scope = f"{self.management}/.default"
-        client = DataFactoryManagementClient(
-            DefaultAzureCredential(), subscription, self.management, credential_scopes=[scope]
-        )
         account, (container, prefix) = azure_storage(self.landing), container_of(self.landing)
         endpoint = account.endpoint or f"https://{account.account}.blob.{account.suffix}"
         landing = dict(zip(LANDING, (endpoint, container, prefix and f"{prefix}/"), strict=True))
-        return Factory(client, group, name, landing, self.poll_seconds)
+        with (
+            DefaultAzureCredential() as credential,
+            DataFactoryManagementClient(credential, subscription, self.management, credential_scopes=[scope]) as client,
+        ):
+            yield Factory(client, group, name, landing, self.poll_seconds)

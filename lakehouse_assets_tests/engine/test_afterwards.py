@@ -9,7 +9,7 @@ import fsspec
 import pytest
 from azure.storage.blob import BlobClient
 
-from lakehouse_assets.engine.errors import DeclarationError, SourceError
+from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.listing import list_arrivals
@@ -129,27 +129,3 @@ def test_a_blob_that_someone_has_leased_waits_for_its_release(container: str, az
         lease.release()
     assert put_away(source, folder.url, read) == 1
     assert folder.there() == {}
-
-
-def test_what_cannot_be_put_away_is_said_when_the_tables_are_declared(project: Project) -> None:
-    project.bronze("orders", "afterwards='delete'")
-    project.table(
-        "bronze.again",
-        """
-        @table(landed=files("orders/*"))
-        def again(landed: DataFrame) -> DataFrame:
-            return landed
-        """,
-    )
-    project.table(
-        "bronze.titles",
-        """
-        @table(landed=http("https://example.com/titles.csv", afterwards="archive"))
-        def titles(landed: DataFrame) -> DataFrame:
-            return landed
-        """,
-    )
-    with pytest.raises(DeclarationError) as told:
-        project.lakehouse  # noqa: B018
-    assert "shop.bronze.again reads the same files" in str(told.value)
-    assert "shop.bronze.titles: knows by the files there what it has downloaded" in str(told.value)

@@ -79,10 +79,25 @@ def test_a_declaration_that_cannot_work_is_refused(project: Project, declaration
     assert any(expected in p for p in problems(project))
 
 
-def test_a_download_without_an_address_is_refused(project: Project) -> None:
-    project.table("bronze.t", "@table(landed=http())\ndef t(landed: DataFrame) -> DataFrame: ...")
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("http()", "its http(…) names no address"),
+        ('extract("SELECT ${NOW}, ${SINCE}", "s", "d")', "its query names NOW; only ${SINCE} is filled in there"),
+        ('http("https://example.com/t.csv", afterwards="archive")', "knows by the files there what it has downloaded"),
+    ],
+)
+def test_a_source_that_cannot_work_is_refused(project: Project, source: str, expected: str) -> None:
+    project.table("bronze.t", f"@table(landed={source})\ndef t(landed: DataFrame) -> DataFrame: ...")
     (problem,) = problems(project)
-    assert "its http(…) names no address" in problem
+    assert expected in problem
+
+
+def test_files_that_two_tables_read_are_put_away_by_neither(project: Project) -> None:
+    project.bronze("orders", "afterwards='delete'")
+    project.table("bronze.again", '@table(landed=files("orders/*"))\ndef again(landed: DataFrame) -> DataFrame: ...')
+    (problem,) = problems(project)
+    assert "shop.bronze.again reads the same files; remove afterwards=…" in problem
 
 
 def test_only_one_input_may_bring_new_rows(project: Project) -> None:

@@ -43,7 +43,8 @@ def _by_factory(table: Table, spec: dg.AssetSpec) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         context.log.info(f"running pipeline {pipeline_name(table)}")
         try:
-            done = copy(table, context.resources.data_factory.open(), _last_started(table, context.instance))
+            with context.resources.data_factory.opened() as factory:
+                done = copy(table, factory, _last_started(table, context.instance))
         except LakehouseError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         return _result(table, done)
