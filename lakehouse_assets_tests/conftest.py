@@ -97,25 +97,18 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
         yield it
 
 
-@contextmanager
-def engine_for(azurite: Azurite, folder: Path) -> Iterator[SparkResource]:
+@pytest.fixture(scope="session")
+def azure_engine(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkResource]:
     """An engine with the JARs for Azure Storage, which the suite's own hasn't.
 
     It's for this Azurite alone: Hadoop keeps the address of an account that it has once reached.
     """
-    cache, stores = folder / "engine", [azurite.url("any")]
-    cache.mkdir()
+    cache, stores = tmp_path_factory.mktemp("engine"), [azurite.url("any")]
     (cache / "jars").symlink_to(read_settings().cache / "jars")
     engine = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(cache), stores=stores)
     yield engine
     spark_server.release(engine.server_settings)
     spark_server.stop(engine.server_settings)
-
-
-@pytest.fixture(scope="session")
-def azure_engine(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkResource]:
-    with engine_for(azurite, tmp_path_factory.mktemp("azure")) as engine:
-        yield engine
 
 
 @pytest.fixture

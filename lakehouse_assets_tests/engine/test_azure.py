@@ -18,10 +18,9 @@ from lakehouse_assets.engine.sources.listing import list_arrivals
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite
-from lakehouse_assets_tests.conftest import engine_for, new_project
+from lakehouse_assets_tests.conftest import new_project
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.throttle import refused, throttled
 
 BRONZE = """
 @table(landed=files("orders/**/*.csv"))
@@ -161,22 +160,3 @@ def test_no_secret_is_in_what_dagster_keeps_nor_in_the_ledger(shop: Project, ins
     kept.append(str(ledger.table.to_pandas().to_dict()))
     assert done.success
     assert not [text for text in kept if KEY in text or "AccountKey" in text]
-
-
-def test_an_account_that_is_busy_is_asked_again_and_nothing_is_lost_or_twice(
-    tmp_path: Path, azurite: Azurite, container: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its first answer to each client, fsspec, delta-rs and Spark, is 503."""
-    with throttled(azurite) as busy, engine_for(busy, tmp_path) as engine:
-        for name, value in busy.environment.items():
-            monkeypatch.setenv(name, value)
-        fsspec.get_filesystem_class("abfs").clear_instance_cache()
-        with new_project(tmp_path, engine, monkeypatch, container) as shop:
-            shop.table("bronze.orders", BRONZE)
-            shop.table("silver.orders", SILVER)
-            shop.land("orders/1.csv", "id,amount,at\n1,10,1\n2,20,1\n")
-            build(shop)
-            build(shop)
-            assert shop.rows("silver.orders", "id", "amount") == [(1, 10), (2, 20)]
-            assert len(shop.rows("bronze.orders")) == 2
-        assert refused(busy) == {"adlfs", "object_store", "APN"}  # what fsspec, delta-rs and Hadoop call themselves
