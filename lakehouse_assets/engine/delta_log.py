@@ -168,7 +168,7 @@ class TableLog:
     def head(self, rows: int) -> pa.Table:
         """A few rows, whichever come first."""
         # Not by a pyarrow dataset: its threads read on when they have enough, and end the process with a fault if they
-        # still do so at its exit (19 of 120 commands on a busy machine).
+        # still do so at its exit (one command in seven on a busy machine).
         return arrow(self.table, "head", f"SELECT * FROM head LIMIT {rows}")
 
 
