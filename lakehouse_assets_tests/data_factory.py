@@ -9,13 +9,12 @@ import io
 import json
 import re
 import ssl
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import requests
 from azure.storage.blob import BlobClient
 
 from lakehouse_assets_tests.azurite import KEY
+from lakehouse_assets_tests.web import listening
 
 Json = dict[str, Any]
 Scope = Mapping[str, Callable[..., Any]]
@@ -149,6 +149,7 @@ class Service:
                 found = database.sql(evaluated(source["sqlReaderQuery"], scope)).to_arrow_table()
             return {**self._write(activity["outputs"][0], scope, _parquet(found)), "rowsCopied": found.num_rows}
         if source["type"] == "RestSource":
+            assert 10 <= source["requestInterval"] <= 60_000, "requestInterval is in milliseconds"
             rows = _all_pages(service["url"], evaluated(source["additionalHeaders"], scope))
             return {**self._write(activity["outputs"][0], scope, json.dumps(rows).encode()), "rowsCopied": len(rows)}
         settings = source["storeSettings"]
@@ -271,16 +272,9 @@ def factory(folder: Path) -> Iterator[Service]:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*_certificate(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        service.url = f"https://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield service
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler, context) as port:
+        service.url = f"https://127.0.0.1:{port}"
+        yield service
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:

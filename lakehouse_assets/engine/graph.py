@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.inputs import VARIABLE, Files
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.spec import LAYERS, Domain, Table, Watermark
 
@@ -155,7 +155,7 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], tables: Mappin
 def _source_problems(table: Table, source: Files, tables: Mapping[str, Table]) -> Iterator[str]:
     if source.http is not None and not source.http.urls:
         yield f"{_where(table)}: its http(…) names no address; give it one"
-    unknown = set(re.findall(r"\$\{(\w+)\}", source.extract.query)) - {"SINCE"} if source.extract else set()
+    unknown = set(VARIABLE.findall(source.extract.query)) - {"SINCE"} if source.extract else set()
     if unknown:
         yield f"{_where(table)}: its query names {', '.join(sorted(unknown))}; only ${{SINCE}} is filled in there"
     if source.afterwards == "keep":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 Format = Literal["csv", "jsonl", "json", "parquet", "avro", "orc"]
 Evolution = Literal["add", "rescue", "fail"]
 Afterwards = Literal["keep", "archive", "delete"]
+# A variable of the environment, as addresses and headers name it.
+VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)

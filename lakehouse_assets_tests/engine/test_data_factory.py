@@ -226,6 +226,8 @@ def test_what_fails_says_why_and_what_to_do(feeds: Feeds, monkeypatch: pytest.Mo
     monkeypatch.setenv("TOKEN", "s3cret")
     monkeypatch.setattr(feeds.service, "token", "another")
     assert "give this identity the role Data Factory Contributor" in feeds.failure(feeds.land("people"))
+    feeds.site.pages["/identity"] = Answer(status=500)
+    assert "look at the network, or run it again later" in feeds.failure(feeds.land("people"))
 
 
 def test_a_run_that_is_broken_off_breaks_off_the_pipeline(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:

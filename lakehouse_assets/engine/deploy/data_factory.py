@@ -7,7 +7,6 @@ downloads.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -22,12 +21,13 @@ from lakehouse_assets.engine.deploy.data_factory_parts import (
     expression,
     filled,
     for_each,
+    milliseconds,
     references,
     text,
     validation,
 )
 from lakehouse_assets.engine.discover import Lakehouse
-from lakehouse_assets.engine.inputs import Extract, Files, Http
+from lakehouse_assets.engine.inputs import VARIABLE, Extract, Files, Http
 from lakehouse_assets.engine.spec import Table
 
 # Parameters of every pipeline: the account's Blob endpoint, the container, and what the paths of landing folders begin
@@ -35,7 +35,6 @@ from lakehouse_assets.engine.spec import Table
 LANDING = ("landing_endpoint", "landing_container", "landing_prefix")
 SINCE = "since"
 LONG_AGO = "1900-01-01T00:00:00Z"
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ def variables(source: Files) -> Variables:
     plain: Iterable[str] = source.http.urls if source.http else ()
     if source.extract:
         plain = (source.extract.server, source.extract.database)
-    found = frozenset(_VARIABLE.findall(" ".join(plain)))
-    told = frozenset(_VARIABLE.findall(" ".join(source.http.headers.values()))) if source.http else frozenset[str]()
+    found = frozenset(VARIABLE.findall(" ".join(plain)))
+    told = frozenset(VARIABLE.findall(" ".join(source.http.headers.values()))) if source.http else frozenset[str]()
     return Variables(found, told - found)
 
 
@@ -108,12 +107,12 @@ def _files(source: Http, suffix: str) -> list[Json]:
 
 
 def _downloaded(source: Http, table: Table) -> list[Json]:
-    url = {"url": expression(filled("item().url", _VARIABLE.findall(" ".join(source.urls))))}
+    url = {"url": expression(filled("item().url", VARIABLE.findall(" ".join(source.urls))))}
     landed = _landed(table, "item().name")
     if source.pages:
         way: Json = {
             "type": "RestSource", "requestMethod": "GET", "paginationRules": {"supportRFC5988": "true"},
-            "httpRequestTimeout": duration(source.timeout), "requestInterval": duration(source.pause),
+            "httpRequestTimeout": duration(source.timeout), "requestInterval": milliseconds(source.pause),
             "additionalHeaders": {name: text(value) for name, value in source.headers.items()},
         }  # fmt: skip
         one_array = {"type": "JsonWriteSettings", "filePattern": "arrayOfObjects"}

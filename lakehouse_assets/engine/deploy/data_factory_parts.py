@@ -6,9 +6,10 @@ ADLS' own service is seen, and would be read, half written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from lakehouse_assets.engine.inputs import VARIABLE
 
 Json = dict[str, Any]
 Dataset = tuple[str, Json]  # its name, and its parameters
@@ -22,7 +23,7 @@ def expression(code: str) -> Json:
 
 def text(value: str) -> Any:
     """A text in which `${NAME}` is the pipeline's parameter of that name."""
-    parts = re.split(r"\$\{(\w+)\}", value)
+    parts = VARIABLE.split(value)
     if len(parts) == 1:
         return f"@{value}" if value.startswith("@") else value
     spelled = [f"pipeline().parameters.{p}" if n % 2 else _quoted(p) for n, p in enumerate(parts) if p]
@@ -44,6 +45,11 @@ def duration(seconds: float) -> str:
     """As `00:01:30`."""
     whole = int(seconds)
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def milliseconds(seconds: float) -> int:
+    """Within what the REST connector takes for a pause between two pages: 10 ms to a minute."""
+    return min(max(round(seconds * 1000), 10), 60_000)
 
 
 def for_each(items: str, activities: Sequence[Json]) -> Json:
@@ -112,13 +118,10 @@ def _of_service(name: str) -> str:
 
 
 # The factory's own managed identity is what lets it into the account and the database.
+_WEB = {"url": _of_service("url"), "enableServerCertificateValidation": True, "authenticationType": "Anonymous"}
 SERVICES: Mapping[str, Json] = {
-    "web": _service("HttpServer", ["url"], {
-        "url": _of_service("url"), "enableServerCertificateValidation": True, "authenticationType": "Anonymous",
-    }),
-    "rest": _service("RestService", ["url"], {
-        "url": _of_service("url"), "enableServerCertificateValidation": True, "authenticationType": "Anonymous",
-    }),
+    "web": _service("HttpServer", ["url"], _WEB),
+    "rest": _service("RestService", ["url"], _WEB),
     "database": _service("AzureSqlDatabase", ["server", "database"], {
         "server": _of_service("server"), "database": _of_service("database"), "encrypt": "mandatory",
         "trustServerCertificate": False, "authenticationType": "SystemAssignedManagedIdentity",

@@ -15,7 +15,7 @@ from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
-    from azure.core.exceptions import HttpResponseError
+    from azure.core.exceptions import AzureError
     from azure.mgmt.datafactory import DataFactoryManagementClient
     from azure.mgmt.datafactory.models import PipelineRun
 
@@ -54,15 +54,17 @@ def copy(table: Table, factory: Factory, since: str | None = None) -> Copied:
     Raises:
         SourceError: a variable isn't set, the factory refused, or the run didn't succeed.
     """
-    from azure.core.exceptions import HttpResponseError
+    from azure.core.exceptions import AzureError
 
     pipeline, parameters, at = pipeline_name(table), _parameters(table, factory, since), (factory.group, factory.name)
     try:
         run_id = factory.client.pipelines.create_run(*at, pipeline, parameters=parameters).run_id
-        with _cancelled_with_us(factory, run_id):
+        with contextlib.ExitStack() as unless_ended:
+            unless_ended.callback(_cancel, factory, run_id)
             run = _ended(factory, run_id)
+            unless_ended.pop_all()
         activities = list(_copies(factory, run_id))
-    except HttpResponseError as error:
+    except AzureError as error:
         raise _refused(table, factory, pipeline, error) from error
     if run.status != "Succeeded":
         told = sorted({_why(a) for a in activities if a.status == "Failed"}) or [run.message or "it says no more"]
@@ -82,16 +84,11 @@ def _parameters(table: Table, factory: Factory, since: str | None) -> dict[str, 
     return {**factory.landing, **told, **({SINCE: since} if since and table.source.extract else {})}
 
 
-@contextlib.contextmanager
-def _cancelled_with_us(factory: Factory, run_id: str) -> Iterator[None]:
+def _cancel(factory: Factory, run_id: str) -> None:
     from azure.core.exceptions import AzureError
 
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(AzureError):
-            factory.client.pipeline_runs.cancel(factory.group, factory.name, run_id, is_recursive=True)
-        raise
+    with contextlib.suppress(AzureError):  # what ended the wait is what has to be told
+        factory.client.pipeline_runs.cancel(factory.group, factory.name, run_id, is_recursive=True)
 
 
 def _ended(factory: Factory, run_id: str) -> PipelineRun:
@@ -130,11 +127,11 @@ def _why(activity: Any) -> str:
     return f"{activity.activity_name}: {error.get('errorCode', '')} {error.get('message', '')}".strip()
 
 
-def _refused(table: Table, factory: Factory, pipeline: str, error: HttpResponseError) -> SourceError:
+def _refused(table: Table, factory: Factory, pipeline: str, error: AzureError) -> SourceError:
     remedies = {
         404: "publish the pipelines that `lakehouse generate` writes, or mend LAKEHOUSE_DATA_FACTORY",
         403: "give this identity the role Data Factory Contributor",
     }
     said = " ".join(str(error.message).split())[:300]
-    remedy = remedies.get(error.status_code or 0, "run it again later")
+    remedy = remedies.get(getattr(error, "status_code", 0), "look at the network, or run it again later")
     return SourceError(f"Landing files of {table.key} by pipeline {pipeline} of {factory.name}: {said}; {remedy}")

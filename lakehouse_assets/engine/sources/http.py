@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.inputs import Http
+from lakehouse_assets.engine.inputs import VARIABLE, Http
 from lakehouse_assets.engine.sources.listing import is_remote
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ REDIRECTS = 5
 PAGES = 10_000
 _CHUNK = 1 << 20
 _KNOWN = "_downloads.json"  # a name that isn't taken for an arrival
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _RETRIED = (429, 500, 502, 503, 504)
 
 
@@ -222,7 +221,7 @@ def _filled(text: str) -> str:
             raise _Refused(f"the environment variable {match[1]} isn't set")
         return os.environ[match[1]]
 
-    return _VARIABLE.sub(value, text)
+    return VARIABLE.sub(value, text)
 
 
 def _plain(error: Exception) -> str:
@@ -237,7 +236,7 @@ def _plain(error: Exception) -> str:
 
 def unset(source: Http) -> list[str]:
     """The variables of the environment that the addresses name and that aren't set: then they're not asked."""
-    return sorted({name for url in source.urls for name in _VARIABLE.findall(url) if name not in os.environ})
+    return sorted({name for url in source.urls for name in VARIABLE.findall(url) if name not in os.environ})
 
 
 def refused(key: str, failed: Mapping[str, str]) -> SourceError:
