@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.execution.plan import active as dagster_steps
 from rich.markup import escape
 
 from lakehouse_assets.cli.app import console, count, grid
@@ -26,6 +28,8 @@ def launch(keys: Sequence[str], **options: bool) -> bool:
         "ops": {op_name(k): {"config": options} for k in keys},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # we tell of progress ourselves
     }
+    # It warns of checks that a skipped step has no result of, as if what reads the table weren't skipped too.
+    logging.getLogger(dagster_steps.__name__).setLevel(logging.ERROR)
     run_id = str(uuid.uuid4())
     with console.status("starting") as status, instance() as home:
         home.add_event_listener(run_id, lambda entry: _progress(entry, status))
