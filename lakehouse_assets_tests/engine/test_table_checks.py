@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lakehouse_assets.engine.errors import CheckFailed
-from lakehouse_assets.engine.run.table_checks import table_checks, violations
+from lakehouse_assets.engine.run.table_checks import stored_violations, table_checks, violations
 from lakehouse_assets_tests.project import Project
 
 # The last delivery alone, so that a version has as many rows as that.
@@ -123,3 +124,32 @@ def test_data_that_are_older_than_they_may_be_are_found_though_the_run_is_new(
     result = shop.by_dagster("gold.people")
     (told,) = result.get_asset_check_evaluations()
     assert (told.check_name, told.passed, result.success) == ("at_up_to_date", not late, True)
+
+
+KEYED = """
+@table(raw="bronze.people", write=append(),
+    columns=[Column("orderId", "int", key=True), Column("at", "timestamp", key=True),
+             Column("Price", "decimal(10,2)", key=True), Column("group", "string", key=True), Column("day", "date")])
+def orders(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr("int(id) orderId", "timestamp(at) at", "decimal(price) Price", "`group`", "date(at) day")
+"""
+
+
+def test_repeated_keys_are_found_by_spark_and_without_it_alike(shop: Project) -> None:
+    shop.table("silver.orders", KEYED)
+    shop.land(
+        "people/1.csv", "id,at,price,group\n1,2024-01-01,1,a\n1,2024-01-01,2,a\n1,2024-01-02,1,a\n1,2024-01-01,1,b\n"
+    )
+    shop.run("bronze.people")
+    shop.run("silver.orders")
+    env, repeated = shop.environment(), {"orderId": 1, "Price": 2, "group": "a", "rows": 2}
+    table = env.lakehouse.tables["shop.silver.orders"]
+    (check,) = table_checks(table)
+    assert stored_violations(check, table, env).number == 0
+    shop.land("people/2.csv", "id,at,price,group\n1,2024-01-01,2,a\n2,2024-01-01,2,a\n")
+    shop.run("bronze.people")
+    shop.run("silver.orders")
+    by_spark = violations(check, table, env.lake, env.session())
+    for found in (by_spark, stored_violations(check, table, replace(env, session=pytest.fail))):
+        assert found.number == 1
+        assert {name: found.some[0][name] for name in repeated} == repeated

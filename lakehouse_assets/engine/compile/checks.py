@@ -12,7 +12,13 @@ from dagster._core.storage.asset_check_execution_record import (
 
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment
-from lakehouse_assets.engine.run.table_checks import BALANCE, Violations, not_built, table_checks, violations
+from lakehouse_assets.engine.run.table_checks import (
+    BALANCE,
+    Violations,
+    not_built,
+    stored_violations,
+    table_checks,
+)
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.verify import show_balance
 from lakehouse_assets.engine.spec import Action, Expectation, Table, TableCheck
@@ -88,7 +94,7 @@ def table_results(table: Table, env: Environment, proven: Collection[str] = ()) 
         else:
             if check.adds_up:
                 show_balance(table, env, BALANCE)
-            found = violations(check, table, env.lake, env.session())
+            found = stored_violations(check, table, env)
             yield _table_result(table, check, found.number == 0, _shown(found))
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.delta_log import TableLog, arrow, read_log
 from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.profile import profile
 from lakehouse_assets.engine.spec import Table, TableCheck
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SHOWN = 5
+# Whether the keys of 26,000 rows are unique takes Spark 1.1 s after a commit, delta-rs 0.02 s (336,776 rows: 0.05 s).
+# But delta-rs has all keys in the memory of this process, some hundred bytes each.
+FEW_ROWS = 2_000_000
+UNIQUE = "unique_key"
 BALANCE = "lakehouse_balance"
 _PROFILE = "lakehouse_profile"
 
@@ -37,13 +42,26 @@ def table_checks(table: Table) -> tuple[TableCheck, ...]:
 def _unique(keys: tuple[str, ...]) -> TableCheck:
     names = ", ".join(f"`{k}`" for k in keys)
     query = f"SELECT {names}, count(*) AS rows FROM {{table}} GROUP BY {names} HAVING count(*) > 1"
-    return TableCheck("unique_key", query, doc=f"No two rows have the same {', '.join(keys)}.")
+    return TableCheck(UNIQUE, query, doc=f"No two rows have the same {', '.join(keys)}.")
 
 
 def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
     """The tables a check reads that aren't there yet."""
     keys = [full_key(table, name) for name in check.reads]
     return [key for key in keys if read_log(lake.table(key), lake.storage) is None]
+
+
+def stored_violations(check: TableCheck, table: Table, env: Environment) -> Violations:
+    """What a check finds in the table as it is stored."""
+    log = read_log(env.lake.table(table.key), env.lake.storage)
+    if check.name == UNIQUE and log is not None and log.rows <= FEW_ROWS:
+        return _repeated(check, log)
+    return violations(check, table, env.lake, env.session())
+
+
+def _repeated(check: TableCheck, log: TableLog) -> Violations:
+    found = arrow(log.table, "stored", check.violations.replace("{table}", "stored"))
+    return Violations(found.num_rows, found.slice(0, SHOWN).to_pylist())
 
 
 def violations(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> Violations:
