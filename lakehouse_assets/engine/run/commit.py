@@ -117,7 +117,8 @@ def _commit_newest(rows: DataFrame, plan: Plan, mode: Merge, stamp: Stamp, lake:
     dead = memory.recall(spark, table, lake) if mode.delete_when and not full else None
     with persisted(spark, changes if dead is None else scd1.unless_deleted(changes, dead, table, mode)) as kept:
         forgets = full and memory.remembered(table, lake) > 0
-        stamp = replace(stamp, remembers=forgets or kept.where(GONE).count() > 0)
+        deletes = bool(mode.delete_when) and kept.where(GONE).count() > 0
+        stamp = replace(stamp, remembers=forgets or deletes)
         if full:
             done = _rebuild(scd1.living(kept), _old(plan, lake), plan, stamp, lake, spark)
         else:
