@@ -35,6 +35,8 @@ CONF = {
     # Many files are listed by a Spark job with a task a file, unless told otherwise: 1.4 s for 365 files, 0.1 with 8.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     "spark.sql.session.timeZone": "UTC",
+    # Runs that read no more than this are interpreted (engine/run/interpret.py).
+    "spark.lakehouse.interpretedBytes": "1000000",
     # The lineage of columns is read off the plan, which must not be cut.
     "spark.sql.debug.maxToStringFields": "100000",
     # Otherwise every column expression records the Python stack it was made in.

@@ -22,6 +22,7 @@ from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
+from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
@@ -155,7 +156,7 @@ def _write(
 ) -> _Written:
     """Write the batch in one commit; where Spark fails, find the files that can't be read, and leave them out."""
     failed: dict[str, str] = {}
-    with write.explained(plan.table):
+    with write.explained(plan.table), interpreted(env.session(), sum(f.size for f in files)):
         while True:
             good = [f for f in files if f.path not in failed]
             reading = read_files(env.session(), _source(plan.table), good, known, plan.table.columns)

@@ -16,6 +16,7 @@ from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.finish import finish_last_run, inputs_of
 from lakehouse_assets.engine.run.groups import as_json
+from lakehouse_assets.engine.run.interpret import interpreted, size
 from lakehouse_assets.engine.run.late import behind
 from lakehouse_assets.engine.run.lineage import column_lineage
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
@@ -61,7 +62,7 @@ def _attempt(table: Table, env: Environment, full: bool, accept_loss: bool) -> O
 def execute(plan: Plan, env: Environment) -> Outcome:
     """Carry out a plan against upstream tables: one commit to the table, then what belongs to it."""
     table, spark = plan.table, env.session()
-    with write.explained(table):
+    with write.explained(table), interpreted(spark, size(plan, env.lake)):
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(spark, rows)
         with narrowed(plan, rows, tree, env.lake, spark) as work:

@@ -1,0 +1,45 @@
+"""Runs on little data are interpreted: to compile a query takes longer than to run it on a few rows.
+
+What Spark compiles of a query is a class of its own, which the JVM loads and runs cold; its interpreter is warm after
+the first queries, whatever they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run.plan import Plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Set on our own local engine (resources/spark_server.py) and nowhere else: up to so many bytes are little.
+LITTLE = "spark.lakehouse.interpretedBytes"
+_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+
+
+def size(plan: Plan, lake: Lake) -> int:
+    """Bytes of the tables that a run may read: the whole of each, though it may need less."""
+    paths = {lake.table(plan.table.key), *(read.path for read in plan.reads.values())}
+    logs = (read_log(path, lake.storage) for path in paths)
+    return sum(log.bytes for log in logs if log)
+
+
+@contextmanager
+def interpreted(spark: SparkSession, size: int) -> Iterator[None]:
+    """Queries in the block are interpreted if what they read, in bytes, is little."""
+    if size > int(spark.conf.get(LITTLE, "0") or 0):
+        yield
+        return
+    before = {name: spark.conf.get(name) for name in _INTERPRETED}
+    for name, value in _INTERPRETED.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, str(value))
