@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
+from lakehouse_assets.engine.collector import collector_paused
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.inputs import VARIABLE, Files
@@ -22,6 +23,7 @@ _TYPE = re.compile(
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
+@collector_paused()
 def load(package: str) -> Lakehouse:
     """Discover and validate the tables below a package.
 

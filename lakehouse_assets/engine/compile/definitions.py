@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from lakehouse_assets.engine.collector import collector_paused
 from lakehouse_assets.engine.compile.assets import build_asset
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
@@ -15,6 +16,7 @@ from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.discover import Lakehouse
 
 
+@collector_paused()
 def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> dg.Definitions:
     """Assets, checks, jobs, schedules and sensors of a lakehouse.
 
