@@ -23,9 +23,6 @@ from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
-from lakehouse_assets.engine.run.backfill import backfill
-from lakehouse_assets.engine.run.materialize import materialize
-from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.engine.spec import Domain, Table
 
 
@@ -131,6 +128,11 @@ def _materialized(
 
 
 def _outcome(table: Table, env: Environment, options: RunOptions, days: tuple[date, date] | None) -> Outcome:
+    # Imported when a step runs: loading needs none of what they stand on.
+    from lakehouse_assets.engine.run.backfill import backfill
+    from lakehouse_assets.engine.run.materialize import materialize
+    from lakehouse_assets.engine.run.replay import replay
+
     if options.replay:
         return replay(table, env)
     if days and not options.full_refresh:
