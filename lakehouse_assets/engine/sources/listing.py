@@ -12,6 +12,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
@@ -121,8 +122,7 @@ def _list_local(root: str, matchers: Sequence[Matcher], known: Set[str]) -> list
     while todo:
         folder, states = todo.pop()
         try:
-            with os.scandir(folder) as entries:
-                todo += _scan(entries, states, matchers, known, found)
+            todo += _scan(folder.rstrip("/") + "/", states, matchers, known, found)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as e:
@@ -131,44 +131,50 @@ def _list_local(root: str, matchers: Sequence[Matcher], known: Set[str]) -> list
 
 
 def _scan(
-    entries: Iterator[os.DirEntry[str]],
-    states: frozenset[int],
-    matchers: Sequence[Matcher],
-    known: Set[str],
-    found: list[Arrival],
+    inside: str, states: frozenset[int], matchers: Sequence[Matcher], known: Set[str], found: list[Arrival]
 ) -> list[tuple[str, frozenset[int]]]:
-    """Add the matching files of one folder to `found`; return the folders to go on with."""
+    """Add the matching files of one folder, whose paths begin with `inside`, to `found`; the folders to go on with."""
     last = matchers[-1]
     match = last.match if last is not None and len(matchers) - 1 in states else None
     folders: list[tuple[str, frozenset[int]]] = []
-    for entry in entries:
-        name = entry.name
-        if name[0] in "._":
-            continue
-        if entry.is_dir():
-            below = descend(name, states, matchers)
-            if below and not _loops(entry):
-                folders.append((entry.path, below))
-        elif match is not None and match(name) and (arrival := _arrival(entry, known)):
-            found.append(arrival)
+    with _entries(inside) as entries:
+        for entry in entries:
+            name = entry.name
+            if name[0] in "._":
+                continue
+            if entry.is_dir():
+                below = descend(name, states, matchers)
+                if below and not (entry.is_symlink() and _loops(inside, name)):
+                    folders.append((inside + name, below))
+            elif match is not None and match(name) and (arrival := _arrival(entry, inside + name, known)):
+                found.append(arrival)
     return folders
 
 
-def _loops(entry: os.DirEntry[str]) -> bool:
+@contextmanager
+def _entries(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """By a descriptor: a `stat` that needn't look for the folder takes a fifth less time."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with os.scandir(opened) as entries:
+            yield entries
+    finally:
+        os.close(opened)
+
+
+def _loops(inside: str, link: str) -> bool:
     """Whether a symbolic link leads back to a folder it lies in."""
-    if not entry.is_symlink():
-        return False
-    target = PurePosixPath(os.path.realpath(entry.path))
-    return target in PurePosixPath(os.path.realpath(entry.path.rpartition("/")[0]), "_").parents
+    target = PurePosixPath(os.path.realpath(inside + link))
+    return target in PurePosixPath(os.path.realpath(inside), "_").parents
 
 
-def _arrival(entry: os.DirEntry[str], known: Set[str]) -> Arrival | None:
+def _arrival(entry: os.DirEntry[str], path: str, known: Set[str]) -> Arrival | None:
     """The version that is there now, unless it's known or not a file."""
     try:
         info = entry.stat()
     except FileNotFoundError:  # removed since the folder was read, or a link to nowhere
         return None
-    path, etag = entry.path, local_etag(info)
+    etag = local_etag(info)
     if f"{etag} {path}" in known or not stat.S_ISREG(info.st_mode):  # as `version_of`, for all names but a few
         return None
     if not path.isascii():
