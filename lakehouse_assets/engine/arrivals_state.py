@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lakehouse_assets.engine.delta_log import select
+from lakehouse_assets.engine.delta_log import arrow, select
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
 
 if TYPE_CHECKING:
@@ -70,17 +70,19 @@ class State:
 
     def announced(self) -> list[Arrival]:
         """The files that a notification told of, and no run has planned yet."""
-        # Nothing but that is known of them. Not by `latest`, as this too is asked at every tick.
-        found = self._select("""path, etag, min(size) AS size, min(modified) AS modified FROM events
-            GROUP BY path, etag HAVING max(CASE WHEN status = 'announced' THEN 0 ELSE 1 END) = 0""")
+        # Nothing but that is known of them. Not by `latest`, as this too is asked at every tick: where nothing was told
+        # of, that is seen by the files' statistics.
+        found = self._select("""path, etag, min(size) AS size, min(modified) AS modified FROM events AS told
+            WHERE status = 'announced' AND NOT EXISTS (SELECT 1 FROM events AS other
+                WHERE other.path = told.path AND other.etag = told.etag AND other.status != 'announced')
+            GROUP BY path, etag""")
         return [Arrival(**row) for row in found]
 
     def known(self, files: Sequence[Arrival]) -> frozenset[str]:
         """The versions of these files that the ledger has, whatever became of them, as `version_of` writes them."""
         if not files:
             return frozenset()
-        found = self._select(f"DISTINCT etag || ' ' || path AS version FROM events WHERE {_paths(files)}")
-        return frozenset(row["version"] for row in found)
+        return self._versions(f"SELECT DISTINCT etag || ' ' || path FROM events WHERE {_paths(files)}")
 
     def read(self, files: Sequence[Arrival]) -> list[tuple[Arrival, int]]:
         """Those of these files whose rows are in the table, each with its batch."""
@@ -93,16 +95,23 @@ class State:
 
     def settled(self) -> frozenset[str]:
         """The versions of files that no run has to read any more, as `version_of` writes them."""
-        # Not by `latest`: a maximum a group is three times as fast as a window, and this is asked at every tick.
-        found = self._select(f"""version FROM (
-            SELECT etag || ' ' || path AS version, max(seq * 2 + CASE WHEN {_one_of(SETTLED)} THEN 1 ELSE 0 END) AS last
-            FROM events GROUP BY 1) WHERE last % 2 = 1""")
-        return frozenset(row["version"] for row in found)
+        # Settled it is from its plan on, or its renaming, unless something undid that since. Not by `latest`: without
+        # groups this is four times as fast, and it's asked at every tick.
+        return self._versions(f"""SELECT etag || ' ' || path FROM events AS given
+            WHERE status IN ('planned', 'renamed') AND NOT EXISTS (SELECT 1 FROM events AS undone
+                WHERE undone.status NOT IN {SETTLED} AND undone.seq > given.seq
+                AND undone.path = given.path AND undone.etag = given.etag)""")
 
     def last(self, number: Literal["seq", "batch"]) -> int:
         """The last number given to an event or a batch; 0 if none was."""
         found = self._select(f"max({number}) AS last FROM events")
         return (found[0]["last"] or 0) if found else 0
+
+    def _versions(self, query: str) -> frozenset[str]:
+        if self.table is None:
+            return frozenset()
+        # Not by `_select`: a row is a dict, and 100,000 of them take 0.02 s.
+        return frozenset(arrow(self.table, "events", query).column(0).to_pylist())
 
     def _select(self, query: str) -> list[dict[str, Any]]:
         return [] if self.table is None else select(self.table, "events", f"{_LATEST} SELECT {query}")

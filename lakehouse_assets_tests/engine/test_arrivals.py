@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_assets.engine.arrivals import Ledger, Outcome
+from lakehouse_assets.engine.arrivals_state import SETTLED
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there, version_of
@@ -351,6 +352,9 @@ def test_whatever_happens_every_version_is_read_once(steps):
                     ledger.retry(entry.path)
             elif step in ("mark", "fail"):
                 _finish(ledger, read, texts, fail=n if step == "fail" else None)
+            entries, state = ledger.entries(), ledger.state()
+            assert state.settled() == {version_of(e.arrival) for e in entries if e.status in SETTLED}
+            assert set(state.announced()) == {e.arrival for e in entries if e.status == "announced"}
         for entry in [e for e in ledger.entries() if e.status == "failed"]:
             ledger.retry(entry.path)
         for _ in range(2):
