@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError
@@ -140,3 +142,9 @@ def test_the_versions_of_code_and_rules_change_with_what_they_stand_for(project:
     assert other_body[1] == first[1]
     assert other_rule[0] != first[0]
     assert other_rule[1] != first[1]
+
+
+def test_the_garbage_collector_is_on_after_a_load_that_failed(project: Project) -> None:
+    project.table("silver.e", "")
+    assert problems(project)
+    assert gc.isenabled()
