@@ -69,14 +69,9 @@ DOMAINS = ("books", "games", "music", "tools", "toys")
 LOADED = """
 import os, sys
 import dagster as dg
-from lakehouse_assets.engine.compile.definitions import compile_definitions
-from lakehouse_assets.engine.graph import load
-from lakehouse_assets.resources.lake import LakeResource
-from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets.definitions import location
 from lakehouse_assets.settings import read_settings
-settings = read_settings()
-resources = {"spark": SparkResource.from_settings(settings), "lake": LakeResource.from_settings(settings)}
-definitions = compile_definitions(load("many_domains"), resources)
+definitions = location(read_settings(), "many_domains")
 dg.Definitions.validate_loadable(definitions)
 children = open(f"/proc/self/task/{os.getpid()}/children").read().split()
 assets = definitions.resolve_asset_graph().materializable_asset_keys

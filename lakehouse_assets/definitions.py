@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import dagster as dg
@@ -19,15 +20,25 @@ DOMAINS = "lakehouse_assets.domains"
 @dg.definitions
 def defs() -> dg.Definitions:
     """Built when Dagster asks, so importing this module does no work."""
-    return definitions(read_settings())
+    return location(read_settings())
 
 
-def definitions(settings: Settings) -> dg.Definitions:
-    """The same for settings of one's own, as a test needs."""
+def location(settings: Settings, domains: str = DOMAINS) -> dg.Definitions:
+    """The definitions that a process has for as long as it lives, and its garbage collector needn't look at again.
+
+    Of 300 tables they are 200,000 objects: looking at them took 0.4 s of the 1.6 s until such a process had ended.
+    """
+    made = definitions(settings, domains)
+    gc.freeze()
+    return made
+
+
+def definitions(settings: Settings, domains: str = DOMAINS) -> dg.Definitions:
+    """The same for a process that makes them more than once, as tests do."""
     resources: dict[str, dg.ConfigurableResource[Any]] = {
         "spark": SparkResource.from_settings(settings),
         "lake": LakeResource.from_settings(settings),
     }
     if settings.data_factory:
         resources["data_factory"] = DataFactoryResource.from_settings(settings)
-    return compile_definitions(load(DOMAINS), resources)
+    return compile_definitions(load(domains), resources)
