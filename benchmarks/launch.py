@@ -104,7 +104,8 @@ def _stopped(url: str, sensor: str) -> dict[str, Any] | None:
     try:
         stopped: dict[str, Any] = _query(url, STOP_SENSOR, id=sensor)["stopSensor"]
     except HTTPError as error:
-        assert error.code == HTTPStatus.INTERNAL_SERVER_ERROR, error
+        if error.code != HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
         return None
     return stopped
 

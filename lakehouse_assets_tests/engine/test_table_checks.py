@@ -131,7 +131,7 @@ KEYED = """
     columns=[Column("orderId", "int", key=True), Column("at", "timestamp", key=True),
              Column("Price", "decimal(10,2)", key=True), Column("group", "string", key=True), Column("day", "date")])
 def orders(raw: DataFrame) -> DataFrame:
-    return raw.selectExpr("int(id) orderId", "timestamp(at) at", "decimal(price) Price", "`group`", "date(at) day")
+    return raw.selectExpr("int(id) orderId", "timestamp(at) at", "CAST(price AS decimal(10,2)) Price", "`group`", "date(at) day")
 """
 
 

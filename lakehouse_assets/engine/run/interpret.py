@@ -6,7 +6,7 @@ the first queries, whatever they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,14 @@ def interpreted(spark: SparkSession, size: int) -> Iterator[None]:
     if size > int(spark.conf.get(LITTLE, "0") or 0):
         yield
         return
-    before = {name: spark.conf.get(name) for name in _INTERPRETED}
-    for name, value in _INTERPRETED.items():
-        spark.conf.set(name, value)
+    before = {name: str(spark.conf.get(name)) for name in _INTERPRETED}
+    _set(spark, _INTERPRETED)
     try:
         yield
     finally:
-        for name, value in before.items():
-            spark.conf.set(name, str(value))
+        _set(spark, before)
+
+
+def _set(spark: SparkSession, conf: Mapping[str, str]) -> None:
+    for name, value in conf.items():
+        spark.conf.set(name, value)

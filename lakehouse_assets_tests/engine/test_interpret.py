@@ -1,0 +1,55 @@
+"""Runs that read little are interpreted, others are compiled, and the session is left as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lakehouse_assets.engine.errors import RuleFailed
+from lakehouse_assets.engine.run.interpret import LITTLE
+from lakehouse_assets_tests.project import Project
+
+COMPILED = "spark.sql.codegen.wholeStage"
+# Each row says whether its query was to be compiled.
+TABLE = f"""
+@table(raw="bronze.orders", write=append(), columns=[Column("id", "int"), Column("compiled", "string")],
+    expect=[fail("id > 0", name="positive")])
+def orders(raw: DataFrame) -> DataFrame:
+    told = raw.sparkSession.conf.get("{COMPILED}")
+    return raw.selectExpr("int(id) id", f"'{{told}}' compiled")
+"""
+
+
+@pytest.fixture
+def shop(project: Project) -> Iterator[Project]:
+    conf = project.engine.session().conf
+    conf.set(COMPILED, "true")  # tests interpret everything, to be faster
+    project.bronze("orders")
+    project.table("silver.orders", TABLE)
+    yield project
+    conf.unset(LITTLE)
+
+
+def arrive(shop: Project, number: int) -> None:
+    shop.land(f"orders/{number}.csv", f"id\n{number}\n")
+    shop.run("bronze.orders")
+    shop.run("silver.orders")
+
+
+def test_a_run_that_reads_little_is_interpreted_and_one_that_reads_more_is_compiled(shop: Project) -> None:
+    conf = shop.engine.session().conf
+    arrive(shop, 1)
+    after_the_first = conf.get(COMPILED)
+    conf.set(LITTLE, str(shop.log("bronze.orders").bytes))  # which is less than that and the silver table together
+    arrive(shop, 2)
+    conf.set(LITTLE, "0")  # as on any engine that isn't ours
+    arrive(shop, 3)
+    assert shop.rows("silver.orders", "id", "compiled") == [(1, "false"), (2, "true"), (3, "true")]
+    assert (after_the_first, conf.get(COMPILED)) == ("true", "true")
+
+
+def test_a_run_that_fails_leaves_the_session_as_it_was(shop: Project) -> None:
+    with pytest.raises(RuleFailed):
+        arrive(shop, 0)
+    assert shop.engine.session().conf.get(COMPILED) == "true"
