@@ -314,6 +314,11 @@ def test_a_tick_looks_into_the_folders_of_the_last_days_and_into_all_of_them_onc
     now += 3600
     (request,) = sensor.tick().run_requests
     assert request.tags["lakehouse/waiting"] == "shop.bronze.parcels: 1"
+    assert sensor.run(request).success
+    project.land("parcels/2026/01/04/09-late.csv", "id\n1\n")
+    now -= 24 * 3600  # it was a day ahead, and is set right
+    (request,) = sensor.tick().run_requests
+    assert request.tags["lakehouse/waiting"] == "shop.bronze.parcels: 1"
 
 
 def test_the_sensor_waits_while_a_run_for_arrivals_is_under_way(shop: Shop) -> None:
@@ -348,6 +353,10 @@ def test_files_whose_run_failed_are_tried_again_after_one_two_four_minutes_and_t
         now += minutes * 60 - 1
         assert shop.tick() == "a run for these files didn't end well; they're tried again in 1 s"
         now += 1
+    assert isinstance(shop.tick(), list)
+    now -= 24 * 3600  # the clock was a day ahead, and is set right
+    assert isinstance(shop.tick(), list)
+    now += 3600
     shop.broken.unlink()
     assert shop.run(shop.tick())
     assert shop.rows() == 2

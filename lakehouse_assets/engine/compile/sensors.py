@@ -53,8 +53,8 @@ class Cursor:
     listed: float = 0
 
     def wait(self, digest: str, now: float) -> float:
-        """Seconds before the same may be tried (again)."""
-        if digest != self.digest:
+        """Seconds before the same may be tried (again); none where the clock was set back."""
+        if digest != self.digest or now < self.at:
             return 0
         pause = min(FIRST_RETRY_SECONDS * 2 ** (self.tries - 1), LAST_RETRY_SECONDS)
         return float(max(0.0, self.at + pause - now))
@@ -119,7 +119,8 @@ def evaluate(
 ) -> Decision:  # fmt: skip
     """One tick: at most one run, for all the files that wait. `notified` takes down what the queue tells of."""
     now = datetime.fromtimestamp(time.time(), UTC)
-    whole = now.timestamp() - _cursor(context).listed >= RECONCILE_SECONDS
+    # A time to come was taken down by a clock that was ahead, and would keep this from its hour.
+    whole = not 0 <= now.timestamp() - _cursor(context).listed < RECONCILE_SECONDS
     days = () if whole else tuple(now.date() + timedelta(days=d) for d in RECENT_DAYS)
 
     def look() -> Waiting:
