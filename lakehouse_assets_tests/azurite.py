@@ -6,11 +6,16 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -23,6 +28,7 @@ from lakehouse_assets_tests.waiting import wait_until
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 START_SECONDS = 60
+CONNECTIONS = 3  # with more, Azurite, which has one thread, does no more
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,31 @@ class Azurite:
 
     def url(self, container: str) -> str:
         return f"abfs://{container}@{ACCOUNT}.dfs.core.windows.net"
+
+    def put(self, container: str, names: Sequence[str], text: bytes) -> list[Arrival]:
+        """Many blobs with the same text, in the container at a URL; by bare requests: the SDK takes twice as long."""
+        from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+        until, may = datetime.now(UTC) + timedelta(hours=1), ContainerSasPermissions(write=True)
+        name = container.partition("//")[2].partition("@")[0]
+        sas = generate_container_sas(ACCOUNT, name, KEY, permission=may, expiry=until)
+
+        def some(part: Sequence[str]) -> list[Arrival]:
+            with closing(HTTPConnection("127.0.0.1", self.blobs)) as connection:
+                return [_put(connection, f"{ACCOUNT}/{name}", blob, sas, text) for blob in part]
+
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            parts = pool.map(some, [names[n::CONNECTIONS] for n in range(CONNECTIONS)])
+            return [replace(made, path=f"{container}/{made.path}") for part in parts for made in part]
+
+
+def _put(connection: HTTPConnection, container: str, name: str, sas: str, text: bytes) -> Arrival:
+    connection.request("PUT", f"/{container}/{quote(name)}?{sas}", text, {"x-ms-blob-type": "BlockBlob"})
+    answer = connection.getresponse()
+    assert answer.status == 201, answer.read()
+    answer.read()
+    etag, at = answer.headers["ETag"].strip('"'), parsedate_to_datetime(answer.headers["Last-Modified"])
+    return Arrival(name, etag, len(text), at)
 
 
 def program() -> list[str]:

@@ -47,7 +47,8 @@ def assert_at_once(project: Project, name: str, how: How = "run") -> None:
     assert all(p.returncode == 0 for p in both) or any("gave up after" in t for t in told), told
 
 
-def _die_at(where: str) -> None:
+def die_at(where: str) -> None:
+    """Kill this process at a boundary, as `run_and_die` names it."""
     moment, target = where.split(" ")
     module_name, path = target.split(":")
     owner: Any = importlib.import_module(module_name)
@@ -81,7 +82,7 @@ def main() -> None:
     sys.path.insert(0, root)
     project = Project(Path(root), package, SparkResource(**json.loads(engine)), fresh=False, store=store)
     if where:
-        _die_at(where)
+        die_at(where)
     outcome = _run(project, name, how)
     print(outcome.plan.way, outcome.version)
 
