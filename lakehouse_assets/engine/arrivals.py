@@ -29,6 +29,7 @@ from lakehouse_assets.engine.arrivals_state import (
 )
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
+from lakehouse_assets.engine.sources.stores import reaching
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -185,7 +186,8 @@ class Ledger:
         refused: CommitFailedError | None = None
         for _ in range(ATTEMPTS):
             try:
-                return decide(State(self._open() or self._create()))
+                with reaching("Writing the ledger", self.path):
+                    return decide(State(self._open() or self._create()))
             except CommitFailedError as e:
                 refused = e
         raise WriteConflict(
@@ -197,7 +199,8 @@ class Ledger:
         from deltalake.exceptions import TableNotFoundError
 
         try:
-            return DeltaTable(self.path, storage_options=self.storage_options)
+            with reaching("Reading the ledger", self.path):
+                return DeltaTable(self.path, storage_options=self.storage_options)
         except TableNotFoundError:
             return None
 

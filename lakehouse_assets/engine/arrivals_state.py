@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lakehouse_assets.engine.delta_log import arrow, select
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
+from lakehouse_assets.engine.sources.stores import reaching
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,7 +115,10 @@ class State:
         return frozenset(arrow(self.table, "events", query).column(0).to_pylist())
 
     def _select(self, query: str) -> list[dict[str, Any]]:
-        return [] if self.table is None else select(self.table, "events", f"{_LATEST} SELECT {query}")
+        if self.table is None:
+            return []
+        with reaching("Reading the ledger", self.table.table_uri):
+            return select(self.table, "events", f"{_LATEST} SELECT {query}")
 
 
 def _one_of(statuses: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.sources.stores import reaching
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
@@ -195,7 +197,8 @@ def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:
     from deltalake.exceptions import TableNotFoundError
 
     try:
-        return TableLog(DeltaTable(path, storage_options=dict(storage) or None))
+        with reaching("Reading the log of", path):
+            return TableLog(DeltaTable(path, storage_options=dict(storage) or None))
     except TableNotFoundError:
         return None
 

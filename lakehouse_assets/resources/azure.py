@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.sources.stores import WAITS
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.notified import Queues
@@ -52,6 +53,9 @@ class AzureStorage:
             "azure_client_id": self.client,
             "azure_client_secret": self.secret,
             "azure_storage_use_emulator": "true" if self.endpoint else "",
+            # By itself it asks a busy account ten times within four seconds, and one that is silent for three minutes.
+            "backoff_config.init_backoff": "1s",
+            "retry_timeout": "20s",
         }
         return {name: value for name, value in told.items() if value}
 
@@ -131,10 +135,10 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     env = os.environ if env is None else env
     at, names = azure_storage(landing, env), (name, f"{name}-poison")
     if text := env.get("AZURE_STORAGE_CONNECTION_STRING"):
-        return Queues(*(QueueClient.from_connection_string(text, it) for it in names))
+        return Queues(*(QueueClient.from_connection_string(text, it, **WAITS) for it in names))
     credential = at.key or at.sas or DefaultAzureCredential()
     url = f"https://{at.account}.queue.{at.suffix}"
-    return Queues(*(QueueClient(url, it, credential=credential) for it in names))
+    return Queues(*(QueueClient(url, it, credential=credential, **WAITS) for it in names))
 
 
 def lake_at(root: str, landing: str, downloads: bool = True) -> Lake:

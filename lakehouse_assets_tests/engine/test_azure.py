@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import fsspec
 import pytest
 
 from lakehouse_assets.engine.arrivals import Ledger
+from lakehouse_assets.engine.compile.sensors import pending
 from lakehouse_assets.engine.delta_log import read_log
-from lakehouse_assets.engine.errors import SettingsError, SourceError
+from lakehouse_assets.engine.errors import LakehouseError, SettingsError, SourceError
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.listing import list_arrivals
 from lakehouse_assets.resources.azure import azure_storage, lake_at
@@ -21,6 +24,7 @@ from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite
 from lakehouse_assets_tests.conftest import new_project
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.throttle import CLIENTS, FOR_EVER, refused, throttled
 
 BRONZE = """
 @table(landed=files("orders/**/*.csv"))
@@ -160,3 +164,50 @@ def test_no_secret_is_in_what_dagster_keeps_nor_in_the_ledger(shop: Project, ins
     kept.append(str(ledger.table.to_pandas().to_dict()))
     assert done.success
     assert not [text for text in kept if KEY in text or "AccountKey" in text]
+
+
+@contextmanager
+def busy_shop(
+    folder: Path, azurite: Azurite, container: str, engine: SparkResource, times: Mapping[str, int]
+) -> Iterator[tuple[Project, Azurite]]:
+    """A shop whose account refuses the first requests of clients, by a session of its own on the same engine."""
+    with throttled(azurite, times) as busy, pytest.MonkeyPatch.context() as patched:
+        for name, value in busy.environment.items():
+            patched.setenv(name, value)
+        fsspec.get_filesystem_class("abfs").clear_instance_cache()
+        another = SparkResource(**{name: getattr(engine, name) for name in SparkResource.model_fields})
+        with new_project(folder, another, patched, container) as made:
+            made.table("bronze.orders", BRONZE)
+            yield made, busy
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+
+
+def test_an_account_that_is_busy_is_asked_again_and_nothing_is_lost_or_twice(
+    tmp_path: Path, azurite: Azurite, container: str, azure_engine: SparkResource
+) -> None:
+    azurite.put(container, ["landing/shop/orders/1.csv"], b"id,amount,at\n1,10,1\n2,20,1\n")
+    with busy_shop(tmp_path, azurite, container, azure_engine, dict.fromkeys(CLIENTS, 1)) as (shop, busy):
+        shop.table("silver.orders", SILVER)
+        build(shop)
+        build(shop)
+        assert refused(busy) == dict.fromkeys(CLIENTS, 1)
+        assert shop.rows("silver.orders", "id", "amount") == [(1, 10), (2, 20)]
+        assert len(shop.rows("bronze.orders")) == 2
+        assert statuses(shop) == {"1.csv": "done"}
+
+
+@pytest.mark.parametrize(
+    ("client", "doing"),
+    [("adlfs", "Listing files in"), ("object_store", "Reading the ledger"), ("APN", "Reading files")],
+)
+def test_an_account_that_stays_busy_is_told_within_a_minute_and_its_files_wait(
+    tmp_path: Path, azurite: Azurite, container: str, azure_engine: SparkResource, client: str, doing: str
+) -> None:
+    azurite.put(container, ["landing/shop/orders/1.csv"], b"id,amount,at\n1,10,1\n2,20,1\n")
+    start = time.monotonic()
+    with busy_shop(tmp_path, azurite, container, azure_engine, {client: FOR_EVER}) as (shop, _):
+        table = shop.lakehouse.tables["shop.bronze.orders"]
+        with pytest.raises(LakehouseError, match=f"{doing}.*(busy|503)"):
+            shop.run("bronze.orders")
+    assert time.monotonic() - start < 60
+    assert [path for path, _ in pending(table, shop.lake)] == [f"{container}/landing/shop/orders/1.csv"]

@@ -157,7 +157,8 @@ def lost_observation(error: PySparkException) -> bool:
 def lost_engine(error: PySparkException) -> bool:
     """The error is the connection's, not the query's."""
     marks = ("StatusCode.UNAVAILABLE", "INVALID_HANDLE", "RETRIES_EXCEEDED", "Socket closed", "Connection refused")
-    return any(mark in f"{error.getCondition()} {error}" for mark in marks)
+    text = f"{error.getCondition()} {error}"
+    return any(mark in text for mark in marks) and "AbfsRestOperationException" not in text  # to which a store is lost
 
 
 def _stamped(df: DataFrame, stamp: Stamp) -> DataFrameWriter:

@@ -14,14 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.listing import (
-    Arrival,
-    errors_of_stores,
-    is_remote,
-    local_etag,
-    root_and_pattern,
-    unreachable,
-)
+from lakehouse_assets.engine.sources.listing import Arrival, is_remote, local_etag, root_and_pattern
+from lakehouse_assets.engine.sources.stores import errors_of_stores, opened, unreachable
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
@@ -73,13 +67,12 @@ def _back(moved: Path, path: Path) -> bool:
 
 
 def _in_azure(file: Arrival, to: str) -> bool:
-    import fsspec
     from fsspec.asyn import sync
 
-    store, name = fsspec.core.url_to_fs(file.path)
+    store, name = opened(file.path)
     if not hasattr(store, "service_client"):
         raise SourceError(f"Putting away {file.path}: only on a disk and in Azure Storage; remove afterwards=… here")
-    target = fsspec.core.url_to_fs(to)[1] if to else ""
+    target = opened(to)[1] if to else ""
     moved: bool = sync(store.loop, _moved, store.service_client, name, f'"{file.etag}"', target)
     store.invalidate_cache()
     return moved

@@ -13,6 +13,7 @@ from lakehouse_assets.engine.sources.encodings import python_encoding
 from lakehouse_assets.engine.sources.headers import MOST_COLUMNS, TOO_MANY, Head, Unreadable, is_blank, read_head
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.naming import Target, target_of
+from lakehouse_assets.engine.sources.stores import refusals, unreachable
 from lakehouse_assets.engine.sources.unreadable import bisect, reason
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def _look(files: Sequence[Arrival], look: Callable[[Arrival], H]) -> tuple[dict[
         except Unreadable as e:
             failed[file.path] = str(e)
             return []
+        except refusals() as e:  # which says nothing about the file
+            raise unreachable("Reading", file.path, e) from e
 
     with ThreadPoolExecutor(READERS) as pool:
         found = list(pool.map(attempt, files))

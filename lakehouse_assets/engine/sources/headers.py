@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.encodings import is_wide, python_encoding
 from lakehouse_assets.engine.sources.listing import Arrival, is_remote
+from lakehouse_assets.engine.sources.stores import opened
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
@@ -60,12 +61,18 @@ def open_bytes(path: str) -> Iterator[IO[bytes]]:
     import bz2
     import gzip
 
-    import fsspec
-
-    with fsspec.open(path, "rb") if is_remote(path) else Path(path).open("rb") as raw:
+    with _raw(path) as raw:
         unpack: dict[str, Callable[[IO[bytes]], AbstractContextManager[Any]]] = {"gz": gzip.open, "bz2": bz2.open}
         with unpack.get(path.rpartition(".")[2], nullcontext)(raw) as file:
             yield file
+
+
+def _raw(path: str) -> IO[bytes]:
+    if not is_remote(path):
+        return Path(path).open("rb")
+    store, name = opened(path)
+    raw: IO[bytes] = store.open(name, "rb")
+    return raw
 
 
 def text_of(path: str, encoding: str, size: int | None = None) -> Iterator[str]:

@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.inputs import VARIABLE, Http
 from lakehouse_assets.engine.sources.listing import is_remote
+from lakehouse_assets.engine.sources.stores import opened
 
 if TYPE_CHECKING:
     import requests
@@ -42,10 +43,9 @@ def fetch(source: Http, folder: str, suffix: str) -> dict[str, str]:
     An address that the server says is unchanged (by ETag or time of change) isn't transferred. `suffix` is for
     addresses that don't end as files do.
     """
-    import fsspec
     import requests
 
-    store, base = fsspec.core.url_to_fs(folder)
+    store, base = opened(folder)
     store.makedirs(base, exist_ok=True)
     failed: dict[str, str] = {}
     with _session(source) as session:

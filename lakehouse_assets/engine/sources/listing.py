@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches, of_days
+from lakehouse_assets.engine.sources.stores import errors_of_stores, opened, unreachable
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
@@ -207,26 +207,13 @@ def _list_remote(root: str, pattern: str, matchers: Sequence[Matcher]) -> Iterat
 
 def _found_below(root: str, folder: str) -> tuple[str, Mapping[str, Mapping[str, Any]]]:
     """The root as the store calls it, and what lies in a folder of it, asked anew and not from fsspec's cache."""
-    import fsspec
-
-    fs, base = fsspec.core.url_to_fs(root)
+    fs, base = opened(root)
     fs.invalidate_cache()
     infos = fs.find(f"{base}/{folder}".rstrip("/"), detail=True)
     bucket = base.partition("/")[0]
     if not infos and bucket and ":" not in bucket and not fs.exists(bucket):
         raise OSError(f"there is no container {bucket!r}")
     return base, infos
-
-
-def errors_of_stores() -> tuple[type[Exception], ...]:
-    """What a store raises: Python's own errors, and those of the packages in use that have others."""
-    azure = sys.modules.get("azure.core.exceptions")
-    return (OSError, ValueError, ImportError, *((azure.AzureError,) if azure else ()))
-
-
-def unreachable(doing: str, path: str, error: Exception) -> SourceError:
-    why = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SourceError(f"{doing} {path}: {why}; check the address, the access rights and the network")
 
 
 def _remote_arrival(path: str, info: Mapping[str, Any]) -> Arrival:
@@ -244,9 +231,7 @@ def _current_etag(file: Arrival) -> str | None:
     try:
         if not is_remote(file.path):
             return local_etag(os.stat(file.path))  # noqa: PTH116  (no pathlib object a file)
-        import fsspec
-
-        fs, name = fsspec.core.url_to_fs(file.path)
+        fs, name = opened(file.path)
         fs.invalidate_cache()
         return _remote_arrival(file.path, fs.info(name)).etag
     except FileNotFoundError:

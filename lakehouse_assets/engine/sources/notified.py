@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.sources.listing import Arrival, covers
+from lakehouse_assets.engine.sources.stores import reaching
 from lakehouse_assets.engine.spec import Table
 
 CREATED = "Microsoft.Storage.BlobCreated"
@@ -61,8 +62,18 @@ class Drained:
 
 
 def drain(queues: Queues, tables: Sequence[Table], lake: Lake, seconds: float = SECONDS) -> Drained:
-    """Take down the events that wait, for a while; a message that can't be read is set aside at its fifth delivery."""
-    deadline, found = time.monotonic() + seconds, Drained()
+    """Take down the events that wait, for a while; a message that can't be read is set aside at its fifth delivery.
+
+    Raises:
+        SourceError: the queue or a ledger can't be reached.
+        WriteConflict: other processes kept changing a ledger.
+    """
+    with reaching("Taking down the notifications of what arrives in", lake.landing):
+        return _drain(queues, tables, lake, time.monotonic() + seconds)
+
+
+def _drain(queues: Queues, tables: Sequence[Table], lake: Lake, deadline: float) -> Drained:
+    found = Drained()
     while time.monotonic() < deadline:
         asked = queues.events.receive_messages(
             messages_per_page=PAGE, visibility_timeout=VISIBILITY_SECONDS, max_messages=PAGE

@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.errors import SparkUnavailable
+from lakehouse_assets.engine.errors import SourceError, SparkUnavailable
 from lakehouse_assets.engine.sources.headers import Unreadable, text_of
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
+
+# How Hadoop's client tells of an answer that is about the account, or of none, once it has asked again.
+_REFUSED = re.compile(r'Operation failed: "[^"]*", (-1|401|403|429|5\d\d), |Status code: -1 ')
 
 
 def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Arrival]], object]) -> dict[str, str]:
@@ -20,6 +23,7 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
 
     Raises:
         SparkUnavailable: the engine went away, which says nothing about the files.
+        SourceError: nor does an account that is busy, or has let nobody in.
     """
     from pyspark.errors import PySparkException
 
@@ -42,6 +46,9 @@ def _raise_if_gone(error: Exception) -> None:
     if type(error) is SparkConnectGrpcException and re.search("UNAVAILABLE|DEADLINE_EXCEEDED|_Rendezvous", str(error)):
         problem = f"the Spark engine stopped answering: {_first_line(str(error))}"
         raise SparkUnavailable(f"Reading files: {problem}; run again") from error
+    if _REFUSED.search(str(error)):
+        why = _root_cause(str(error))
+        raise SourceError(f"Reading files: {why}; check the access rights and the network, and run again") from error
 
 
 def reason(source: Files, file: Arrival, error: str) -> str:

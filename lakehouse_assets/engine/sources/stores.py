@@ -1,0 +1,64 @@
+"""Stores of files as fsspec opens them, for how long they're asked again, and what they raise."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from lakehouse_assets.engine.errors import SourceError
+
+# By these Azure's client waits 3, 5 and 9 seconds before it asks a busy account again, three more or less. By itself it
+# waits 18, 24 and 42: a listing, which is two requests, held a tick up for three minutes.
+WAITS: Mapping[str, Any] = {"initial_backoff": 1, "increment_base": 2}
+
+
+def opened(url: str) -> tuple[Any, str]:
+    """The file system of a path or URL, and what that calls the path."""
+    import fsspec
+
+    store, path = fsspec.core.url_to_fs(url)
+    if hasattr(store, "service_client"):  # adlfs hands no settings on to Azure's client
+        vars(store.service_client._config.retry_policy).update(WAITS)
+    return store, path
+
+
+def errors_of_stores() -> tuple[type[Exception], ...]:
+    """What a store raises: Python's own errors, and those of the packages in use that have others."""
+    return (OSError, ValueError, ImportError, *refusals())
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What a store raises that is no error of Python's own, and so is never about one file that is gone or damaged."""
+    azure = sys.modules.get("azure.core.exceptions")
+    return (azure.AzureError,) if azure else ()
+
+
+@contextmanager
+def reaching(doing: str, path: str) -> Iterator[None]:
+    """Says what was being done at a path where its store can't be reached or refuses.
+
+    Raises:
+        SourceError: that.
+    """
+    try:
+        yield
+    except _in_reaching() as e:
+        raise unreachable(doing, path, e) from e
+
+
+def _in_reaching() -> tuple[type[Exception], ...]:
+    return (OSError, *refusals())
+
+
+def unreachable(doing: str, path: str, error: Exception) -> SourceError:
+    return SourceError(f"{doing} {path}: {_plain(error)}; check the address, the access rights and the network")
+
+
+def _plain(error: Exception) -> str:
+    """The first line; of the tree of causes that delta-rs draws in colours, all but the store's answer in full."""
+    first, *causes = [re.sub(r"\x1b\[\d+m|↳", "", line).strip() for line in str(error).splitlines()] or [""]
+    told = [line for line in causes[: next((n for n, c in enumerate(causes) if c.startswith("<")), None)] if line]
+    return ": ".join([first, *told] if "\x1b" in str(error) else [first]) or type(error).__name__
