@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import fsspec
 import pytest
+from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue import QueueClient
 
 from lakehouse_assets.engine.arrivals import Ledger, Outcome
@@ -24,7 +26,7 @@ from lakehouse_assets_tests.azurite import Azurite, created
 from lakehouse_assets_tests.conftest import new_project
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.sensors import Sensor
-from lakehouse_assets_tests.waiting import wait_until
+from lakehouse_assets_tests.waiting import holds_within, wait_until
 
 
 class Shop:
@@ -153,6 +155,24 @@ def _die(_: Any) -> None:
     raise KeyboardInterrupt
 
 
+def test_messages_are_nobody_elses_while_work_on_them_takes_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three ledgers, each of which takes its time, and longer together than a message stays away by itself."""
+    monkeypatch.setattr(notified, "VISIBILITY_SECONDS", 2)
+    for name in ("copies", "others"):
+        shop.project.table(f"bronze.{name}", BRONZE.replace("def orders", f"def {name}"))
+    announce, seen = Ledger.announce, list[Any]()
+
+    def slowly(ledger: Ledger, files: list[Arrival]) -> int:
+        another = queues_at(shop.project.queue, shop.lake.landing).events
+        seen.extend([1] if holds_within(lambda: any(another.receive_messages(visibility_timeout=1)), 1.2) else [])
+        return announce(ledger, files)
+
+    monkeypatch.setattr(Ledger, "announce", slowly)
+    shop.tell(shop.event(shop.land("1.csv")))
+    assert shop.drained() == Drained(announced=3)
+    assert (seen, shop.drained()) == ([], Drained())
+
+
 def test_a_file_that_is_gone_or_overwritten_before_it_is_read_holds_nobody_up(shop: Shop) -> None:
     gone, old = shop.land("gone.csv"), shop.land("again.csv")
     shop.tell(shop.event(gone), shop.event(old))
@@ -184,3 +204,26 @@ def test_a_tick_asks_for_what_it_was_told_of_and_once_an_hour_for_what_it_was_no
     (request,) = sensor.tick().run_requests
     assert request.tags["lakehouse/waiting"] == "shop.bronze.orders: 1"
     assert shop.plan(shop.listed()) == ["never told.csv"]
+
+
+def test_ten_tables_are_looked_at_by_one_client_of_each_service(
+    shop: Shop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(10):
+        shop.project.table(f"bronze.t{n}", BRONZE.replace("def orders", f"def t{n}").replace("orders/", f"t{n}/"))
+        shop.project.land(f"t{n}/1.csv", "id\n1\n")
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+    made = Counter[str]()
+    for kind in (BlobServiceClient, QueueClient):
+        monkeypatch.setattr(kind, "__init__", counting(kind.__init__, made))
+    (request,) = Sensor(shop.project.definitions(), "shop_arrivals", instance).tick().run_requests
+    assert request.tags["lakehouse/waiting"].count(": 1") == 10
+    assert made == {"BlobServiceClient": 1, "QueueClient": 2}  # the queue, and the one for what can't be read
+
+
+def counting(made_by: Callable[..., None], made: Counter[str]) -> Callable[..., None]:
+    def make(self: object, *args: Any, **kwargs: Any) -> None:
+        made[type(self).__name__] += 1
+        made_by(self, *args, **kwargs)
+
+    return make

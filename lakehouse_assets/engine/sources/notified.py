@@ -39,6 +39,8 @@ class Queue(Protocol):
         self, *, messages_per_page: int, visibility_timeout: int, max_messages: int
     ) -> Iterable[Any]: ...
 
+    def update_message(self, message: Any, *, visibility_timeout: int) -> Any: ...
+
     def delete_message(self, message: Any) -> None: ...
 
     def send_message(self, content: str) -> Any: ...
@@ -75,20 +77,37 @@ def drain(queues: Queues, tables: Sequence[Table], lake: Lake, seconds: float = 
 def _drain(queues: Queues, tables: Sequence[Table], lake: Lake, deadline: float) -> Drained:
     found = Drained()
     while time.monotonic() < deadline:
-        asked = queues.events.receive_messages(
-            messages_per_page=PAGE, visibility_timeout=VISIBILITY_SECONDS, max_messages=PAGE
-        )
-        page = [(message, _events(message.content)) for message in asked]
-        if not page:
+        held = _Held(queues.events)
+        if not held.messages:
             break
-        events = [event for _, read in page for event in read or ()]
-        announced = _announce([f for event in events if (f := _arrival(event, lake.landing))], tables, lake)
-        poisoned = sum(_settle(message, queues, readable=read is not None) for message, read in page)
-        found = Drained(found.announced + announced, found.ignored + len(events) - announced, found.poisoned + poisoned)
+        page = [_events(message.content) for message in held.messages]
+        events = [event for read in page for event in read or ()]
+        announced = _announce([f for event in events if (f := _arrival(event, lake.landing))], tables, lake, held)
+        settled = zip(held.messages, page, strict=True)
+        poisoned = sum(_settle(message, queues, readable=read is not None) for message, read in settled)
+        ignored = max(0, len(events) - announced)  # several tables may read one file
+        found = Drained(found.announced + announced, found.ignored + ignored, found.poisoned + poisoned)
     return found
 
 
-def _announce(files: Sequence[Arrival], tables: Sequence[Table], lake: Lake) -> int:
+class _Held:
+    """A page of messages, which nobody else is given while they're worked on."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue, self.since = queue, time.monotonic()
+        asked = queue.receive_messages(messages_per_page=PAGE, visibility_timeout=VISIBILITY_SECONDS, max_messages=PAGE)
+        self.messages = list(asked)
+
+    def keep(self) -> None:
+        """Hold them for as long again, once half of the time is over."""
+        if time.monotonic() - self.since > VISIBILITY_SECONDS / 2:
+            self.since = time.monotonic()
+            self.messages = [
+                self.queue.update_message(message, visibility_timeout=VISIBILITY_SECONDS) for message in self.messages
+            ]
+
+
+def _announce(files: Sequence[Arrival], tables: Sequence[Table], lake: Lake, held: _Held) -> int:
     """Put the files into the ledgers of the tables that read them; how many weren't known there."""
     number = 0
     for table in tables:
@@ -96,6 +115,7 @@ def _announce(files: Sequence[Arrival], tables: Sequence[Table], lake: Lake) -> 
         mine = [f for f in files if table.source and covers(table.source, landing, f.path)]
         if mine:
             number += Ledger(lake.arrivals(table.key), lake.storage).announce(mine)
+            held.keep()
     return number
 
 
