@@ -12,6 +12,7 @@ from azure.storage.blob import BlobClient
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.afterwards import put_away
+from lakehouse_assets.engine.sources.headers import text_of
 from lakehouse_assets.engine.sources.listing import list_arrivals
 from lakehouse_assets_tests.azurite import Azurite
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
@@ -118,14 +119,19 @@ def test_a_version_that_came_after_the_one_that_was_read_stays(folder: Folder, a
     assert list_arrivals(source, folder.url) == newer
 
 
-def test_a_blob_that_someone_has_leased_waits_for_its_release(container: str, azurite: Azurite) -> None:
-    folder, source = Folder(f"{container}/landing"), Files("orders/*", afterwards="delete")
+@pytest.mark.parametrize(("afterwards", "left"), [("archive", ["_archive/000001/orders/1.csv"]), ("delete", [])])
+def test_a_blob_that_someone_has_leased_is_read_and_put_away_after_its_release(
+    container: str, azurite: Azurite, afterwards: Any, left: list[str]
+) -> None:
+    folder, source = Folder(f"{container}/landing"), Files("orders/*", afterwards=afterwards)
     folder.land("1.csv", "1")
-    read = [(file, 1) for file in list_arrivals(source, folder.url)]
     name = container.partition("//")[2].partition("@")[0]
     with BlobClient.from_connection_string(azurite.connection_string, name, "landing/orders/1.csv") as blob:
         lease = blob.acquire_lease()
-        assert put_away(source, folder.url, read) == 0
+        (file,) = list_arrivals(source, folder.url)
+        assert list(text_of(file.path, "UTF-8")) == ["1"]
+        assert put_away(source, folder.url, [(file, 1)]) == 0
+        assert folder.there()["orders/1.csv"] == "1"
         lease.release()
-    assert put_away(source, folder.url, read) == 1
-    assert folder.there() == {}
+    assert put_away(source, folder.url, [(file, 1)]) == 1
+    assert sorted(folder.there()) == left
