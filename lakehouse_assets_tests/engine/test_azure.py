@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import fsspec
@@ -17,7 +18,8 @@ from lakehouse_assets.engine.compile.sensors import pending
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import LakehouseError, SettingsError, SourceError
 from lakehouse_assets.engine.inputs import Files
-from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.run import arrive
+from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite
@@ -73,10 +75,11 @@ def test_files_in_a_container_become_rows_of_tables_there_once(shop: Project) ->
     assert len(shop.rows("bronze.orders")) == 4
 
 
-# Names made to lead elsewhere, to be taken for a pattern, or to be too long; Azurite refuses control characters itself.
+# Names made to lead elsewhere, to be taken for a pattern, or as long as can be (1,000, of Azure's 1,024, with
+# the folder). Azurite refuses control characters itself.
 ODD = (
     "%2F..%2F..%2Fetc%2Fpasswd.csv", "a..%2f.csv", "a..b.csv", "%252e%252e.csv", "it's \"so\".csv", "* ? [x] {a,b}.csv",
-    "day=1,b=2.csv", "#?&=+;@$!~.csv", "x" * 900 + ".csv", "\u202etxt.csv", "\U0001f6eb.csv",
+    "day=1,b=2.csv", "#?&=+;@$!~.csv", "x" * 976 + ".csv", "\u202etxt.csv", "\U0001f6eb.csv",
     "e\u0301.csv", "\u00e9.csv",
 )  # fmt: skip
 
@@ -88,6 +91,30 @@ def test_no_file_is_lost_or_taken_for_another_whatever_its_name(shop: Project) -
     assert statuses(shop) == dict.fromkeys(ODD, "done")
     found = dict(shop.rows("bronze.orders", "_source", "id"))
     assert {source.rpartition("orders/")[2]: int(n) for source, n in found.items()} == {n: i for i, n in enumerate(ODD)}
+
+
+def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a batch that another run has planned, and one that has just been listed."""
+    for name in ("1.csv", "2.csv"):
+        shop.land(f"orders/{name}", "id,amount,at\n1,1,1\n")
+    source, store = Files("orders/*.csv"), fsspec.core.url_to_fs(shop.lake.landing)[0]
+    ledger = Ledger(shop.lake.arrivals("shop.bronze.orders"), shop.lake.storage)
+    ledger.plan(list_arrivals(source, shop.lake.landing_folder("shop")))
+    store.rm(fsspec.core.strip_protocol(f"{shop.lake.landing}/shop/orders/2.csv"))
+    for name in ("3.csv", "4.csv"):
+        shop.land(f"orders/{name}", "id,amount,at\n1,1,1\n")
+
+    def listed(*asked: Any) -> list[Arrival]:
+        found = list_arrivals(*asked)
+        store.rm(fsspec.core.strip_protocol(found[-1].path))
+        return found
+
+    monkeypatch.setattr(arrive, "list_arrivals", listed)
+    assert shop.run("bronze.orders").files == {"done": 2, "vanished": 1, "failed": 1}
+    assert statuses(shop) == {"1.csv": "done", "2.csv": "vanished", "3.csv": "done", "4.csv": "failed"}
+    assert len(shop.rows("bronze.orders")) == 2
 
 
 @pytest.mark.parametrize("where", ["before commit:commit", "after commit:commit", "after write:append"])
