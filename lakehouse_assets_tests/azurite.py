@@ -28,6 +28,7 @@ from lakehouse_assets_tests.waiting import wait_until
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 START_SECONDS = 60
+BY_NAME = Path(__file__).with_name("azurite_by_name.js")
 CONNECTIONS = 3  # with more, Azurite, which has one thread, does no more
 
 
@@ -113,8 +114,8 @@ def running(folder: Path) -> Iterator[Azurite]:
         *program(), "--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry",
         "--blobPort", str(blobs), "--queuePort", str(queues), "--tablePort", str(tables),
     ]  # fmt: skip
-    log = folder / "azurite.log"
-    with log.open("wb") as output, subprocess.Popen(command, cwd=folder, stdout=output, stderr=output) as process:
+    log, env = folder / "azurite.log", {**os.environ, "NODE_OPTIONS": f'--require "{BY_NAME}"'}
+    with log.open("wb") as out, subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=env) as process:
         try:
             wait_until(lambda: (_answers(blobs) and _answers(queues)) or process.poll() is not None, START_SECONDS, log)
             assert process.poll() is None, log.read_text()
