@@ -68,6 +68,8 @@ class AzureStorage:
             told = {f"fs.azure.account.auth.type.{host}": "SAS", f"fs.azure.sas.fixed.token.{host}": self.sas}
         else:
             told = self._identity()
+        # 0.5, 1, 2 … 16 s apart: half a minute. By itself it asks thirty times, and waits for a quarter of an hour.
+        told |= {"fs.azure.io.retry.max.retries": "6"}
         return told | (_emulator(self.endpoint) if self.endpoint else {})
 
     def _identity(self) -> dict[str, str]:
@@ -172,5 +174,5 @@ def _emulator(endpoint: str) -> dict[str, str]:
         "fs.azure.account.hns.enabled": "false",
         "fs.azure.fns.account.service.type": "BLOB",
         "fs.azure.ssl.channel.mode": "Default_JSSE",
-        "fs.azure.io.retry.max.retries": "3",  # by itself a store that is gone is waited for for a quarter of an hour
+        "fs.azure.io.retry.max.retries": "3",
     }

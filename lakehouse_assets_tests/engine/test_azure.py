@@ -178,6 +178,9 @@ def test_a_signature_opens_the_landing_folder_until_it_has_expired(
     with pytest.raises(SourceError, match="check the address, the access rights") as told:
         list_arrivals(Files("*.csv"), f"{container}/landing")
     assert "sig=" not in str(told.value)
+    with pytest.raises(SourceError, match=r"Reading the ledger .* 403 Forbidden; check") as told:
+        Ledger(f"{container}/lake/ledger", azure_storage(container).for_delta_rs()).entries()
+    assert "sig=" not in str(told.value)
 
 
 def test_no_secret_is_in_what_dagster_keeps_nor_in_the_ledger(shop: Project, instance: dg.DagsterInstance) -> None:
