@@ -41,10 +41,8 @@ from lakehouse_assets_tests.crash import die_at
 NOON = datetime(2026, 5, 10, 12, tzinfo=UTC)
 ROW = b"origin\nJFK\n"
 LAKEHOUSE = load(DOMAINS)
-TABLE = replace(
-    LAKEHOUSE.tables["airlines.bronze.weather"],
-    inputs={"landed": Files("weather/%Y/%m/%d/*.csv", files_per_batch=4_000)},
-)
+SOURCE = Files("weather/%Y/%m/%d/*.csv", files_per_batch=4_000)
+TABLE = replace(LAKEHOUSE.tables["airlines.bronze.weather"], inputs={"landed": SOURCE})
 
 
 class Died(BaseException):
@@ -201,9 +199,8 @@ def main() -> None:
     notified.VISIBILITY_SECONDS = 1
     lake = lake_at(root, landing)
     notified.drain(queues_at(queue, landing), [TABLE], lake)
-    ledger, source = Ledger(lake.arrivals(TABLE.key), lake.storage), arrive._source(TABLE)
-    files = list_arrivals(source, lake.landing_folder(TABLE.domain), ledger.state().settled(), [NOON.date()])
-    ledger.plan(files)
+    ledger = Ledger(lake.arrivals(TABLE.key), lake.storage)
+    ledger.plan(list_arrivals(SOURCE, lake.landing_folder(TABLE.domain), ledger.state().settled(), [NOON.date()]))
 
 
 if __name__ == "__main__":
