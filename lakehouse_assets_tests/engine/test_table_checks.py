@@ -131,7 +131,8 @@ KEYED = """
     columns=[Column("orderId", "int", key=True), Column("at", "timestamp", key=True),
              Column("Price", "decimal(10,2)", key=True), Column("group", "string", key=True), Column("day", "date")])
 def orders(raw: DataFrame) -> DataFrame:
-    return raw.selectExpr("int(id) orderId", "timestamp(at) at", "CAST(price AS decimal(10,2)) Price", "`group`", "date(at) day")
+    typed = raw.selectExpr("int(id) orderId", "timestamp(at) at", "price Price", "`group`", "date(at) day")
+    return typed.withColumn("Price", F.col("Price").cast("decimal(10,2)"))
 """
 
 
