@@ -139,11 +139,12 @@ def _mask(block: Sequence[Expectation]) -> str:
 
 
 def _bit(rule: Expectation, bit: int) -> str:
+    # Null isn't met: `if` takes it for false. Told so by `coalesce`, the code that the JVM has to compile is longer.
     if rule.action == "fail":
         # The row is cut to keep the error readable; the marker lets the writing step know its own.
         row = "left(to_json(struct(*)), 500)"
-        return f"if({_met(rule)}, 0L, raise_error(concat('{FAILED} {rule.name} ', {row})))"
-    return f"if({_met(rule)}, 0L, {bit}L)"
+        return f"if({rule.condition}, 0L, raise_error(concat('{FAILED} {rule.name} ', {row})))"
+    return f"if({rule.condition}, 0L, {bit}L)"
 
 
 def _met(rule: Expectation) -> str:
