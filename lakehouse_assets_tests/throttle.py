@@ -50,7 +50,6 @@ class _Proxy(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     behind: int
     times: Mapping[str, int]
-    times: Mapping[str, int] = {}
     refused: ClassVar = Counter[str]()  # each request has a handler of its own
 
     def do_GET(self) -> None:

@@ -118,8 +118,8 @@ def _rescue(pairs: Sequence[tuple[str, Column]], extras: Column | None) -> Colum
 def source_path(df: DataFrame) -> Column:
     """The path of the file each row of a freshly read `df` came from, as it is in `Arrival.path`.
 
-    `_metadata.file_path` is a URI: percent-encoded, a plus left as it is, `file://` before a local path. It's worked out
-    for every row, so what most paths don't need is left out (336,776 rows of 365 files: 3.2 s instead of 3.3).
+    `_metadata.file_path` is a URI: percent-encoded, a plus left as it is, `file://` before a local path. As it's worked
+    out for every row, what most paths don't need is left out (336,776 rows of 365 files: 3.2 s instead of 3.3).
     """
     from pyspark.sql import functions as F
 
