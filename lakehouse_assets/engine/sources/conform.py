@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 NESTED = ("struct", "array", "map")
-_LOCAL = "file:///"
-_LONGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -118,15 +116,13 @@ def _rescue(pairs: Sequence[tuple[str, Column]], extras: Column | None) -> Colum
 def source_path(df: DataFrame) -> Column:
     """The path of the file each row of a freshly read `df` came from, as it is in `Arrival.path`.
 
-    `_metadata.file_path` is a URI: percent-encoded, a plus left as it is, `file://` before a local path. As it's worked
-    out for every row, what most paths don't need is left out (336,776 rows of 365 files: 3.2 s instead of 3.3).
+    `_metadata.file_path` is a URI: percent-encoded, a plus left as it is, `file://` before a local path.
     """
     from pyspark.sql import functions as F
 
     encoded = df.metadataColumn("_metadata")["file_path"]
     decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
-    path = F.when(encoded.contains("%") | encoded.contains("+"), decoded).otherwise(encoded)
-    return F.when(path.startswith(_LOCAL), F.substring(path, len(_LOCAL), _LONGEST)).otherwise(path).alias("_source")
+    return F.regexp_replace(decoded, "^file:/+", "/").alias("_source")
 
 
 def simple_type(kind: DataType) -> str:
