@@ -101,6 +101,19 @@ def test_a_broken_fail_rule_commits_nothing_and_the_next_run_tries_again(shop: P
     assert len(shop.rejected("silver.orders")) == 1
 
 
+@pytest.mark.parametrize(
+    "write", ["append()", "replace()", 'merge(on="id", newest="at")', 'history(on="id", newest="at")']
+)
+def test_a_broken_fail_rule_is_told_of_however_the_table_is_written(shop: Project, write: str) -> None:
+    stopping = SILVER.replace('drop("amount > 0")', 'fail("amount > 0", name="paid")')
+    shop.table("silver.orders", stopping.replace('merge(on="id", newest="at")', write))
+    for number, amount in ((1, -1), (2, 10)):
+        shop.land("orders/1.csv", f"id,amount,at\n{number},{amount},1\n")
+        shop.run("bronze.orders")
+        with pytest.raises(RuleFailed, match=r"rule 'paid' is broken, nothing was written\. The row: .*\"amount\":-1"):
+            shop.run("silver.orders")
+
+
 def test_a_condition_that_is_null_is_not_met(shop: Project) -> None:
     shop.land("orders/1.csv", "id,amount,at\n1,,1\n2,10,1\n")
     build(shop)

@@ -59,6 +59,15 @@ def tally(rows: DataFrame, rules: Sequence[Expectation]) -> Verdicts:
     return from_counts(row.asDict(), rules)
 
 
+def end_at_broken(df: DataFrame, rules: Sequence[Expectation]) -> None:
+    """Run a job that ends at a row that breaks a `fail` rule, and does nothing else."""
+    from pyspark.sql import functions as F
+
+    stopping = [rule for rule in rules if rule.action == "fail"]
+    if stopping:
+        judge(df, stopping).agg(*(F.max(mask) for mask in _masks(stopping))).collect()
+
+
 def barred(df: DataFrame) -> DataFrame:
     """The same rows; Spark doesn't move what comes after below what was before.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+# The version, and the checks that were made before it.
+_Done = tuple[int, frozenset[str]]
+
+
 @dataclass(frozen=True)
 class Committed:
     """What was seen in passing, the version, and the checks of the whole table that were made before."""
@@ -38,20 +44,48 @@ def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> Committ
     """
     from pyspark.sql import Observation
 
-    built, plan = work.rows, work.plan
-    rules, observation = plan.table.rules, Observation()
-    rows = check.accepted(check.observed(check.judge(built, rules), rules, observation), rules)
+    rules, observation = work.plan.table.rules, Observation()
+    rows = check.accepted(check.observed(check.judge(work.rows, rules), rules, observation), rules)
+    with _telling_of_broken(work):
+        version, proven = _commit(rows, work, stamp, lake, spark)
+    return Committed(check.seen(observation, work.rows, rules), version, proven)
+
+
+@contextmanager
+def _telling_of_broken(work: Work) -> Iterator[None]:
+    """Where a task fails as it writes, Spark Connect tells no more than that: a broken rule has to be asked for."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        if error.getCondition() == "TASK_WRITE_FAILED":
+            _ask_for_broken(work)
+        raise
+
+
+def _ask_for_broken(work: Work) -> None:
+    from pyspark.errors import PySparkException
+
+    try:
+        check.end_at_broken(work.rows, work.plan.table.rules)
+    except PySparkException as error:
+        if check.FAILED in str(error):
+            raise
+
+
+def _commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
+    plan = work.plan
     match plan.table.write:
         case Merge() as mode:
-            version, proven = _commit_newest(rows, plan, mode, stamp, lake, spark)
+            return _commit_newest(rows, plan, mode, stamp, lake, spark)
         case History() as mode:
-            version, proven = _commit_history(rows, plan, mode, stamp, lake, spark)
+            return _commit_history(rows, plan, mode, stamp, lake, spark)
         case Refresh() if plan.way == "refresh":
             refresh.commit(rows, work, stamp, lake, spark)
-            version, proven = _version(plan, stamp, lake), frozenset[str]()
+            return _version(plan, stamp, lake), frozenset()
         case _:
-            version, proven = _put(rows, plan, stamp, lake, spark)
-    return Committed(check.seen(observation, built, rules), version, proven)
+            return _put(rows, plan, stamp, lake, spark)
 
 
 def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
@@ -71,10 +105,6 @@ def remember_again(rows: DataFrame, table: Table, lake: Lake, app: str, run: int
         case History() as mode:
             rows = with_gone(rows, mode)
     memory.remember(rows, table, lake, app, run, fresh=fresh)
-
-
-# The version, and the checks that were made before it.
-_Done = tuple[int, frozenset[str]]
 
 
 def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
