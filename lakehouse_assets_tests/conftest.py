@@ -14,6 +14,7 @@ import dagster as dg
 import fsspec
 import pytest
 
+from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT, read_settings
@@ -52,20 +53,6 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-# To compile a query takes longer than to run it on a few rows: 17.6 s with, 10.5 without for a file, a merge and a
-# history. The airlines tables, and what runs in a process or a Dagster run of its own, are compiled as ever.
-_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-
-
-@contextmanager
-def interpreted(spark: SparkSession) -> Iterator[None]:
-    for name, value in _INTERPRETED.items():
-        spark.conf.set(name, value)
-    yield
-    for name in _INTERPRETED:
-        spark.conf.unset(name)
-
-
 @pytest.fixture
 def project(tmp_path: Path, engine: SparkResource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """An empty lakehouse with a domain `shop`: write its files, land data, run its tables."""
@@ -82,7 +69,8 @@ def new_project(
     monkeypatch.syspath_prepend(str(tmp_path))
     # A test declares a table anew within one clock tick; a compiled file would hide that.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    with interpreted(engine.session()):
+    # All of a test's queries, as they read little: 17.6 s compiled, 10.5 s so for a file, a merge and a history.
+    with interpreted(engine.session(), 0):
         yield Project(tmp_path, package, engine, store=store)
     for name in [n for n in sys.modules if n.split(".")[0] == package]:
         del sys.modules[name]

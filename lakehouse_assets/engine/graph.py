@@ -14,7 +14,7 @@ from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.inputs import VARIABLE, Files
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
-from lakehouse_assets.engine.spec import LAYERS, Domain, Table, Watermark
+from lakehouse_assets.engine.spec import LAYERS, UNIQUE, Domain, Table, Watermark
 
 _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"
@@ -125,7 +125,7 @@ def _column_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapp
 
 
 def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
-    names = [r.name for r in table.rules] + [c.name for c in table.checks] + (["unique_key"] if table.keys else [])
+    names = [r.name for r in table.rules] + [c.name for c in table.checks] + ([UNIQUE] if table.keys else [])
     for name in _repeated(names):
         yield f"{_where(table)}: two rules or checks are called {name!r}; give one of them name=…"
     if not table.takes_new_rows and any(check.adds_up for check in table.checks):

@@ -75,6 +75,8 @@ class TableCheck:
         return "{balance}" in self.violations
 
 
+# The check that every table with a key has.
+UNIQUE = "unique_key"
 # The rule that a row behind the watermark breaks.
 ON_TIME = "on_time"
 

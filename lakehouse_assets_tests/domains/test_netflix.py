@@ -15,10 +15,10 @@ import pytest
 from lakehouse_assets.definitions import DOMAINS, definitions
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
-from lakehouse_assets_tests.conftest import interpreted
 from lakehouse_assets_tests.web import Answer, Site, serving
 
 FILES = ("titles", "cast", "category", "countries", "directors")
@@ -218,7 +218,7 @@ def test_a_dump_with_other_names_shapes_and_dates_is_a_declaration(
     landing, tables = tmp_path / "landing" / "netflix" / "catalogue", ("bronze.catalogue", "silver.catalogue")
     landing.mkdir(parents=True)
     (landing / "2021-09-25.csv").write_text(NEWER)
-    with interpreted(engine.session()):
+    with interpreted(engine.session(), 0):
         assert catalogue.run(None, *tables).success
         found = catalogue.table("silver.catalogue").set_index("show_id")
         assert sorted(found.index) == ["s1", "s3"]

@@ -24,11 +24,12 @@ def orders(raw: DataFrame) -> DataFrame:
 @pytest.fixture
 def shop(project: Project) -> Iterator[Project]:
     conf = project.engine.session().conf
+    little = conf.get(LITTLE)  # the engine's, which to unset would take from the session
     conf.set(COMPILED, "true")  # tests interpret everything, to be faster
     project.bronze("orders")
     project.table("silver.orders", TABLE)
     yield project
-    conf.unset(LITTLE)
+    conf.set(LITTLE, str(little))
 
 
 def arrive(shop: Project, number: int) -> None:

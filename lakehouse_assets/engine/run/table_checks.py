@@ -12,7 +12,7 @@ from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.profile import profile
-from lakehouse_assets.engine.spec import Table, TableCheck
+from lakehouse_assets.engine.spec import UNIQUE, Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -21,7 +21,6 @@ SHOWN = 5
 # Whether the keys of 26,000 rows are unique takes Spark 1.1 s after a commit, delta-rs 0.02 s (336,776 rows: 0.05 s).
 # But delta-rs has all keys in the memory of this process, some hundred bytes each.
 FEW_ROWS = 2_000_000
-UNIQUE = "unique_key"
 BALANCE = "lakehouse_balance"
 _PROFILE = "lakehouse_profile"
 
