@@ -49,7 +49,9 @@ def last_of(rows: DataFrame, by: Sequence[str], table: Table, mode: Merge | Hist
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    nth: Column = F.row_number().over(Window.partitionBy(*by).orderBy(F.expr(order(table, mode)).desc()))
+    # By columns, not by one struct of them, which Spark would carry through the sort beside them.
+    last = (F.col(f"`{c}`").desc() for c in (*mode.newest, GONE, *others(table, mode)))
+    nth: Column = F.row_number().over(Window.partitionBy(*by).orderBy(*last))
     return rows.withColumn("__nth", nth).where("__nth = 1").drop("__nth")
 
 
