@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import fastavro
+import pyarrow as pa
+from pyarrow import orc, parquet
 from pyspark.sql import SparkSession
 
-from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.inputs import Files, Format
 from lakehouse_assets.engine.sources.files import Reading, find_unreadable, list_arrivals, read_files
 from lakehouse_assets.engine.spec import Column
 
 Row = dict[str, Any]
+
+
+FORMATS: tuple[Format, ...] = ("csv", "jsonl", "json", "parquet", "orc", "avro")
+
+
+def encoded(texts: list[str], kind: Format) -> bytes:
+    """A file of a format, with a row for each text in its column `a`."""
+    rows, file = [{"a": text} for text in texts], io.BytesIO()
+    match kind:
+        case "csv":
+            return "\n".join(["a", *texts, ""]).encode()
+        case "jsonl":
+            return "".join(json.dumps(row) + "\n" for row in rows).encode()
+        case "json":
+            return json.dumps(rows).encode()
+        case "parquet":
+            parquet.write_table(pa.Table.from_pylist(rows), file)
+        case "orc":
+            orc.write_table(pa.Table.from_pylist(rows), file)
+        case "avro":
+            schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": "string"}]}
+            fastavro.writer(file, schema, rows)
+    return file.getvalue()
 
 
 def put(folder: Path, name: str, content: str | bytes) -> Path:

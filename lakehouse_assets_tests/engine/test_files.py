@@ -21,8 +21,9 @@ from lakehouse_assets.engine.sources.delimited import read_delimited
 from lakehouse_assets.engine.sources.files import list_arrivals, read_files
 from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target
+from lakehouse_assets.engine.sources.typed import signature
 from lakehouse_assets.engine.spec import Column
-from lakehouse_assets_tests.engine.reading import bad, data, put, read, rows
+from lakehouse_assets_tests.engine.reading import bad, data, encoded, put, read, rows
 
 
 def test_a_reordered_header_does_not_shift_cells(spark, tmp_path):
@@ -285,6 +286,13 @@ def test_a_file_that_vanishes_after_it_was_listed_fails_alone(spark, tmp_path):
     reading = read_files(spark, Files("*.csv"), arrivals, {}, ())
     assert data(reading) == [{"a": "2"}]
     assert "gone" in reading.failed[str(tmp_path / "1.csv")]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "orc", "avro"])
+def test_files_that_keep_types_and_have_one_schema_are_read_together(tmp_path, kind):
+    paths = [str(put(tmp_path, name, encoded([name], kind))) for name in "12345678"]
+    (found,) = set(map(signature, paths, [kind] * 8))
+    assert found
 
 
 def test_a_files_own_corrupt_column_is_not_taken_for_ours(spark, tmp_path):

@@ -39,7 +39,8 @@ def _parquet(path: str) -> str | None:
     with open_bytes(path) as file:
         found = parquet.ParquetFile(file)
         # The Parquet schema, not Arrow's view of it: Spark goes by its annotations, such as the unit of a timestamp.
-        return str(found.schema) if found.metadata.num_rows else None
+        # Its first line names the Python object.
+        return str(found.schema).partition("\n")[2] if found.metadata.num_rows else None
 
 
 def _orc(path: str) -> str | None:
