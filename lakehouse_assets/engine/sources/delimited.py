@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from lakehouse_assets.engine.sources.conform import Group, source_path
 from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding
 from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target, clean_header
+from lakehouse_assets.engine.sources.opening import load
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
 
-GLOB = re.compile(r"[*?\[\]{}\\]")
 LOST = "\ufffd"  # what decoding puts in place of bytes that aren't valid in the encoding
 # A scalar type that a column of text is read as, and what all its cells look like. Leading zeros stay text: they are
 # codes, and a number would lose them.
@@ -46,7 +45,7 @@ def read_delimited(
 
     allow_encoding(spark, source.encoding)
     schema = ", ".join([*(f"c{i} string" for i in range(len(names))), "_corrupt string"])
-    df = spark.read.schema(schema).options(**_options(source, head, len(names))).csv(literal_paths(files))
+    df = load(spark.read.schema(schema).options(**_options(source, head, len(names))), "csv", files)
     cells = [F.col(f"c{i}") for i in range(len(names))]
     df = df.select(*cells, "_corrupt", source_path(df))
     df = df if head.verified else df.where(decoded([*cells, F.col("_corrupt")], source.encoding))
@@ -60,7 +59,6 @@ def _options(source: Files, head: Head, width: int) -> dict[str, str]:
     line_break = {"lineSep": head.line_break} if multiline else {}
     return {
         **line_break,
-        **OPENING,
         "sep": source.delimiter.replace("\\", "\\\\"),
         "quote": source.quote,
         "escape": source.escape,
@@ -71,25 +69,6 @@ def _options(source: Files, head: Head, width: int) -> dict[str, str]:
         "columnNameOfCorruptRecord": "_corrupt",
         "maxColumns": str(max(20_480, 2 * width)),
     }
-
-
-# Folders named like `day=1` say nothing about the rows. Hadoop's checksummed file system can't open a local name with
-# a colon, and would believe a stale `.crc` file; a cached one would be taken in spite of the setting.
-OPENING = {
-    "recursiveFileLookup": "true",
-    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "fs.file.impl.disable.cache": "true",
-}
-
-
-def literal_paths(files: Sequence[Arrival]) -> list[str]:
-    """The paths in the way that Spark, which takes globs, reads each as it is."""
-    return [GLOB.sub(r"\\\g<0>", f.path) for f in files]
-
-
-def unopenable(path: str) -> bool:
-    """Whether Hadoop can't open a path: what it has to match as a glob must not have a colon."""
-    return bool(GLOB.search(path)) and ":" in path.rpartition("://")[2]
 
 
 def decoded(cells: Sequence[Column], encoding: str) -> Column:

@@ -8,9 +8,10 @@ from operator import or_
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, source_path
-from lakehouse_assets.engine.sources.delimited import OPENING, decoded, literal_paths
+from lakehouse_assets.engine.sources.delimited import decoded
 from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding, python_encoding
 from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name
+from lakehouse_assets.engine.sources.opening import load
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -130,15 +131,14 @@ def _parse(text: Column, kind: str) -> Column:
 def _lines(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
     from pyspark.sql import functions as F
 
-    paths = literal_paths(files)
     if python_encoding(source.encoding) in ("utf-8", "utf-8-sig"):
-        df = spark.read.options(**OPENING).text(paths)
+        df = load(spark.read, "text", files)
         df = df.select(F.col("value").alias("text"), source_path(df))
         return df.where(_valid(source.encoding)).where(F.col("text").rlike(r"\S"))
     # The CSV reader is the one that knows every encoding: with no quotes, and a delimiter JSON doesn't allow.
     options = {"sep": "\u0001", "quote": "", "escape": "", "encoding": java_encoding(source.encoding)}
     wide = str(is_wide(source.encoding)).lower()
-    df = spark.read.schema("text string").options(**OPENING, **options, multiLine=wide).csv(paths)
+    df = load(spark.read.schema("text string").options(**options, multiLine=wide), "csv", files)
     df = df.select(F.ltrim("text", F.lit("\ufeff")).alias("text"), source_path(df))
     return df.where(decoded([F.col("text")], source.encoding)).where(F.col("text").rlike(r"\S"))
 
@@ -155,7 +155,7 @@ def _elements(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> D
     """The elements of each document's array, or the one object it is."""
     from pyspark.sql import functions as F
 
-    df = spark.read.options(**OPENING).text(literal_paths(files), wholetext=True)
+    df = load(spark.read.options(wholetext=True), "text", files)
     df = df.select(F.col("value").alias("text"), source_path(df))
     document = F.trim(_decoded(source.encoding), F.lit("\ufeff \t\r\n"))
     df = df.select(document.alias("text"), "_source")

@@ -13,6 +13,7 @@ from lakehouse_assets.engine.sources.encodings import python_encoding
 from lakehouse_assets.engine.sources.headers import MOST_COLUMNS, TOO_MANY, Head, Unreadable, is_blank, read_head
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.naming import Target, target_of
+from lakehouse_assets.engine.sources.opening import unopenable
 from lakehouse_assets.engine.sources.stores import refusals, unreachable
 from lakehouse_assets.engine.sources.unreadable import bisect, reason
 
@@ -133,7 +134,7 @@ def _look(files: Sequence[Arrival], look: Callable[[Arrival], H]) -> tuple[dict[
 
     def attempt(file: Arrival) -> list[H]:
         try:
-            if delimited.unopenable(file.path):
+            if unopenable(file.path):
                 raise Unreadable("its path has a colon and one of * ? [ ] { } \\; Hadoop can't open that; rename it")
             return [look(file)]
         except Unreadable as e:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, column, simple_type, source_path
-from lakehouse_assets.engine.sources.delimited import OPENING, literal_paths
 from lakehouse_assets.engine.sources.headers import Unreadable, open_bytes
 from lakehouse_assets.engine.sources.naming import clean_header
+from lakehouse_assets.engine.sources.opening import load
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -67,7 +67,7 @@ def read_typed(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> 
     Raises:
         pyspark.errors.AnalysisException: Spark can't make sense of the schema, as with names that differ in case only.
     """
-    df = spark.read.format(source.format).options(**OPENING).load(literal_paths(files))
+    df = load(spark.read, source.format, files)
     names = clean_header(df.columns)
     kinds = [simple_type(f.dataType) for f in df.schema.fields]
     renamed = [column(f).alias(n) for f, n in zip(df.columns, names, strict=True)]
