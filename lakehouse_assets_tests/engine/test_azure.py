@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 import fsspec
 import pytest
+from azure.storage.blob import ContainerClient
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.compile.sensors import pending
@@ -91,6 +93,32 @@ def test_no_file_is_lost_or_taken_for_another_whatever_its_name(shop: Project) -
     assert statuses(shop) == dict.fromkeys(ODD, "done")
     found = dict(shop.rows("bronze.orders", "_source", "id"))
     assert {source.rpartition("orders/")[2]: int(n) for source, n in found.items()} == {n: i for i, n in enumerate(ODD)}
+
+
+def upload(shop: Project, azurite: Azurite, names: Iterable[str], header: str = "id,amount,at") -> None:
+    """Blobs by Azure's own client, which takes any name; each has one row, whose `id` is its name, with _ for odd."""
+    with ContainerClient.from_connection_string(azurite.connection_string, named(shop.store)) as client:
+        for name in names:
+            client.upload_blob(f"landing/shop/orders/{name}", f"{header}\n{escaped(name)},1,1\n", overwrite=True)
+
+
+def named(url: str) -> str:
+    return url.partition("//")[2].partition("@")[0]
+
+
+def escaped(name: str) -> str:
+    return quote(name).replace("%", "_")
+
+
+def test_what_stands_for_a_folder_or_goes_up_is_no_file_and_hides_none(shop: Project, azurite: Azurite) -> None:
+    odd = [f"landing/shop/orders{name}" for name in ("", "/../2.csv", "/in/../1.csv")]
+    azurite.put(shop.store, odd, b"id\n1\n")
+    upload(shop, azurite, ["1.csv", "1.csv/", "2.csv/", "in/3.csv"])
+    with ContainerClient.from_connection_string(azurite.connection_string, named(shop.store)) as client:
+        assert set(odd) < set(client.list_blob_names())
+    assert shop.run("bronze.orders").files == {"done": 2}
+    assert statuses(shop) == {"1.csv": "done", "in/3.csv": "done"}
+    assert shop.rows("bronze.orders", "id") == [("1.csv",), ("in/3.csv",)]
 
 
 def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(

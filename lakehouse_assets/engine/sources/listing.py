@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches, of_days
-from lakehouse_assets.engine.sources.stores import errors_of_stores, opened, unreachable
+from lakehouse_assets.engine.sources.stores import blobs_below, errors_of_stores, opened, unreachable
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
@@ -200,7 +200,7 @@ def _list_remote(root: str, pattern: str, matchers: Sequence[Matcher]) -> Iterat
     except errors_of_stores() as e:
         raise unreachable("Listing files in", root, e) from e
     for name, info in infos.items():
-        relative = name.removeprefix(base).lstrip("/")
+        relative = name.removeprefix(f"{base}/")
         if matches(relative.split("/"), matchers):
             yield _remote_arrival(f"{root}/{relative}", info)
 
@@ -209,7 +209,8 @@ def _found_below(root: str, folder: str) -> tuple[str, Mapping[str, Mapping[str,
     """The root as the store calls it, and what lies in a folder of it, asked anew and not from fsspec's cache."""
     fs, base = opened(root)
     fs.invalidate_cache()
-    infos = fs.find(f"{base}/{folder}".rstrip("/"), detail=True)
+    inside = f"{base}/{folder}".rstrip("/")
+    infos = blobs_below(fs, inside) if hasattr(fs, "service_client") else fs.find(inside, detail=True)
     bucket = base.partition("/")[0]
     if not infos and bucket and ":" not in bucket and not fs.exists(bucket):
         raise OSError(f"there is no container {bucket!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lakehouse_assets.engine.errors import SourceError
@@ -23,6 +23,37 @@ def opened(url: str) -> tuple[Any, str]:
     if hasattr(store, "service_client"):  # adlfs hands no settings on to Azure's client
         vars(store.service_client._config.retry_policy).update(WAITS)
     return store, path
+
+
+def blobs_below(store: Any, folder: str) -> dict[str, dict[str, Any]]:
+    """The blobs in a folder of a container, with etag, time and size; none if there is no container.
+
+    Not by adlfs's `find`, which takes a blob `1.csv/` for `1.csv`, and finds one alone if it's named as the folder.
+    """
+    from fsspec.asyn import sync
+
+    container, _, prefix = f"{folder}/".partition("/")
+    found: dict[str, dict[str, Any]] = sync(store.loop, _listed, store.service_client, container, prefix)
+    return found
+
+
+async def _listed(service: Any, container: str, prefix: str) -> dict[str, dict[str, Any]]:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    found = service.get_container_client(container).list_blobs(name_starts_with=prefix, include=["metadata"])
+    blobs = dict[str, dict[str, Any]]()
+    with suppress(ResourceNotFoundError):
+        async for blob in found:
+            if not _is_folder(blob):
+                told = {"etag": blob.etag, "last_modified": blob.last_modified, "size": blob.size}
+                blobs[f"{container}/{blob.name}"] = told
+    return blobs
+
+
+def _is_folder(blob: Any) -> bool:
+    """Whether a blob stands for a folder: that of a hierarchical namespace is marked, others mark it by its name."""
+    marks = {name.lower(): value for name, value in (blob.metadata or {}).items()}
+    return blob.name.endswith("/") or "true" in (marks.get("hdi_isfolder"), marks.get("is_directory"))
 
 
 def errors_of_stores() -> tuple[type[Exception], ...]:
