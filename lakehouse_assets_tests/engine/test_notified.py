@@ -185,6 +185,14 @@ def test_a_file_that_is_gone_or_overwritten_before_it_is_read_holds_nobody_up(sh
     assert shop.statuses() == [("again.csv", "done"), ("again.csv", "vanished"), ("gone.csv", "vanished")]
 
 
+def test_a_file_is_planned_with_the_time_that_its_store_tells_not_that_of_the_event(shop: Shop) -> None:
+    file = shop.land("1.csv")
+    shop.tell(shop.event(file, eventTime="2026-05-10T12:00:00.1234567Z"))
+    shop.drained()
+    shop.plan([])
+    assert [e.arrival for e in shop.ledger.entries()] == [file]
+
+
 def test_a_tick_asks_for_what_it_was_told_of_and_once_an_hour_for_what_it_was_not(
     shop: Shop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,13 +84,16 @@ def _list(path: str, landing: str, known: Set[str]) -> list[Arrival]:
 
 
 def still_there(files: Sequence[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
-    """The files that exist with the same etag, and those that are gone or have changed."""
+    """The files that exist with the same etag, as they are now, and those that are gone or have changed.
+
+    Of a file that a notification told of, the time is that of its event until it's looked at.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(16) as pool:
-        now = list(pool.map(_current_etag, files))
-    same = [f for f, etag in zip(files, now, strict=True) if etag == f.etag]
-    changed = [f for f, etag in zip(files, now, strict=True) if etag != f.etag]
+        now = list(pool.map(_current, files))
+    same = [found for f, found in zip(files, now, strict=True) if found and found.etag == f.etag]
+    changed = [f for f, found in zip(files, now, strict=True) if not found or found.etag != f.etag]
     return same, changed
 
 
@@ -228,13 +231,15 @@ def _remote_arrival(path: str, info: Mapping[str, Any]) -> Arrival:
     return Arrival(path, str(tag).strip('"'), int(info["size"]), modified.astimezone(UTC))
 
 
-def _current_etag(file: Arrival) -> str | None:
+def _current(file: Arrival) -> Arrival | None:
     try:
         if not is_remote(file.path):
-            return local_etag(os.stat(file.path))  # noqa: PTH116  (no pathlib object a file)
+            info = os.stat(file.path)  # noqa: PTH116  (no pathlib object a file)
+            return Arrival(file.path, local_etag(info), info.st_size, _utc(info.st_mtime_ns))
         fs, name = opened(file.path)
         fs.invalidate_cache()
-        return _remote_arrival(file.path, fs.info(name)).etag
+        info = fs.info(name)
+        return None if info["type"] == "directory" else _remote_arrival(file.path, info)
     except FileNotFoundError:
         return None
     except errors_of_stores() as e:
