@@ -140,6 +140,7 @@ NAMES = [
     "back\\slash.csv",
     "c,omma.csv",
     "am&p;=.csv",
+    "tab\\t, line\\nbreak\\r, \\x01\\x1f\\x7f.csv",
 ]
 
 
@@ -148,12 +149,12 @@ def test_a_path_is_read_literally_whatever_characters_it_has(spark, tmp_path):
     for i, name in enumerate(NAMES):
         put(folder, name, f"i\n{i}\n")
     put(tmp_path, "day=1/b c/x.csv", "i\nwrong\n")
-    put(tmp_path, "12:30:00.csv", "i\ntime\n")
+    put(tmp_path, "12::30:00.csv", "i\ntime\n")
     arrivals = [a for a in list_arrivals(Files("**/*.csv"), str(tmp_path)) if "/b c/" not in a.path]
     reading = read_files(spark, Files("**/*.csv"), arrivals, {}, ())
     assert reading.df is not None
     assert {r["_source"]: r["i"] for r in reading.df.collect()} == {
-        str(tmp_path / "12:30:00.csv"): "time",
+        str(tmp_path / "12::30:00.csv"): "time",
         **{str(folder / n): str(i) for i, n in enumerate(NAMES)},
     }
     assert reading.df.columns == ["i", "_rescued", "_source"]

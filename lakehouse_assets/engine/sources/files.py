@@ -134,8 +134,8 @@ def _look(files: Sequence[Arrival], look: Callable[[Arrival], H]) -> tuple[dict[
 
     def attempt(file: Arrival) -> list[H]:
         try:
-            if unopenable(file.path):
-                raise Unreadable("its path has a colon and one of * ? [ ] { } \\; Hadoop can't open that; rename it")
+            if why := unopenable(file.path):
+                raise Unreadable(why)
             return [look(file)]
         except Unreadable as e:
             failed[file.path] = str(e)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches, of_days
-from lakehouse_assets.engine.sources.stores import blobs_below, errors_of_stores, opened, unreachable
+from lakehouse_assets.engine.sources.stores import blobs_below, errors_of_stores, is_misread, opened, unreachable
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
@@ -236,6 +236,8 @@ def _current(file: Arrival) -> Arrival | None:
         if not is_remote(file.path):
             info = os.stat(file.path)  # noqa: PTH116  (no pathlib object a file)
             return Arrival(file.path, local_etag(info), info.st_size, _utc(info.st_mtime_ns))
+        if is_misread(file.path):  # it can't be asked for, and isn't gone for that
+            return file
         fs, name = opened(file.path)
         fs.invalidate_cache()
         info = fs.info(name)

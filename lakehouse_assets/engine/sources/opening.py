@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.sources.listing import Arrival, is_remote
+from lakehouse_assets.engine.sources.stores import is_misread
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader
-
-    from lakehouse_assets.engine.sources.listing import Arrival
 
 GLOB = re.compile(r"[*?\[\]{}\\]")
 # Folders named like `day=1` say nothing about the rows. Hadoop's checksummed file system can't open a local name with
@@ -31,6 +32,13 @@ def literal_paths(files: Sequence[Arrival]) -> list[str]:
     return [GLOB.sub(r"\\\g<0>", f.path) for f in files]
 
 
-def unopenable(path: str) -> bool:
-    """Whether Hadoop can't open a path: what it has to match as a glob must not have a colon."""
-    return bool(GLOB.search(path)) and ":" in path.rpartition("://")[2]
+def unopenable(path: str) -> str | None:
+    """Why a file can't be opened by its path, or another would be in its place; None if it can."""
+    name = path.rpartition("://")[2]
+    if GLOB.search(name) and ":" in name:
+        return "its path has a colon and one of * ? [ ] { } \\; Hadoop can't open that; rename it"
+    if is_remote(path) and "//" in name:
+        return "its path has nothing between two slashes; Hadoop would take one of them for it; rename it"
+    if is_remote(path) and is_misread(path):
+        return "its name has a tab, a line break, '::', or a ? or # where it means something else; rename it"
+    return None

@@ -56,6 +56,16 @@ def _is_folder(blob: Any) -> bool:
     return blob.name.endswith("/") or "true" in (marks.get("hdi_isfolder"), marks.get("is_directory"))
 
 
+def is_misread(url: str) -> bool:
+    """Whether fsspec would take a URL for that of another file, as it can't be told where its name ends."""
+    if "::" in url:
+        return True
+    if not re.search(r"[\t\n\r?#]", url):
+        return False
+    path = opened(url)[1]
+    return "?versionid=" in path or not url.endswith(f"/{path.partition('/')[2]}")
+
+
 def errors_of_stores() -> tuple[type[Exception], ...]:
     """What a store raises: Python's own errors, and those of the packages in use that have others."""
     return (OSError, ValueError, ImportError, *refusals())
