@@ -236,6 +236,8 @@ def _open_typed(spark: SparkSession, source: Files, files: Sequence[Arrival], ta
         try:
             group = typed.read_typed(spark, source, some)
         except AnalysisException as e:
+            if still_there(some[:1])[1]:  # it's about that file alone
+                raise
             failed |= {f.path: reason(source, f, str(e)) for f in some}
             continue
         if refusal := _refused(target, group.columns):

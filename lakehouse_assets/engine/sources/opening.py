@@ -20,11 +20,17 @@ OPENING = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
+_IN_AZURE = ("abfs://", "abfss://", "az://")
 
 
 def load(reader: DataFrameReader, kind: str, files: Sequence[Arrival]) -> DataFrame:
     """The rows of files in a format of Spark's."""
     return reader.format(kind).options(**OPENING).load(literal_paths(files))
+
+
+def is_comparable(file: Arrival) -> bool:
+    """Whether every look at a version of a file in its store tells the same of it."""
+    return bool(file.etag) and (not is_remote(file.path) or file.path.startswith(_IN_AZURE))
 
 
 def literal_paths(files: Sequence[Arrival]) -> list[str]:

@@ -1,0 +1,151 @@
+"""A planned batch of files, written: in one commit under its number, with what it rejects in the quarantine.
+
+A file that can't be read as the version that was planned is left out, and doesn't stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException
+
+from lakehouse_assets.engine.delta_log import TableLog, read_log
+from lakehouse_assets.engine.errors import ContractError
+from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.run.build import build
+from lakehouse_assets.engine.run.commit import Committed, commit, settle
+from lakehouse_assets.engine.run.interpret import interpreted
+from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.refresh import Work
+from lakehouse_assets.engine.run.sift import Reader, gone, sift
+from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.sources.listing import Arrival, still_there
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Columns that bronze has beside those of the files.
+SYSTEM = ("_rescued", "_source", "_ingested_at", "_batch")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files that are read together, once. A `rebuild` takes the place of all the table has."""
+
+    number: int
+    files: Sequence[Arrival]
+    rebuild: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a batch: the version it was committed as, the rows that each file gave, those that were left out.
+
+    `failed` has the reason for each; `added` are the columns that the batch brought, with their types.
+    """
+
+    version: int | None
+    verdicts: Verdicts = field(default_factory=Verdicts)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    vanished: frozenset[str] = frozenset()
+    added: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None, *, resumed: bool) -> Written:
+    """Write the batch in one commit; `log` is that of the table, if there is one."""
+    there, lost = still_there(batch.files) if resumed else (batch.files, [])
+    with write.explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
+        reader = Reader(env, plan.table, _known(log, batch))
+        sifted = sift(reader, there, lambda landed: _commit(plan, landed, env))
+        version, seen = _settle(plan, *sifted.made, sifted.read, env, reader) if sifted.made else (None, Verdicts())
+    rows = _rows_by_file(plan, env) if sifted.made else {}
+    # A file that it finds emptied, Spark passes over; one whose new head has no rows, so do we.
+    vanished = sifted.vanished | gone(_silent(plan, sifted.read, rows, env)) | {f.path for f in lost}
+    return Written(version, seen, rows, sifted.failed, vanished, sifted.added)
+
+
+def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> Written:
+    """Complete a batch that was committed by a process which ended before it marked it."""
+    version = next((c.version for c in log.commits if c.run and c.run["run"] == batch.number), log.version)
+    with write.explained(plan.table):
+        reader = Reader(env, plan.table, _known(log, batch))
+        seen = _settle_again(plan, batch.files, env, reader) if _unsettled(plan, env) else Verdicts()
+    rows = _rows_by_file(plan, env)
+    return Written(version, seen, rows)
+
+
+def _known(log: TableLog | None, batch: Batch) -> dict[str, str]:
+    if log is None or batch.rebuild:
+        return {}
+    return {name: kind for name, kind in log.columns.items() if name not in SYSTEM}
+
+
+def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[DataFrame, Committed]:
+    rows = _bronze(plan, landed, env)
+    return rows, commit(Work(plan, rows), Stamp.of(plan.table, plan.run, {}), env.lake, env.session())
+
+
+def _bronze(plan: Plan, landed: DataFrame, env: Environment) -> DataFrame:
+    """What the table's function makes of the landed rows, with the time and number of the batch."""
+    from pyspark.sql import functions as F
+
+    rows = build(env.session(), plan.table, {next(iter(plan.table.inputs)): landed})
+    lost = {"_rescued", "_source"} - set(rows.columns)
+    if lost:
+        names = " and ".join(sorted(lost))
+        raise ContractError(
+            f"Building {plan.table.key}: its function drops {names}, by which no arriving row is lost; keep them"
+        )
+    at = F.lit(datetime.now(UTC)).alias("_ingested_at")
+    return rows.select("*", at, F.lit(plan.run).cast("bigint").alias("_batch"))
+
+
+def _settle(
+    plan: Plan, rows: DataFrame, done: Committed, files: Sequence[Arrival], env: Environment, reader: Reader
+) -> tuple[int, Verdicts]:
+    """Fill the quarantine, for which the files are read again: those that haven't changed since the commit."""
+    try:
+        settle(rows, plan, done.seen, env.lake)
+    except PySparkException as error:
+        if not write.about_rows(error):
+            raise
+        _settle_again(plan, files, env, reader)
+    return done.version, done.seen
+
+
+def _unsettled(plan: Plan, env: Environment) -> bool:
+    kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
+    return quarantine.has_quarantine(plan.table) and (kept is None or kept.transaction(plan.table.key) < plan.run)
+
+
+def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader: Reader) -> Verdicts:
+    """Find out once more what was rejected, as far as it's still there, and fill the quarantine with that."""
+
+    def settled(landed: DataFrame) -> Verdicts:
+        rows = _bronze(plan, landed, env)
+        seen = check.tally(rows, plan.table.rules)
+        settle(rows, plan, seen, env.lake)
+        return seen
+
+    return sift(reader, still_there(files)[0], settled).made or Verdicts()
+
+
+def _rows_by_file(plan: Plan, env: Environment) -> dict[str, int]:
+    log = read_log(env.lake.table(plan.table.key), env.lake.storage)
+    return log.counts("_source", where=f'"_batch" = {plan.run}') if log else {}
+
+
+def _silent(plan: Plan, files: Sequence[Arrival], rows: Mapping[str, int], env: Environment) -> list[Arrival]:
+    """The files that aren't empty, and of which there are no rows, in the table or in its quarantine."""
+    silent = [f for f in files if f.size and f.path not in rows]
+    if not silent or not quarantine.has_quarantine(plan.table):
+        return silent
+    kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
+    rejected = kept.counts("source", where=f"run = {plan.run}") if kept else {}
+    return [f for f in silent if f.path not in rejected]

@@ -1,0 +1,106 @@
+"""What can be made of a batch as it was planned: files that can't be read are left out, and those that have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pyspark.errors import PySparkException
+
+from lakehouse_assets.engine.arrivals import VANISHED
+from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.run import write
+from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.sources.files import Reading, find_unreadable, read_files
+from lakehouse_assets.engine.sources.listing import Arrival, still_there
+from lakehouse_assets.engine.sources.opening import is_comparable
+from lakehouse_assets.engine.spec import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the files of a table are read; `known` has the types of the columns that it has already."""
+
+    env: Environment
+    table: Table
+    known: Mapping[str, str]
+
+    @property
+    def source(self) -> Files:
+        assert self.table.source is not None  # noqa: S101  (only tables with a source come here)
+        return self.table.source
+
+    def read(self, files: Sequence[Arrival]) -> Reading:
+        return read_files(self.env.session(), self.source, files, self.known, self.table.columns)
+
+    def unreadable(self, files: Sequence[Arrival]) -> dict[str, str]:
+        return find_unreadable(self.env.session(), self.source, files, self.known, self.table.columns)
+
+
+@dataclass(frozen=True)
+class Sifted(Generic[T]):
+    """What was made of the `read` files, None if there was nothing in them; those left out, `failed` with the reason.
+
+    `added` are the columns that the table didn't have, with their types.
+    """
+
+    made: T | None
+    read: Sequence[Arrival]
+    failed: Mapping[str, str]
+    vanished: frozenset[str]
+    added: Mapping[str, str]
+
+
+def sift(reader: Reader, files: Sequence[Arrival], make: Callable[[DataFrame], T]) -> Sifted[T]:
+    """Make something, by jobs of Spark, of the rows of the files that can be read as the versions that were planned.
+
+    Where a job fails about rows, all is done again without the files that are to blame. A file that is gone or was
+    overwritten since it was planned has vanished, whatever it seemed to fail for.
+
+    Raises:
+        PySparkException: a job failed, and no file is to blame.
+    """
+    failed = dict[str, str]()
+    while True:
+        good = [f for f in files if f.path not in failed]
+        try:
+            reading = reader.read(good)
+            made = None if reading.df is None else make(reading.df)
+        except PySparkException as error:
+            blamed = _blamed(error, reader, good)
+            if not blamed:
+                raise
+            failed |= blamed
+        else:
+            read = [f for f in good if f.path not in reading.failed]
+            return Sifted(made, read, *_parted(files, {**failed, **reading.failed}), reading.added)
+
+
+def _blamed(error: PySparkException, reader: Reader, files: Sequence[Arrival]) -> dict[str, str]:
+    """The files that an error is about, with the reason."""
+    if not write.about_rows(error):
+        return {}
+    lost = gone(files)
+    return dict.fromkeys(lost, VANISHED) if lost else reader.unreadable(files)
+
+
+def _parted(files: Sequence[Arrival], failed: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+    """The files that failed, and among them those that have vanished."""
+    lost = gone([f for f in files if f.path in failed]) | {path for path, why in failed.items() if why == VANISHED}
+    return {path: why for path, why in failed.items() if path not in lost}, lost
+
+
+def gone(files: Sequence[Arrival]) -> frozenset[str]:
+    """Those that aren't there any more as they were planned.
+
+    A store that tells different things of one version isn't asked. Nor can a file be asked for that is listed with
+    bytes of its name escaped: taken for gone, it would be listed, planned and gone again at every tick.
+    """
+    asked = [f for f in files if is_comparable(f) and "\\x" not in f.path]
+    return frozenset(f.path for f in still_there(asked)[1])
