@@ -316,6 +316,16 @@ def test_a_file_that_changes_before_spark_asks_for_its_schema_takes_no_other_wit
     assert project.rows("bronze.orders", "a") == [("b",), ("c",)]
 
 
+def test_a_file_that_could_not_be_read_is_told_of_though_that_run_was_killed(project: Project) -> None:
+    project.bronze("orders")
+    project.land("orders/bad.csv", b"a\n\xff\n")
+    project.land("orders/good.csv", "a\n1\n")
+    project.land("orders/none.csv", "a\n")
+    assert run_and_die(project, "bronze.orders", f"after {RUN}.write:append") == -9
+    assert project.run("bronze.orders").files == {"done": 2, "failed": 1}
+    assert ledger(project) == [("bad.csv", "failed", None), ("good.csv", "done", 1), ("none.csv", "done", 0)]
+
+
 @pytest.mark.parametrize("name", [b"\xff", b"not the version that was planned: 1"])
 def test_a_file_that_cannot_be_read_fails_once_whatever_its_name(project: Project, name: bytes) -> None:
     project.bronze("orders", "format='json'")

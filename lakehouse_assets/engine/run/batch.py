@@ -76,8 +76,10 @@ def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> W
     with write.explained(plan.table):
         reader = Reader(env, plan.table, _known(log, batch))
         seen = _settle_again(plan, batch.files, env, reader) if _unsettled(plan, env) else Verdicts()
-    rows = _rows_by_file(plan, env)
-    return Written(version, seen, rows)
+        rows = _rows_by_file(plan, env)
+        silent = _silent(plan, batch.files, rows, env)
+        left = sift(reader, silent, _read_through) if silent else None
+    return Written(version, seen, rows, left.failed if left else {}, left.vanished if left else frozenset())
 
 
 def _known(log: TableLog | None, batch: Batch) -> dict[str, str]:
@@ -149,3 +151,7 @@ def _silent(plan: Plan, files: Sequence[Arrival], rows: Mapping[str, int], env: 
     kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
     rejected = kept.counts("source", where=f"run = {plan.run}") if kept else {}
     return [f for f in silent if f.path not in rejected]
+
+
+def _read_through(landed: DataFrame) -> None:
+    landed.write.format("noop").mode("overwrite").save()
