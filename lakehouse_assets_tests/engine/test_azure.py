@@ -21,7 +21,8 @@ from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import LakehouseError, SettingsError, SourceError
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.run import arrive
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
+from lakehouse_assets.engine.sources.files import read_files
+from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.azurite import ACCOUNT, KEY, Azurite
@@ -133,6 +134,51 @@ def test_what_stands_for_a_folder_or_goes_up_is_no_file_and_hides_none(shop: Pro
     assert shop.run("bronze.orders").files == {"done": 2}
     assert statuses(shop) == {"1.csv": "done", "in/3.csv": "done"}
     assert shop.rows("bronze.orders", "id") == [("1.csv",), ("in/3.csv",)]
+
+
+def test_spark_finds_the_very_versions_of_blobs_that_were_planned(shop: Project) -> None:
+    for number in (1, 2):
+        shop.land(f"orders/{number}.csv", f"id\n{number}\n")
+    source = Files("orders/*.csv")
+    listed = list_arrivals(source, shop.lake.landing_folder("shop"))
+    reading = read_files(shop.engine.session(), source, [*listed[:1], *still_there(listed[1:])[0]], {}, ())
+    assert reading.df is not None
+    assert sorted(row["id"] for row in reading.df.collect()) == ["1", "2"]
+
+
+WHILE_READ = """
+import os, fsspec
+@table(landed=files("orders/**/*.csv"))
+def orders(landed: DataFrame) -> DataFrame:
+    if os.path.exists({once!r}):
+        os.remove({once!r})
+        store, path = fsspec.core.url_to_fs({url!r})
+        {happens}
+    return landed
+"""
+
+
+@pytest.mark.parametrize(
+    ("happens", "became"),
+    [("store.pipe_file(path, b'id,amount,at\\n8,1,1\\n9,1,1\\n', overwrite=True)", ["8", "9"]), ("store.rm(path)", [])],
+)
+def test_a_blob_that_changes_between_plan_and_read_is_read_once_as_what_it_became(
+    shop: Project, happens: str, became: list[str]
+) -> None:
+    for number in (1, 2, 3):
+        shop.land(f"orders/{number}.csv", f"id,amount,at\n{number},1,1\n")
+    once = shop.root / "once"
+    once.touch()
+    url = f"{shop.lake.landing}/shop/orders/2.csv"
+    shop.table("bronze.orders", WHILE_READ.format(once=str(once), url=url, happens=happens))
+    assert shop.run("bronze.orders").files == {"done": 2, "vanished": 1}
+    assert shop.rows("bronze.orders", "id") == [("1",), ("3",)]
+    shop.run("bronze.orders")
+    assert shop.rows("bronze.orders", "id") == [(number,) for number in ("1", "3", *became)]
+    entries = Ledger(shop.lake.arrivals("shop.bronze.orders"), shop.lake.storage).entries()
+    ends = [(e.status, e.rows) for e in entries if e.path == url]
+    assert sorted(ends, key=str) == [("done", 2)] * bool(became) + [("vanished", None)]
+    assert shop.run("bronze.orders").plan.way == "nothing"
 
 
 def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(

@@ -6,6 +6,8 @@ import importlib
 import os
 import shutil
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,12 @@ from pyspark.errors.exceptions.connect import UnknownException
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.inputs import Format
-from lakehouse_assets.engine.run import scd1
+from lakehouse_assets.engine.run import arrive, scd1
 from lakehouse_assets.engine.sources import typed
 from lakehouse_assets.engine.sources.conform import Group
-from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
-from lakehouse_assets_tests.engine.reading import encoded
+from lakehouse_assets_tests.engine.reading import FORMATS, encoded
 from lakehouse_assets_tests.project import Project
 
 RUN = "lakehouse_assets.engine.run"
@@ -236,6 +238,9 @@ WAYS = {
     "emptied": "os.truncate({old!r}, 0); os.remove({new!r})",
 }
 CHANGES = [
+    *((kind, "written over in place", ["new 1", "new 2"]) for kind in FORMATS),
+    ("csv", "written over in place", ["new"]),  # which has the size of the old one
+    *((kind, "replaced", ["new"]) for kind in ("csv", "jsonl", "parquet")),
     *((kind, "removed", []) for kind in ("csv", "jsonl", "parquet")),
     ("csv", "emptied", []),
 ]
@@ -271,7 +276,7 @@ def test_a_file_that_changes_between_plan_and_read_is_read_once_as_what_it_becam
     assert ledger(project) == [("a", "done", 1), *became, ("old", "vanished", None), ("z", "done", 1)]
 
 
-@pytest.mark.parametrize("way", ["removed", "emptied"])
+@pytest.mark.parametrize("way", ["written over in place", "removed", "emptied"])
 @pytest.mark.parametrize(("kind", "new"), [("csv", "b\n1\n2\n"), ("csv", "b"), ("csv", "\xff"), ("parquet", "b")])
 def test_what_changes_before_it_is_looked_into_has_vanished_whatever_is_in_it_now(
     project: Project, monkeypatch: pytest.MonkeyPatch, kind: Format, new: str, way: str
@@ -314,6 +319,17 @@ def test_a_file_that_changes_before_spark_asks_for_its_schema_takes_no_other_wit
     monkeypatch.setattr(typed, "read_typed", asked)
     assert project.run("bronze.orders").files == {"done": 2, "vanished": 1}
     assert project.rows("bronze.orders", "a") == [("b",), ("c",)]
+
+
+def test_files_of_which_a_store_tells_other_times_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def otherwise(*asked: Any) -> list[Arrival]:
+        return [replace(f, modified=f.modified - timedelta(days=1)) for f in list_arrivals(*asked)]
+
+    changing(project, "jsonl", "removed", [])
+    (project.root / "new").unlink()
+    monkeypatch.setattr(arrive, "list_arrivals", otherwise)
+    assert project.run("bronze.orders").files == {"done": 3}
+    assert project.rows("bronze.orders", "a") == [("a",), ("old",), ("z",)]
 
 
 def test_a_file_that_could_not_be_read_is_told_of_though_that_run_was_killed(project: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import re
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target
 from lakehouse_assets.engine.sources.typed import signature
 from lakehouse_assets.engine.spec import Column
-from lakehouse_assets_tests.engine.reading import bad, data, encoded, put, read, rows
+from lakehouse_assets_tests.engine.reading import FORMATS, bad, data, encoded, put, read, rows
 
 
 def test_a_reordered_header_does_not_shift_cells(spark, tmp_path):
@@ -140,7 +141,7 @@ NAMES = [
     "back\\slash.csv",
     "c,omma.csv",
     "am&p;=.csv",
-    "tab\\t, line\\nbreak\\r, \\x01\\x1f\\x7f.csv",
+    "tab\t, line\nbreak\r, \x01\x1f\x7f.csv",
 ]
 
 
@@ -294,6 +295,31 @@ def test_files_that_keep_types_and_have_one_schema_are_read_together(tmp_path, k
     paths = [str(put(tmp_path, name, encoded([name], kind))) for name in "12345678"]
     (found,) = set(map(signature, paths, [kind] * 8))
     assert found
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_another_version_than_was_planned_ends_the_query(spark, tmp_path, kind):
+    source = Files("*", format=kind)
+    for name in "123456789abc":
+        put(tmp_path, name, encoded([name], kind))
+    arrivals = list_arrivals(source, str(tmp_path))
+    assert [row["a"] for row in data(read_files(spark, source, arrivals, {}, ()))] == list("123456789abc")
+    path = put(tmp_path, "7", encoded(["new"] * 3, kind))
+    with pytest.raises(PySparkException, match=f"not the version that was planned: file:{path}"):
+        data(read_files(spark, source, arrivals, {}, ()))
+    assert len(data(read_files(spark, source, [a for a in arrivals if a.path != str(path)], {}, ()))) == 11
+
+
+@pytest.mark.parametrize("seconds", [0, 1_700_000_000, -1_500_000_000, 4_600_000_000, 12_000_000_000])
+def test_a_file_that_has_not_changed_is_read_whatever_its_time(spark, tmp_path, seconds):
+    for number, nanos in enumerate((0, 1, 999_999, 1_000_001, 123_456_789, 999_999_999)):
+        path = put(tmp_path, f"{number}.csv", "a\n1\n" * (number + 1))
+        os.utime(path, ns=(0, seconds * 1_000_000_000 + nanos))
+    assert len(data(read(spark, tmp_path, Files("*.csv")))) == 1 + 3 + 5 + 7 + 9 + 11
+    arrivals = list_arrivals(Files("*.csv"), str(tmp_path))
+    os.utime(path, ns=(0, seconds * 1_000_000_000))
+    with pytest.raises(PySparkException, match="not the version that was planned"):
+        data(read_files(spark, Files("*.csv"), arrivals, {}, ()))
 
 
 def test_a_files_own_corrupt_column_is_not_taken_for_ours(spark, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pyspark.errors import PySparkException
@@ -14,7 +14,7 @@ from lakehouse_assets.engine.run import write
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.sources.files import Reading, find_unreadable, read_files
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
-from lakehouse_assets.engine.sources.opening import is_comparable
+from lakehouse_assets.engine.sources.opening import is_comparable, is_unplanned
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -25,11 +25,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reader:
-    """How the files of a table are read; `known` has the types of the columns that it has already."""
+    """How the files of a table are read; `known` has the types of the columns that it has already.
+
+    Not `strict`, it reads whichever versions are there.
+    """
 
     env: Environment
     table: Table
     known: Mapping[str, str]
+    strict: bool = True
 
     @property
     def source(self) -> Files:
@@ -37,10 +41,13 @@ class Reader:
         return self.table.source
 
     def read(self, files: Sequence[Arrival]) -> Reading:
-        return read_files(self.env.session(), self.source, files, self.known, self.table.columns)
+        return read_files(self.env.session(), self.source, self._asked(files), self.known, self.table.columns)
 
     def unreadable(self, files: Sequence[Arrival]) -> dict[str, str]:
-        return find_unreadable(self.env.session(), self.source, files, self.known, self.table.columns)
+        return find_unreadable(self.env.session(), self.source, self._asked(files), self.known, self.table.columns)
+
+    def _asked(self, files: Sequence[Arrival]) -> Sequence[Arrival]:
+        return files if self.strict else [replace(f, etag="") for f in files]
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,9 @@ def sift(reader: Reader, files: Sequence[Arrival], make: Callable[[DataFrame], T
             made = None if reading.df is None else make(reading.df)
         except PySparkException as error:
             blamed = _blamed(error, reader, good)
-            if not blamed:
+            if not blamed and not _mistaken(error, reader):
                 raise
+            reader = reader if blamed else replace(reader, strict=False)
             failed |= blamed
         else:
             read = [f for f in good if f.path not in reading.failed]
@@ -87,7 +95,19 @@ def _blamed(error: PySparkException, reader: Reader, files: Sequence[Arrival]) -
     if not write.about_rows(error):
         return {}
     lost = gone(files)
-    return dict.fromkeys(lost, VANISHED) if lost else reader.unreadable(files)
+    if lost or _mistaken(error, reader):
+        return dict.fromkeys(lost, VANISHED)
+    try:
+        return reader.unreadable(files)
+    except PySparkException as another:  # of a file that was overwritten meanwhile
+        return _blamed(another, reader, files)
+
+
+def _mistaken(error: PySparkException, reader: Reader) -> bool:
+    """Spark sees other versions. If all are as they were planned, the times that their store gives can't be relied on:
+    they're read as where that is known (see `opening.load`).
+    """
+    return reader.strict and is_unplanned(error)
 
 
 def _parted(files: Sequence[Arrival], failed: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:

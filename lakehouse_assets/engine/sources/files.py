@@ -62,7 +62,8 @@ def read_files(
     """Read a batch of files. `known` has the types of the table's columns, empty if it's new; `columns` its contract.
 
     Text formats give strings, unless a column has another type in the table or its contract. Wrong bytes in a text
-    end the query that reads them, as does a damaged file: `find_unreadable` then says which files those are.
+    end the query that reads them, as does a damaged file: `find_unreadable` then says which files those are. So does
+    another version than the `Arrival`'s, where that can be seen (see `opening.load`); `still_there` says which.
 
     Raises:
         SourceError: the source's encoding is not known.

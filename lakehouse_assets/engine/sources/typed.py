@@ -67,9 +67,11 @@ def read_typed(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> 
     Raises:
         pyspark.errors.AnalysisException: Spark can't make sense of the schema, as with names that differ in case only.
     """
-    df = load(spark.read, source.format, files)
-    names = clean_header(df.columns)
-    kinds = [simple_type(f.dataType) for f in df.schema.fields]
-    renamed = [column(f).alias(n) for f, n in zip(df.columns, names, strict=True)]
+    # Of one file, as they're alike: what Spark lists for it is as old as this when the rows are read.
+    schema = load(spark.read, source.format, files[:1]).schema
+    df = load(spark.read.schema(schema), source.format, files)
+    names = clean_header(schema.names)
+    kinds = [simple_type(f.dataType) for f in schema.fields]
+    renamed = [column(f).alias(n) for f, n in zip(schema.names, names, strict=True)]
     read = df.select(*renamed, source_path(df))
     return Group(read, {n: (column(n), kind) for n, kind in zip(names, kinds, strict=True)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import SourceError, SparkUnavailable
 from lakehouse_assets.engine.sources.headers import Unreadable, text_of
+from lakehouse_assets.engine.sources.opening import is_unplanned
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
@@ -24,6 +25,7 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
     Raises:
         SparkUnavailable: the engine went away, which says nothing about the files.
         SourceError: nor does an account that is busy, or has let nobody in.
+        PySparkException: Spark came upon another version of a file than was planned.
     """
     from pyspark.errors import PySparkException
 
@@ -32,6 +34,8 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
             probe(files)
     except (PySparkException, Unreadable) as e:
         _raise_if_gone(e)
+        if is_unplanned(e):  # which file that is, is seen without Spark
+            raise
         if len(files) == 1:
             return {files[0].path: str(e) if isinstance(e, Unreadable) else reason(source, files[0], str(e))}
         half = len(files) // 2
