@@ -18,7 +18,7 @@ from pyspark.errors.exceptions.connect import UnknownException
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.inputs import Format
-from lakehouse_assets.engine.run import arrive, scd1
+from lakehouse_assets.engine.run import arrive, quarantine, scd1
 from lakehouse_assets.engine.sources import typed
 from lakehouse_assets.engine.sources.conform import Group
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
@@ -330,6 +330,25 @@ def test_files_of_which_a_store_tells_other_times_are_read(project: Project, mon
     monkeypatch.setattr(arrive, "list_arrivals", otherwise)
     assert project.run("bronze.orders").files == {"done": 3}
     assert project.rows("bronze.orders", "a") == [("a",), ("old",), ("z",)]
+
+
+def test_rows_of_a_version_that_came_after_the_commit_are_rejected_with_it_and_not_before(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = quarantine.keep
+
+    def overwritten(*arguments: Any) -> None:
+        monkeypatch.setattr(quarantine, "keep", keep)
+        shop.land("orders/1.csv", "id,amount,at\n8,666,1\n9,90,1\n")
+        keep(*arguments)
+
+    shop.land("orders/2.csv", "id,amount,at\n5,666,1\n")
+    monkeypatch.setattr(quarantine, "keep", overwritten)
+    assert shop.run("bronze.orders").files == {"done": 2}
+    assert shop.rejected("bronze.orders", "source", "run") == [(str(shop.root / "landing/shop/orders/2.csv"), 1)]
+    run(shop, "bronze.orders")
+    assert sorted(n for _, n in shop.rejected("bronze.orders", "source", "run")) == [1, 2]
+    assert shop.rows("bronze.orders", "id") == [("1",), ("2",), ("3",), ("9",)]
 
 
 def test_a_file_that_could_not_be_read_is_told_of_though_that_run_was_killed(project: Project) -> None:

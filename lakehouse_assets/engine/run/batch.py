@@ -18,7 +18,7 @@ from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import Committed, commit, settle
-from lakehouse_assets.engine.run.interpret import interpreted
+from lakehouse_assets.engine.run.interpret import interpreted, listed_anew
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
@@ -113,7 +113,8 @@ def _settle(
 ) -> tuple[int, Verdicts]:
     """Fill the quarantine, for which the files are read again: those that haven't changed since the commit."""
     try:
-        settle(rows, plan, done.seen, env.lake)
+        with listed_anew(env.session(), needed=done.seen.rejected > 0):
+            settle(rows, plan, done.seen, env.lake)
     except PySparkException as error:
         if not write.about_rows(error):
             raise
