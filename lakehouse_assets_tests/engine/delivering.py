@@ -154,8 +154,11 @@ class Delivery:
         """As Delta does, it takes a batch that is repeated for the one it has."""
         if batch.number not in self.read:
             self._may_die()
-            self.read[batch.number] = still_there(batch.files)[0] if resumed else list(batch.files)
-            assert {f.etag for f in self.read[batch.number]} <= {f.etag for f in self.there.values()}
+            there = still_there(batch.files)[0] if resumed else batch.files
+            assert not resumed or {f.etag for f in there} <= {f.etag for f in self.there.values()}
+            self.random.choice([self.overwrite, self.delete, self.wait])()
+            now = set(self.there.values())
+            self.read[batch.number] = [f for f in there if f in now]  # as the query makes sure
             self._may_die()
         read = set(self.read[batch.number])
         ended = [Ending(f.path, "done", rows=1) if f in read else Ending(f.path, "vanished") for f in batch.files]
