@@ -1,4 +1,4 @@
-"""What a batch of files is read as, for tests to look at."""
+"""What files are read as, and how their ledger says they ended, for tests to look at."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pyarrow as pa
 from pyarrow import orc, parquet
 from pyspark.sql import SparkSession
 
+from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.inputs import Files, Format
 from lakehouse_assets.engine.sources.files import Reading, find_unreadable, list_arrivals, read_files
 from lakehouse_assets.engine.spec import Column
+from lakehouse_assets_tests.project import Project
 
 Row = dict[str, Any]
 
@@ -73,3 +75,9 @@ def data(reading: Reading) -> list[Row]:
 def bad(spark: SparkSession, folder: Path, source: Files) -> dict[str, str]:
     found = find_unreadable(spark, source, list_arrivals(source, str(folder)), {}, ())
     return {Path(p).name: why for p, why in found.items()}
+
+
+def ledger(shop: Project) -> list[tuple[str, str, int | None]]:
+    """The files of `bronze.orders` by name: how each version ended, and its rows."""
+    entries = Ledger(shop.lake.arrivals("shop.bronze.orders")).entries()
+    return sorted((Path(e.path).name, e.status, e.rows) for e in entries)

@@ -18,13 +18,14 @@ from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import Committed, commit, settle
-from lakehouse_assets.engine.run.interpret import interpreted, listed_anew
+from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
+from lakehouse_assets.engine.sources.opening import listed_anew
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -31,9 +31,7 @@ def others(table: Table, mode: Merge | History) -> list[str]:
     return [c.name for c in table.columns if c.name not in (*mode.on, *mode.newest) and "map<" not in c.type]
 
 
-def order(
-    table: Table, mode: Merge | History, side: str = "", gone: str = GONE, have: Collection[str] | None = None
-) -> str:
+def order(table: Table, mode: Merge | History, side: str, gone: str, have: Collection[str] | None = None) -> str:
     """The order of a key's events as SQL: by `newest`, then a deletion after the others, then by the other columns.
 
     Declared columns that are not among those a table has yet are null.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # Set on our own local engine (resources/spark_server.py) and nowhere else: up to so many bytes are little.
 LITTLE = "spark.lakehouse.interpretedBytes"
-# Spark Connect keeps the last few plans that it has analysed, and with them what it listed of the files they read.
-_KEPT_PLANS = "spark.connect.session.planCache.enabled"
 _INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
@@ -48,16 +46,3 @@ def interpreted(spark: SparkSession, size: int) -> Iterator[None]:
 def _set(spark: SparkSession, conf: Mapping[str, str]) -> None:
     for name, value in conf.items():
         spark.conf.set(name, value)
-
-
-@contextmanager
-def listed_anew(spark: SparkSession, *, needed: bool) -> Iterator[None]:
-    """Queries in the block list files anew. Elsewhere than on Spark Connect, a DataFrame keeps what it once listed."""
-    if not needed or not spark.conf.isModifiable(_KEPT_PLANS):
-        yield
-        return
-    spark.conf.set(_KEPT_PLANS, "false")
-    try:
-        yield
-    finally:
-        spark.conf.unset(_KEPT_PLANS)

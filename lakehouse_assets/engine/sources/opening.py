@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from lakehouse_assets.engine.sources.listing import Arrival, is_remote
 from lakehouse_assets.engine.sources.stores import is_misread
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, DataFrameReader
+    from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 
 GLOB = re.compile(r"[*?\[\]{}\\]")
 # Folders named like `day=1` say nothing about the rows. Hadoop's checksummed file system can't open a local name with
@@ -21,6 +22,8 @@ OPENING = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
+# Spark Connect keeps the last few plans that it has analysed, and with them what it listed of the files they read.
+_KEPT_PLANS = "spark.connect.session.planCache.enabled"
 _UNPLANNED = "not the version that was planned: "
 _IN_AZURE = ("abfs://", "abfss://", "az://")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,6 +46,20 @@ def load(reader: DataFrameReader, kind: str, files: Sequence[Arrival]) -> DataFr
     """
     df = reader.format(kind).options(**OPENING).load(literal_paths(files))
     return df.where(_as_planned(df, files)) if all(map(is_comparable, files)) else df
+
+
+@contextmanager
+def listed_anew(spark: SparkSession, *, needed: bool) -> Iterator[None]:
+    """Queries in the block list files anew. Elsewhere than on Spark Connect, a DataFrame keeps what it once listed."""
+    if not needed or not spark.conf.isModifiable(_KEPT_PLANS):
+        yield
+        return
+    before = str(spark.conf.get(_KEPT_PLANS))  # to unset it would undo the engine's own setting as well
+    spark.conf.set(_KEPT_PLANS, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(_KEPT_PLANS, before)
 
 
 def is_comparable(file: Arrival) -> bool:
