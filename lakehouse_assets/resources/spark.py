@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
@@ -74,32 +75,62 @@ class SparkResource(dg.ConfigurableResource[None]):
         """
         url = self.address if self.address != "local" else spark_server.attach(self.server_settings).url
         if self._session is None or url != self._url:
-            if self._session is not None:
-                _abandoned.append(self._session)
-            self._session, self._url = _connect(url, self.stores), url
-            if self.address == "local":
-                _give_up_soon(self._session)
+            self._session, self._url = _connected(url, self.stores, on_loopback=self.address == "local"), url
         _activate(self._session)
         return self._session
 
 
-def _connect(url: str, stores: Sequence[str]) -> SparkSession:
+# One for an engine and what it's told, for all resources of the process, and never let go. The finaliser of any session
+# ends the threads that release the results of all of them: a query of another session fails then, or waits for good
+# (where the collector runs in a thread of gRPC's that one of them waits for). Of an engine that's gone, closing the
+# channel hangs the process at its exit, as the threads still try to release what they had there.
+_sessions: dict[tuple[str, tuple[tuple[str, str], ...]], list[SparkSession]] = {}
+_making = Lock()
+
+
+def _connected(url: str, stores: Sequence[str], *, on_loopback: bool) -> SparkSession:
     from pyspark.sql import SparkSession
 
     # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    session: SparkSession = SparkSession.builder.remote(url).create()
-    return configured(session, stores, ERRORS)
+    told = {**_meaning(stores), **ERRORS}
+    with _making:
+        made = _sessions.setdefault((url, tuple(sorted(told.items()))), [])
+        if not made or not _is_open(made[-1]):
+            made.append(SparkSession.builder.remote(url).create())
+            _tell(made[-1], told)
+            if on_loopback:
+                _give_up_soon(made[-1])
+        return made[-1]
 
 
-def configured(session: SparkSession, stores: Sequence[str], more: Mapping[str, str] | None = None) -> SparkSession:
+def _is_open(session: SparkSession) -> bool:
+    """Whether the server still has it; one that isn't used for an hour is closed there."""
+    from pyspark.errors.exceptions.connect import SparkConnectGrpcException
+
+    try:
+        session.conf.get("spark.sql.session.timeZone")
+    except SparkConnectGrpcException as error:
+        if "INVALID_HANDLE.SESSION" not in str(error):
+            raise
+        return False
+    return True
+
+
+def configured(session: SparkSession, stores: Sequence[str]) -> SparkSession:
     """The session, set so that tables come out as they do anywhere else, and told how to reach these stores."""
-    told = {**MEANING, **(more or {})}
-    for store in stores:
-        told |= azure_storage(store).for_spark() if in_azure(store) else {}
+    _tell(session, _meaning(stores))
+    return session
+
+
+def _meaning(stores: Sequence[str]) -> dict[str, str]:
+    reaching = [azure_storage(store).for_spark() for store in stores if in_azure(store)]
+    return {**MEANING, **{name: value for told in reaching for name, value in told.items()}}
+
+
+def _tell(session: SparkSession, told: Mapping[str, str]) -> None:
     for name, value in told.items():
         session.conf.set(name, value)
-    return session
 
 
 def _activate(session: SparkSession) -> None:
@@ -110,11 +141,6 @@ def _activate(session: SparkSession) -> None:
 
     RemoteSession._default_session = cast("RemoteSession", session)
     RemoteSession._active_session.session = session
-
-
-# Sessions whose engine is gone. They're neither stopped nor let go: PySpark's threads still try to release what they
-# had there, and closing their channel under them, as the finaliser does too, hangs the process at its exit.
-_abandoned: list[SparkSession] = []
 
 
 def _give_up_soon(session: SparkSession) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 import pytest
@@ -21,6 +24,9 @@ from lakehouse_assets.resources.spark_server import Server, ServerSettings
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.waiting import holds_within
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 IDLE_SECONDS = 3
 
@@ -133,6 +139,23 @@ def test_nothing_is_imported_or_started_by_looking_at_the_engine(settings: Serve
         "assert not {'pyspark', 'dagster', 'deltalake'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_process_has_one_session_on_an_engine_which_is_not_finalised_under_others_that_use_it() -> None:
+    ours = SparkResource.from_settings(read_settings())
+    session = weakref.ref(ours.session())
+    assert SparkResource.from_settings(read_settings()).session() is session()
+    del ours
+    gc.collect()
+    assert session() is not None
+
+
+def test_a_session_that_its_engine_has_closed_is_replaced() -> None:
+    ours = SparkResource.from_settings(read_settings())
+    address = spark_server.attach(ours.server_settings).url + ";user_id=guest"  # not the session of other tests
+    closed = SparkResource(address=address, cache=ours.cache).session()
+    cast("RemoteSession", closed).client.release_session()
+    assert SparkResource(address=address, cache=ours.cache).session().range(3).count() == 3
 
 
 def test_a_run_in_dagster_uses_the_engine_that_the_command_line_uses() -> None:
