@@ -44,12 +44,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a planned file ended: `done` with its rows, `failed` with the reason, or `vanished` before it was read."""
+    """How a planned file ended: `done` with its rows, `failed` with the reason, or `vanished` before it was read.
+
+    Of one that has vanished, `instead` is the version whose rows were read in place of its own, if any was.
+    """
 
     path: str
     status: Literal["done", "failed", "vanished"]
     rows: int | None = None
     error: str | None = None
+    instead: Arrival | None = None
 
 
 class Ledger:
@@ -167,7 +171,7 @@ class Ledger:
             problem = f"{unknown[0]!r} isn't in it" if unknown else f"{left[0]!r} has no outcome"
             raise SourceError(f"Marking batch {batch} in {self.path}: {problem}; mark all files of a batch at once")
         still = [o for o in outcomes if o.path in planned]
-        self._append(state, [event(planned[o.path].arrival, batch, o.status, o.error, o.rows) for o in still])
+        self._append(state, [e for o in still for e in _endings(planned[o.path].arrival, batch, o)])
 
     def _retry(self, state: State, path: str) -> int:
         versions = [e for e in state.where(*STATUSES) if e.path == path]
@@ -225,6 +229,14 @@ class Ledger:
         write_deltalake(state.table, rows, mode="append", commit_properties=once)
         if seq % COMMITS_BETWEEN_COMPACTIONS == 0:
             _compact(state.table)
+
+
+def _endings(planned: Arrival, batch: int, outcome: Outcome) -> list[dict[str, Any]]:
+    if outcome.instead is None:
+        return [event(planned, batch, outcome.status, outcome.error, outcome.rows)]
+    # Settled is only what was planned.
+    read = [event(outcome.instead, batch, "planned"), event(outcome.instead, batch, "done", rows=outcome.rows)]
+    return [event(planned, batch, outcome.status, outcome.error), *read]
 
 
 def _compact(table: DeltaTable) -> None:

@@ -20,8 +20,9 @@ Status = Literal["announced", "planned", "done", "failed", "renamed", "vanished"
 STATUSES: tuple[str, ...] = get_args(Status)
 ENDED = ("done", "failed", "vanished")
 SETTLED = ("planned", "done", "failed", "renamed")
+# Of a version that was read in place of another, `planned` and `done` have one number.
 _LATEST = """WITH latest AS (
-    SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY path, etag ORDER BY seq DESC) AS nth FROM events)
+    SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY path, etag ORDER BY seq DESC, status) AS nth FROM events)
     WHERE nth = 1)"""
 
 

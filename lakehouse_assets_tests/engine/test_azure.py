@@ -181,6 +181,19 @@ def test_a_blob_that_changes_between_plan_and_read_is_read_once_as_what_it_becam
     assert shop.run("bronze.orders").plan.way == "nothing"
 
 
+def test_a_blob_that_changes_between_listing_and_opening_is_read_once_as_what_it_became(shop: Project) -> None:
+    for number in (1, 2, 3):
+        shop.land(f"orders/{number}.csv", f"id,amount,at\n{number},1,1\n")
+    once = shop.root / "once"
+    once.touch()
+    url = f"{shop.lake.landing}/shop/orders/2.csv"
+    happens = "landed.columns; store.pipe_file(path, b'id,amount,at\\n8,1,1\\n', overwrite=True)"
+    shop.table("bronze.orders", WHILE_READ.format(once=str(once), url=url, happens=happens))
+    assert shop.run("bronze.orders").files == {"done": 3, "vanished": 1}
+    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.rows("bronze.orders", "id") == [("1",), ("3",), ("8",)]
+
+
 def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(
     shop: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

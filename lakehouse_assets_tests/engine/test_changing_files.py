@@ -1,9 +1,11 @@
-"""Files that change after they were planned and before Spark reads them: each version is read once or not at all."""
+"""Files that change after they were planned and before they were read: each version is read once or not at all."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +15,11 @@ import pytest
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.inputs import Format
-from lakehouse_assets.engine.run import arrive
+from lakehouse_assets.engine.run import arrive, batch
 from lakehouse_assets.engine.sources import typed
 from lakehouse_assets.engine.sources.conform import Group
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
+from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.reading import FORMATS, encoded, ledger
 from lakehouse_assets_tests.project import Project
 
@@ -29,6 +32,8 @@ def orders(landed: DataFrame) -> DataFrame:
         {happens}
     return landed
 """
+# The same after Spark has listed the files, which it does to tell of their columns, and before it opens them.
+OPENING = MEANWHILE.replace("        {happens}", "        landed.columns\n        {happens}")
 WAYS = {
     "written over in place": "shutil.copyfile({new!r}, {old!r}); os.remove({new!r})",
     "replaced": "os.replace({new!r}, {old!r})",
@@ -44,7 +49,7 @@ CHANGES = [
 ]
 
 
-def changing(shop: Project, kind: Format, way: str, texts: list[str]) -> None:
+def changing(shop: Project, kind: Format, way: str, texts: list[str], table: str = MEANWHILE) -> None:
     """Let three files arrive, one of which will become another as the table is built."""
     for name in ("a", "old", "z"):
         shop.land(f"orders/{name}", encoded([name], kind))
@@ -52,7 +57,7 @@ def changing(shop: Project, kind: Format, way: str, texts: list[str]) -> None:
     new.write_bytes(encoded(texts or ["nothing"], kind))
     os.utime(new, (0, 1_700_000_000))  # files that are written at once may have one time
     happens = WAYS[way].format(old=old, new=str(new))
-    shop.table("bronze.orders", MEANWHILE.format(kind=kind, new=str(new), happens=happens))
+    shop.table("bronze.orders", table.format(kind=kind, new=str(new), happens=happens))
 
 
 def change(way: str, old: Path, new: Path, content: bytes) -> None:
@@ -128,3 +133,141 @@ def test_files_of_which_a_store_tells_other_times_are_read(project: Project, mon
     monkeypatch.setattr(arrive, "list_arrivals", otherwise)
     assert project.run("bronze.orders").files == {"done": 3}
     assert project.rows("bronze.orders", "a") == [("a",), ("old",), ("z",)]
+
+
+ANEW = [("a", "done", 1), ("old", "done", 1), ("old", "vanished", None), ("z", "done", 1)]
+
+
+@pytest.mark.parametrize("way", ["written over in place", "replaced"])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_that_changes_between_listing_and_opening_is_read_once_as_what_it_became(
+    project: Project, kind: Format, way: str
+) -> None:
+    changing(project, kind, way, ["new"], OPENING)
+    assert project.run("bronze.orders").files == {"done": 3, "vanished": 1}
+    assert ledger(project) == ANEW
+    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.rows("bronze.orders", "a") == [("a",), ("new",), ("z",)]
+    assert project.run("bronze.orders", full=True).files == {"done": 3}
+
+
+def test_that_is_seen_though_the_run_is_killed_before_it_told(project: Project) -> None:
+    changing(project, "csv", "replaced", ["new"], OPENING)
+    assert run_and_die(project, "bronze.orders", "before lakehouse_assets.engine.arrivals:Ledger.mark") == -9
+    assert project.run("bronze.orders").files == {"done": 3, "vanished": 1}
+    assert ledger(project) == ANEW
+    project.run("bronze.orders")
+    assert project.rows("bronze.orders", "a") == [("a",), ("new",), ("z",)]
+
+
+def rejected(shop: Project) -> list[str]:
+    return [json.loads(row)["a"] for (row,) in shop.rejected("bronze.orders", "row")]
+
+
+RULED = OPENING.replace("{kind!r})", """{kind!r}), expect=[drop("a <> 'bad'")]""")
+
+
+def test_what_such_a_file_became_has_its_rejected_rows_in_quarantine(project: Project) -> None:
+    changing(project, "csv", "replaced", ["good", "bad", "bad"], RULED)
+    assert project.run("bronze.orders").files == {"done": 3, "vanished": 1}
+    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.rows("bronze.orders", "a") == [("a",), ("good",), ("z",)]
+    assert rejected(project) == ["bad", "bad"]
+
+
+def test_what_such_a_file_became_is_a_new_arrival_if_all_its_rows_are_rejected(project: Project) -> None:
+    changing(project, "csv", "replaced", ["bad", "bad"], RULED)
+    assert project.run("bronze.orders").files == {"done": 2, "vanished": 1}
+    assert project.run("bronze.orders").files == {"done": 1}
+    assert project.rows("bronze.orders", "a") == [("a",), ("z",)]
+    assert rejected(project) == ["bad", "bad"]
+
+
+def once_committed(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Any]) -> None:
+    commit = batch.commit
+
+    def committed(*arguments: Any) -> Any:
+        monkeypatch.setattr(batch, "commit", commit)
+        done = commit(*arguments)
+        happens()
+        return done
+
+    monkeypatch.setattr(batch, "commit", committed)
+
+
+def test_of_a_file_that_changes_twice_each_version_is_read_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing(project, "csv", "replaced", ["new"], OPENING)
+    once_committed(monkeypatch, lambda: project.land("orders/old", "a\nnewest\n"))
+    for _ in range(3):
+        project.run("bronze.orders")
+    assert project.rows("bronze.orders", "a") == [("a",), ("new",), ("newest",), ("z",)]
+
+
+A_ROW = {"a": "", "n": 1.5, "at": "2026-01-01T00:00:00.000001Z", "s": {"x": [1, None]}}
+ROWS = [A_ROW, {"a": "another"}]
+NESTED = """
+@table(landed=files("orders/*", format="jsonl"))
+def orders(landed: DataFrame) -> DataFrame:
+    return landed.withColumn("at", F.to_timestamp("at"))
+"""
+
+
+def lines(rows: list[dict[str, Any]]) -> str:
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
+
+
+def test_a_file_that_is_written_again_as_it_was_while_it_is_read_is_read_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.table("bronze.orders", NESTED)
+    project.land("orders/old", lines(ROWS))
+    once_committed(monkeypatch, lambda: project.land("orders/old", lines(ROWS[::-1])))
+    assert project.run("bronze.orders").files == {"done": 1, "vanished": 1}
+    assert project.run("bronze.orders").plan.way == "nothing"
+    assert len(project.rows("bronze.orders")) == 2
+
+
+@pytest.mark.parametrize(
+    "became",
+    [
+        [*ROWS, A_ROW],
+        [A_ROW],
+        [],
+        [A_ROW | {"a": None}, *ROWS[1:]],
+        [A_ROW | {"at": "2026-01-01T00:00:00.000002Z"}, *ROWS[1:]],
+        [A_ROW | {"s": {"x": [None, 1]}}, *ROWS[1:]],
+        [A_ROW | {"another": 1}, *ROWS[1:]],
+        [A_ROW | {"n": "not a number"}, *ROWS[1:]],
+    ],
+)
+def test_a_file_that_changes_when_it_was_read_is_read_again_however_little_it_changed(
+    project: Project, monkeypatch: pytest.MonkeyPatch, became: list[dict[str, Any]]
+) -> None:
+    project.table("bronze.orders", NESTED)
+    project.land("orders/old", lines(ROWS))
+    once_committed(monkeypatch, lambda: project.land("orders/old", lines(became)))
+    assert project.run("bronze.orders").files == {"done": 1}
+    assert project.run("bronze.orders").files == {"done": 1}
+    assert len(project.rows("bronze.orders")) == 2 + len(became)
+
+
+@pytest.mark.parametrize("became", ["a,b\n1,1\n", "a\nx\n", "a\n666\n", "a\n", "", "\xff"])
+def test_what_a_file_became_stops_the_batch_that_read_it_in_no_case(
+    project: Project, monkeypatch: pytest.MonkeyPatch, became: str
+) -> None:
+    """The table's function fails for it, or a rule, or it can't be read."""
+    project.table(
+        "bronze.orders",
+        """
+        @table(landed=files("orders/*"), expect=[fail("a <> '666'")])
+        def orders(landed: DataFrame) -> DataFrame:
+            return landed.where("CAST(a AS int) > 0").drop("_rescued" if "b" in landed.columns else "b")
+        """,
+    )
+    project.land("orders/old", "a\n1\n")
+    once_committed(monkeypatch, lambda: project.land("orders/old", became.encode("latin1")))
+    assert project.run("bronze.orders").files == {"done": 1}
+    assert ("old", "done", 1) in ledger(project)
+    assert project.rows("bronze.orders", "a") == [("1",)]

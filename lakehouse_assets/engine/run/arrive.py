@@ -103,7 +103,7 @@ def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resum
         written = write_batch(plan, batch, env, log, resumed=resumed)
     endings = [_ending(f.path, written) for f in batch.files]
     ledger.mark(batch.number, endings)
-    counts = Counter[str](e.status for e in endings)
+    counts = Counter[str](e.status for e in endings) + Counter(done=len(written.instead))
     return Outcome(plan, 0, written.version, written.verdicts, {}, counts, written.failed, written.added)
 
 
@@ -116,6 +116,8 @@ def _ending(path: str, written: Written) -> Ending:
     """How a file of the batch ended; one with nothing in it is done, with no rows."""
     if path in written.failed:
         return Ending(path, "failed", error=written.failed[path])
+    if path in written.instead:
+        return Ending(path, "vanished", written.rows[path], VANISHED, written.instead[path])
     if path in written.vanished:
         return Ending(path, "vanished", error=VANISHED)
     return Ending(path, "done", rows=written.rows.get(path, 0))

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import Committed, commit, settle
 from lakehouse_assets.engine.run.interpret import interpreted
+from lakehouse_assets.engine.run.overtaken import overtaken
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
@@ -29,9 +30,6 @@ from lakehouse_assets.engine.sources.opening import listed_anew
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-# Columns that bronze has beside those of the files.
-SYSTEM = ("_rescued", "_source", "_ingested_at", "_batch")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,8 @@ class Batch:
 class Written:
     """What became of a batch: the version it was committed as, the rows that each file gave, those that were left out.
 
-    `failed` has the reason for each; `added` are the columns that the batch brought, with their types.
+    `failed` has the reason for each; `instead` has the version of a file that was read in place of the one planned;
+    `added` are the columns that the batch brought, with their types.
     """
 
     version: int | None
@@ -55,6 +54,7 @@ class Written:
     rows: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     vanished: frozenset[str] = frozenset()
+    instead: Mapping[str, Arrival] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,29 +64,34 @@ def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None
     with write.explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
         reader = Reader(env, plan.table, _known(log, batch))
         sifted = sift(reader, there, lambda landed: _commit(plan, landed, env))
-        version, seen = _settle(plan, *sifted.made, sifted.read, env, reader) if sifted.made else (None, Verdicts())
-    rows = _rows_by_file(plan, env) if sifted.made else {}
+        made, instead = sifted.made, overtaken(plan, sifted.read, env, _bronze) if sifted.made else {}
+        version, seen = (made[1].version, made[1].seen) if made else (None, Verdicts())
+        if instead:  # of one that became longer, Spark may have read, and judged, no more than its old length
+            seen = _settle_again(plan, [instead.get(f.path, f) for f in sifted.read], env, reader)
+        elif made:
+            _settle(plan, *made, sifted.read, env, reader)
+    rows = _rows_by_file(plan, env) if made else {}
     # A file that it finds emptied, Spark passes over; one whose new head has no rows, so do we.
     vanished = sifted.vanished | gone(_silent(plan, sifted.read, rows, env)) | {f.path for f in lost}
-    return Written(version, seen, rows, sifted.failed, vanished, sifted.added)
+    return Written(version, seen, rows, sifted.failed, vanished, instead, sifted.added)
 
 
 def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> Written:
     """Complete a batch that was committed by a process which ended before it marked it."""
     version = next((c.version for c in log.commits if c.run and c.run["run"] == batch.number), log.version)
     with write.explained(plan.table):
-        reader = Reader(env, plan.table, _known(log, batch))
-        seen = _settle_again(plan, batch.files, env, reader) if _unsettled(plan, env) else Verdicts()
+        reader, instead = Reader(env, plan.table, _known(log, batch)), overtaken(plan, batch.files, env, _bronze)
+        files = [instead.get(f.path, f) for f in batch.files]
+        seen = _settle_again(plan, files, env, reader) if _unsettled(plan, env) else Verdicts()
         rows = _rows_by_file(plan, env)
         silent = _silent(plan, batch.files, rows, env)
         left = sift(reader, silent, _read_through) if silent else None
-    return Written(version, seen, rows, left.failed if left else {}, left.vanished if left else frozenset())
+    failed, vanished = (left.failed, left.vanished) if left else ({}, frozenset[str]())
+    return Written(version, seen, rows, failed, vanished, instead)
 
 
-def _known(log: TableLog | None, batch: Batch) -> dict[str, str]:
-    if log is None or batch.rebuild:
-        return {}
-    return {name: kind for name, kind in log.columns.items() if name not in SYSTEM}
+def _known(log: TableLog | None, batch: Batch) -> Mapping[str, str]:
+    return {} if log is None or batch.rebuild else log.columns
 
 
 def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[DataFrame, Committed]:
@@ -111,7 +116,7 @@ def _bronze(plan: Plan, landed: DataFrame, env: Environment) -> DataFrame:
 
 def _settle(
     plan: Plan, rows: DataFrame, done: Committed, files: Sequence[Arrival], env: Environment, reader: Reader
-) -> tuple[int, Verdicts]:
+) -> None:
     """Fill the quarantine, for which the files are read again: those that haven't changed since the commit."""
     try:
         with listed_anew(env.session(), needed=done.seen.rejected > 0):
@@ -120,7 +125,6 @@ def _settle(
         if not write.about_rows(error):
             raise
         _settle_again(plan, files, env, reader)
-    return done.version, done.seen
 
 
 def _unsettled(plan: Plan, env: Environment) -> bool:
@@ -137,7 +141,8 @@ def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader
         settle(rows, plan, seen, env.lake)
         return seen
 
-    return sift(reader, still_there(files)[0], settled).made or Verdicts()
+    with listed_anew(env.session(), needed=True):
+        return sift(reader, still_there(files)[0], settled).made or Verdicts()
 
 
 def _rows_by_file(plan: Plan, env: Environment) -> dict[str, int]:

@@ -17,7 +17,7 @@ Its transaction version says up to which run it's complete; a run that ended bef
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
 # So many rows are brought here and written by delta-rs, in milliseconds; Spark needs a second for a small write.
 FEW = 1000
-# So that a row can be read back as it was: Spark leaves out nulls and microseconds unless it's told.
+# So that a row can be read back as it was: Spark leaves out microseconds unless it's told.
 _EXACTLY = {
-    "ignoreNullFields": "false",
     "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
     "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
 }
@@ -104,6 +103,13 @@ def _write_few(rows: pa.Table, path: str, app: str, run: int, storage: Mapping[s
             raise
 
 
+def as_json(columns: Sequence[str], **options: str) -> Column:
+    """A row's values of these columns as JSON, times to the microsecond; by Spark's default without its nulls."""
+    from pyspark.sql import functions as F
+
+    return F.to_json(F.struct(*(F.col(f"`{c}`") for c in columns)), _EXACTLY | options)
+
+
 def _verdict(df: DataFrame, plan: Plan) -> list[Column]:
     from pyspark.sql import functions as F
 
@@ -112,7 +118,7 @@ def _verdict(df: DataFrame, plan: Plan) -> list[Column]:
     source = F.col("_source") if "_source" in data else F.lit(read)
     return [
         F.expr("uuid()").alias("id"),
-        F.to_json(F.struct(*(F.col(f"`{c}`") for c in data)), _EXACTLY).alias("row"),
+        as_json(data, ignoreNullFields="false").alias("row"),
         broken_names(table.rules).alias("broken"),
         F.lit(False).alias("accepted"),
         F.lit(table.rules_version).alias("rules"),

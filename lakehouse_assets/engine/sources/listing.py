@@ -88,13 +88,20 @@ def still_there(files: Sequence[Arrival]) -> tuple[list[Arrival], list[Arrival]]
 
     Of a file that a notification told of, the time is that of its event until it's looked at.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(16) as pool:
-        now = list(pool.map(_current, files))
+    now = as_now(files)
     same = [found for f, found in zip(files, now, strict=True) if found and found.etag == f.etag]
     changed = [f for f, found in zip(files, now, strict=True) if not found or found.etag != f.etag]
     return same, changed
+
+
+def as_now(files: Sequence[Arrival]) -> list[Arrival | None]:
+    """Each of the files as it is now; None if it's gone."""
+    if not any(is_remote(f.path) for f in files):
+        return [_current(f) for f in files]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(_current, files))
 
 
 def is_remote(path: str) -> bool:

@@ -1,0 +1,73 @@
+"""Which version of a file a commit has the rows of, where the file was overwritten while it was read.
+
+Spark lists a file, and opens it a while later: what is written in between is read as the version that was planned. So
+after the commit each file is looked at again. One that is still what was planned was so when it was opened. Of another
+the rows are compared with those committed: if they're the same, it is what was read, and not what was planned.
+
+They aren't the same where Spark read a part of it: a text file no further than the length that was listed, or one in
+several parts, of which some were opened before it changed. That part is then in the table twice, as it would be had it
+been in the version planned; nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException
+
+from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.errors import ContractError
+from lakehouse_assets.engine.run import check, write
+from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.quarantine import as_json
+from lakehouse_assets.engine.run.sift import Reader, sift
+from lakehouse_assets.engine.sources.listing import Arrival, as_now
+from lakehouse_assets.engine.sources.opening import listed_anew
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Bronze = Callable[[Plan, "DataFrame", Environment], "DataFrame"]
+
+
+def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Bronze) -> dict[str, Arrival]:
+    """The versions, by path, whose rows the run has in place of those of the files; `bronze` makes the table's rows."""
+    from pyspark.sql import functions as F
+
+    others = [now for file, now in zip(files, as_now(files), strict=True) if now and now.etag != file.etag]
+    path, spark = env.lake.table(plan.table.key), env.session()
+    log = read_log(path, env.lake.storage) if others else None
+    if log is None:
+        return {}
+    reader, rules = Reader(env, plan.table, log.columns), [r for r in plan.table.rules if r.action != "fail"]
+
+    def was_read(file: Arrival) -> bool:
+        its = written.where(F.col("_source") == F.lit(file.path))
+
+        def same(landed: DataFrame) -> bool:
+            return _same(check.accepted(check.judge(bronze(plan, landed, env), rules), rules), its)
+
+        try:
+            return bool(sift(reader, [file], same).made)
+        except ContractError:
+            return False
+        except PySparkException as error:
+            if not write.about_rows(error):
+                raise
+            return False  # what the table's function can't make anything of was not committed
+
+    with listed_anew(spark, needed=True):
+        written = spark.read.format("delta").load(path).where(F.col("_batch") == plan.run)
+        return {f.path: f for f in others if was_read(f)}
+
+
+def _same(some: DataFrame, others: DataFrame) -> bool:
+    """Whether the rows are the same, and there are any."""
+    one, other = (df.select(as_json(sorted(df.columns))) for df in (_data(some), _data(others)))
+    return not one.isEmpty() and one.exceptAll(other).isEmpty() and other.exceptAll(one).isEmpty()
+
+
+def _data(df: DataFrame) -> DataFrame:
+    return df.drop("_ingested_at", "_batch")
