@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pyspark.errors.exceptions.connect import UnknownException
 
+from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.run import quarantine, scd1
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
@@ -236,6 +237,20 @@ def test_a_file_that_could_not_be_read_is_told_of_though_that_run_was_killed(pro
     assert run_and_die(project, "bronze.orders", f"after {RUN}.write:append") == -9
     assert project.run("bronze.orders").files == {"done": 2, "failed": 1}
     assert ledger(project) == [("bad.csv", "failed", None), ("good.csv", "done", 1), ("none.csv", "done", 0)]
+
+
+def test_a_file_left_out_by_a_run_that_was_killed_is_not_done_though_it_can_be_read_now(project: Project) -> None:
+    project.bronze("orders")
+    project.land("orders/bad.csv", b"a\n\xff\n")
+    project.land("orders/good.csv", "a\n1\n")
+    assert run_and_die(project, "bronze.orders", f"after {RUN}.write:append") == -9
+    bad = project.root / "landing/shop/orders/bad.csv"
+    before = bad.stat()
+    bad.write_bytes(b"a\n22\n"[: before.st_size])
+    os.utime(bad, ns=(before.st_atime_ns, before.st_mtime_ns))  # it's the fault that has passed, not the version
+    assert project.run("bronze.orders").files == {"done": 1, "failed": 1}
+    (why,) = [e.error for e in Ledger(project.lake.arrivals("shop.bronze.orders")).entries() if e.error]
+    assert "can be read now: retry it" in why
 
 
 @pytest.mark.parametrize("name", [b"\xff", b"not the version that was planned: 1"])

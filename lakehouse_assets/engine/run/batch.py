@@ -31,6 +31,8 @@ from lakehouse_assets.engine.sources.opening import listed_anew
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+LEFT_OUT = "the run of its batch left it out, and was killed before it told why; it can be read now: retry it"
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -85,9 +87,11 @@ def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> W
         seen = _settle_again(plan, files, env, reader) if _unsettled(plan, env) else Verdicts()
         rows = _rows_by_file(plan, env)
         silent = _silent(plan, batch.files, rows, env)
-        left = sift(reader, silent, _read_through) if silent else None
-    failed, vanished = (left.failed, left.vanished) if left else ({}, frozenset[str]())
-    return Written(version, seen, rows, failed, vanished, instead)
+        left = sift(reader, silent, _in_them) if silent else None
+    if left is None:
+        return Written(version, seen, rows, instead=instead)
+    failed = {**dict.fromkeys(left.made or (), LEFT_OUT), **left.failed}
+    return Written(version, seen, rows, failed, left.vanished, instead)
 
 
 def _known(log: TableLog | None, batch: Batch) -> Mapping[str, str]:
@@ -160,5 +164,7 @@ def _silent(plan: Plan, files: Sequence[Arrival], rows: Mapping[str, int], env: 
     return [f for f in silent if f.path not in rejected]
 
 
-def _read_through(landed: DataFrame) -> None:
+def _in_them(landed: DataFrame) -> list[str]:
+    """Those of the files that have rows; all are read to their ends."""
     landed.write.format("noop").mode("overwrite").save()
+    return [row[0] for row in landed.select("_source").distinct().collect()]
