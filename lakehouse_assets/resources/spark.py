@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import get_ident
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
@@ -80,12 +80,12 @@ class SparkResource(dg.ConfigurableResource[None]):
         return self._session
 
 
-# One for an engine and what it's told, for all resources of the process, and never let go. The finaliser of any session
+# One for all resources that a thread uses, by engine and what it's told, and never let go. The finaliser of any session
 # ends the threads that release the results of all of them: a query of another session fails then, or waits for good
 # (where the collector runs in a thread of gRPC's that one of them waits for). Of an engine that's gone, closing the
-# channel hangs the process at its exit, as the threads still try to release what they had there.
-_sessions: dict[tuple[str, tuple[tuple[str, str], ...]], list[SparkSession]] = {}
-_making = Lock()
+# channel hangs the process at its exit, as the threads still try to release what they had there. Two threads have one
+# each, as a session's settings say which transaction is under way.
+_sessions: dict[tuple[int, str, tuple[tuple[str, str], ...]], list[SparkSession]] = {}
 
 
 def _connected(url: str, stores: Sequence[str], *, on_loopback: bool) -> SparkSession:
@@ -94,14 +94,13 @@ def _connected(url: str, stores: Sequence[str], *, on_loopback: bool) -> SparkSe
     # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     told = {**_meaning(stores), **ERRORS}
-    with _making:
-        made = _sessions.setdefault((url, tuple(sorted(told.items()))), [])
-        if not made or not _is_open(made[-1]):
-            made.append(SparkSession.builder.remote(url).create())
-            _tell(made[-1], told)
-            if on_loopback:
-                _give_up_soon(made[-1])
-        return made[-1]
+    made = _sessions.setdefault((get_ident(), url, tuple(sorted(told.items()))), [])
+    if not made or not _is_open(made[-1]):
+        made.append(SparkSession.builder.remote(url).create())
+        _tell(made[-1], told)
+        if on_loopback:
+            _give_up_soon(made[-1])
+    return made[-1]
 
 
 def _is_open(session: SparkSession) -> bool:

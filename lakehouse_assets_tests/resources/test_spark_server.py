@@ -9,6 +9,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -141,10 +142,12 @@ def test_nothing_is_imported_or_started_by_looking_at_the_engine(settings: Serve
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_a_process_has_one_session_on_an_engine_which_is_not_finalised_under_others_that_use_it() -> None:
+def test_a_thread_has_one_session_on_an_engine_which_is_not_finalised_while_others_are_used() -> None:
     ours = SparkResource.from_settings(read_settings())
     session = weakref.ref(ours.session())
     assert SparkResource.from_settings(read_settings()).session() is session()
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(SparkResource.from_settings(read_settings()).session).result() is not session()
     del ours
     gc.collect()
     assert session() is not None
