@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import TableLog, select
-from lakehouse_assets.engine.run.check import MASK, broken_names, suspects
+from lakehouse_assets.engine.run.check import broken_names, suspects
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import once
@@ -114,11 +114,10 @@ def _verdict(df: DataFrame, plan: Plan) -> list[Column]:
     from pyspark.sql import functions as F
 
     table, read = plan.table, ", ".join(f"{r.key}@{r.to}" for r in plan.reads.values())
-    data = [c for c in df.columns if not c.startswith(MASK.format(""))]
-    source = F.col("_source") if "_source" in data else F.lit(read)
+    source = F.col("_source") if "_source" in df.columns else F.lit(read)
     return [
         F.expr("uuid()").alias("id"),
-        as_json(data, ignoreNullFields="false").alias("row"),
+        as_json(df.columns, ignoreNullFields="false").alias("row"),
         broken_names(table.rules).alias("broken"),
         F.lit(False).alias("accepted"),
         F.lit(table.rules_version).alias("rules"),
