@@ -13,10 +13,10 @@ from lakehouse_assets.engine.arrivals import VANISHED, Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
 from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, write_batch
 from lakehouse_assets.engine.run.plan import Plan, Way
+from lakehouse_assets.engine.run.sift import source_of
 from lakehouse_assets.engine.sources import http
 from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, version_of
@@ -40,7 +40,7 @@ def materialize_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
 
 def _downloaded(table: Table, env: Environment) -> dict[str, str]:
     """Land what changed at the addresses of the source, if it has any; those where that failed, with the reason."""
-    source = _source(table)
+    source = source_of(table)
     if source.http is None or not env.lake.downloads or http.unset(source.http):
         return {}
     return http.fetch(source.http, f"{env.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}")
@@ -54,7 +54,7 @@ def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
     if unfinished:
         batch = Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0]))
         taken.append(_take(table, env, ledger, batch, resumed=True))
-    known, source = frozenset() if full else state.settled(), _source(table)
+    known, source = frozenset() if full else state.settled(), source_of(table)
     left = list_arrivals(source, env.lake.landing_folder(table.domain), known)
     bounds = (source.files_per_batch, source.bytes_per_batch)
     while True:
@@ -71,7 +71,7 @@ def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
 
 def _put_away(table: Table, env: Environment) -> dict[str, int]:
     """Archive or delete the files whose rows are in the table, those of a run that ended before it did so too."""
-    source, landing = _source(table), env.lake.landing_folder(table.domain)
+    source, landing = source_of(table), env.lake.landing_folder(table.domain)
     if source.afterwards == "keep":
         return {}
     state = Ledger(env.lake.arrivals(table.key), env.lake.storage).state()
@@ -83,7 +83,7 @@ def _plan_rebuild(table: Table, ledger: Ledger, listing: list[Arrival]) -> tuple
     there = {(a.path, a.etag) for a in listing}
     gone = [e for e in ledger.entries() if e.status == "done" and e.rows and (e.path, e.etag) not in there]
     if gone:
-        rows, put = sum(e.rows or 0 for e in gone), _source(table).afterwards
+        rows, put = sum(e.rows or 0 for e in gone), source_of(table).afterwards
         remedy = "Refresh" if put != "keep" else "Put them back, or refresh"
         raise SourceError(
             f"Full refresh of {table.key}: {len(gone)} files read before are gone or were overwritten "
@@ -105,11 +105,6 @@ def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resum
     ledger.mark(batch.number, endings)
     counts = Counter[str](e.status for e in endings) + Counter(done=len(written.instead))
     return Outcome(plan, 0, written.version, written.verdicts, {}, counts, written.failed, written.added)
-
-
-def _source(table: Table) -> Files:
-    assert table.source is not None  # noqa: S101  (only tables with a source come here)
-    return table.source
 
 
 def _ending(path: str, written: Written) -> Ending:

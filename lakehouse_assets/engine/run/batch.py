@@ -66,8 +66,11 @@ def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None
     with write.explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
         reader = Reader(env, plan.table, _known(log, batch))
         sifted = sift(reader, there, lambda landed: _commit(plan, landed, env))
-        made, instead = sifted.made, overtaken(plan, sifted.read, env, _bronze) if sifted.made else {}
-        version, seen = (made[1].version, made[1].seen) if made else (None, Verdicts())
+        made, instead = sifted.made, dict[str, Arrival]()
+        version, seen = None, Verdicts()
+        if made:
+            version, seen = made[1].version, made[1].seen
+            instead = overtaken(plan, sifted.read, env, _bronze)
         if instead:  # of one that became longer, Spark may have read, and judged, no more than its old length
             seen = _settle_again(plan, [instead.get(f.path, f) for f in sifted.read], env, reader)
         elif made:
@@ -84,7 +87,9 @@ def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> W
     with write.explained(plan.table):
         reader, instead = Reader(env, plan.table, _known(log, batch)), overtaken(plan, batch.files, env, _bronze)
         files = [instead.get(f.path, f) for f in batch.files]
-        seen = _settle_again(plan, files, env, reader) if _unsettled(plan, env) else Verdicts()
+        kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
+        due = quarantine.is_due(plan.table, kept, plan.run)
+        seen = _settle_again(plan, files, env, reader) if due else Verdicts()
         rows = _rows_by_file(plan, env)
         silent = _silent(plan, batch.files, rows, env)
         left = sift(reader, silent, _in_them) if silent else None
@@ -131,11 +136,6 @@ def _settle(
         _settle_again(plan, files, env, reader)
 
 
-def _unsettled(plan: Plan, env: Environment) -> bool:
-    kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
-    return quarantine.has_quarantine(plan.table) and (kept is None or kept.transaction(plan.table.key) < plan.run)
-
-
 def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader: Reader) -> Verdicts:
     """Find out once more what was rejected, as far as it's still there, and fill the quarantine with that."""
 
@@ -145,8 +145,7 @@ def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader
         settle(rows, plan, seen, env.lake)
         return seen
 
-    with listed_anew(env.session(), needed=True):
-        return sift(reader, still_there(files)[0], settled).made or Verdicts()
+    return sift(reader, still_there(files)[0], settled).made or Verdicts()
 
 
 def _rows_by_file(plan: Plan, env: Environment) -> dict[str, int]:

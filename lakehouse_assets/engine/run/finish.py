@@ -31,8 +31,8 @@ def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
     last = own.last_run if own else None
     if own is None or last is None or last.run is None:
         return
-    number, done = last.run["run"], kept.transaction(table.key) if kept else 0
-    unsettled = quarantine.has_quarantine(table) and done < number
+    number = last.run["run"]
+    unsettled = quarantine.is_due(table, kept, number)
     known = logs.memory(table.key)
     due = bool(last.run.get("remembers")) and not memory.lost(own, known)
     forgotten = due and (known.transaction(table.key) if known else 0) < number

@@ -24,7 +24,6 @@ from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.quarantine import as_json
 from lakehouse_assets.engine.run.sift import Reader, sift
 from lakehouse_assets.engine.sources.listing import Arrival, as_now
-from lakehouse_assets.engine.sources.opening import listed_anew
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -37,10 +36,11 @@ def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Br
     from pyspark.sql import functions as F
 
     others = [now for file, now in zip(files, as_now(files), strict=True) if now and now.etag != file.etag]
-    path, spark = env.lake.table(plan.table.key), env.session()
+    path = env.lake.table(plan.table.key)
     log = read_log(path, env.lake.storage) if others else None
     if log is None:
         return {}
+    written = env.session().read.format("delta").load(path).where(F.col("_batch") == plan.run)
     reader, rules = Reader(env, plan.table, log.columns), [r for r in plan.table.rules if r.action != "fail"]
 
     def was_read(file: Arrival) -> bool:
@@ -58,16 +58,10 @@ def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Br
                 raise
             return False  # what the table's function can't make anything of was not committed
 
-    with listed_anew(spark, needed=True):
-        written = spark.read.format("delta").load(path).where(F.col("_batch") == plan.run)
-        return {f.path: f for f in others if was_read(f)}
+    return {f.path: f for f in others if was_read(f)}
 
 
 def _same(some: DataFrame, others: DataFrame) -> bool:
-    """Whether the rows are the same, and there are any."""
-    one, other = (df.select(as_json(sorted(df.columns))) for df in (_data(some), _data(others)))
+    """Whether the rows are the same but for time and number of the batch, and there are any."""
+    one, other = (df.select(as_json(sorted({*df.columns} - {"_ingested_at", "_batch"}))) for df in (some, others))
     return not one.isEmpty() and one.exceptAll(other).isEmpty() and other.exceptAll(one).isEmpty()
-
-
-def _data(df: DataFrame) -> DataFrame:
-    return df.drop("_ingested_at", "_batch")

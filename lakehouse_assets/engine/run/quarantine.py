@@ -45,6 +45,11 @@ def has_quarantine(table: Table) -> bool:
     return any(rule.action == "drop" for rule in table.rules)
 
 
+def is_due(table: Table, kept: TableLog | None, run: int) -> bool:
+    """Whether the quarantine of a table, as it's `kept`, still lacks what a run rejected."""
+    return has_quarantine(table) and (kept is None or kept.transaction(table.key) < run)
+
+
 def keep(rows: DataFrame, plan: Plan, path: str, seen: Verdicts, storage: Mapping[str, str]) -> None:
     """Keep the rejected ones among the rows of a run, in one job, and record that this run's are complete.
 

@@ -35,19 +35,22 @@ class Reader:
     known: Mapping[str, str]
     strict: bool = True
 
-    @property
-    def source(self) -> Files:
-        assert self.table.source is not None  # noqa: S101  (only tables with a source come here)
-        return self.table.source
-
     def read(self, files: Sequence[Arrival]) -> Reading:
-        return read_files(self.env.session(), self.source, self._asked(files), self.known, self.table.columns)
+        return read_files(self.env.session(), source_of(self.table), self._asked(files), self.known, self.table.columns)
 
     def unreadable(self, files: Sequence[Arrival]) -> dict[str, str]:
-        return find_unreadable(self.env.session(), self.source, self._asked(files), self.known, self.table.columns)
+        return find_unreadable(
+            self.env.session(), source_of(self.table), self._asked(files), self.known, self.table.columns
+        )
 
     def _asked(self, files: Sequence[Arrival]) -> Sequence[Arrival]:
         return files if self.strict else [replace(f, etag="") for f in files]
+
+
+def source_of(table: Table) -> Files:
+    """The files of a table that is made of arriving ones."""
+    assert table.source is not None  # noqa: S101  (only tables with a source come here)
+    return table.source
 
 
 @dataclass(frozen=True)
