@@ -2,7 +2,8 @@
 
 Spark lists a file, and opens it a while later: what is written in between is read as the version that was planned. So
 after the commit each file is looked at again. One that is still what was planned was so when it was opened. Of another
-the rows are compared with those committed: if they're the same, it is what was read, and not what was planned.
+the rows are compared with those committed: if they're the same, it is what was read, and not what was planned. In a
+store the look is a request a file: for 1,000 blobs of Azurite 1.5 of the 11 s that a run takes.
 
 They aren't the same where Spark read a part of it: a text file no further than the length that was listed, or one in
 several parts, of which some were opened before it changed. That part is then in the table twice, as it would be had it
