@@ -50,7 +50,7 @@ def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettl
     spark = env.session()
     with write.explained(table):
         built = build(spark, table, inputs_of(spark, plan))
-        with narrowed(plan, built, analysed(spark, built), env.lake, spark, bound=True) as work:
+        with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
             if forgotten:
                 accepted = check.accepted(check.judge(work.rows, table.rules), table.rules)
                 remember_again(accepted, table, env.lake, table.key, plan.run, fresh=fresh)

@@ -64,7 +64,7 @@ def execute(plan: Plan, env: Environment) -> Outcome:
     table, spark = plan.table, env.session()
     with write.explained(table), interpreted(spark, size(plan, env.lake)):
         rows = build(spark, table, inputs_of(spark, plan))
-        tree = analysed(spark, rows)
+        tree = analysed(rows)
         with narrowed(plan, rows, tree, env.lake, spark) as work:
             done = commit(work, _stamp(work), env.lake, spark)
             settle(work.rows, work.plan, done.seen, env.lake)

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
-_SKIPPING = "spark.databricks.delta.stats.skipping"
 _LINE = re.compile(r"(?P<indent>(?:[ :]  )*(?:[+:]- )?)(?P<text>.*)")
 _ATTRIBUTE = re.compile(r"(?P<name>[^\s\[\](),]+|[^\[\](),]+?)#(?P<id>\d+)L?")
 _ALIASED = re.compile(r"(?P<expr>.*) AS (?P<name>.+)#(?P<id>\d+)L?", re.DOTALL)
@@ -58,15 +57,12 @@ class Node:
         return found
 
 
-def analysed(spark: SparkSession, df: DataFrame) -> Node:
+def analysed(df: DataFrame) -> Node:
     """The operator that puts out a DataFrame's rows."""
-    # Spark explains the physical plan too, for which Delta would look for the files to skip: 0.18 s against 0.02.
-    spark.conf.set(_SKIPPING, "false")
-    try:
-        explained = df._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
-    finally:
-        spark.conf.unset(_SKIPPING)
-    return parse(explained)
+    # Spark explains how it would run, too, for which Delta looks for files, or for a table's size: up to 0.4 s, without
+    # any rows 0.02.
+    explained = df.where("false")._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
+    return parse(explained).children[0]
 
 
 def parse(explained: str) -> Node:

@@ -68,7 +68,7 @@ def narrowed(
         yield Work(plan, rows)
         return
     whole = whole_inputs(spark, {read.key: read for read in plan.reads.values()})
-    routes = find_routes(tree, mode.by, whole, lambda key, sql: _as_analysed(spark, whole[key], sql))
+    routes = find_routes(tree, mode.by, whole, lambda key, sql: _as_analysed(whole[key], sql))
     why_full = _unfollowed(plan, routes)
     if plan.way != "refresh" or why_full:
         yield Work(rebuilding(plan, why_full) if why_full else plan, rows, routes=routes)
@@ -189,11 +189,11 @@ def of_groups(rows: DataFrame, groups: DataFrame, by: Sequence[str]) -> DataFram
     return rows.alias("r").join(groups.alias("g"), same, "left_semi")
 
 
-def _as_analysed(spark: SparkSession, rows: DataFrame, sql: str) -> str | None:
+def _as_analysed(rows: DataFrame, sql: str) -> str | None:
     """How Spark understands an expression over a table's columns; None if it doesn't."""
     from pyspark.errors import PySparkException
 
     try:
-        return first_by_name(analysed(spark, rows.selectExpr(f"{sql} AS __g")))
+        return first_by_name(analysed(rows.selectExpr(f"{sql} AS __g")))
     except PySparkException:
         return None
