@@ -13,7 +13,7 @@ from lakehouse_assets.engine.modes import History, Merge, Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, write
 from lakehouse_assets.engine.run.changes import GONE, persisted, with_gone
 from lakehouse_assets.engine.run.plan import Plan
-from lakehouse_assets.engine.run.prove import prove
+from lakehouse_assets.engine.run.prove import needs_proof, prove
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
@@ -128,8 +128,12 @@ def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSess
 
 
 def _old(plan: Plan, lake: Lake) -> TableLog | None:
-    """What a rebuild has to be proven against; None for a first build, and for files, whose ledger was looked at."""
-    return read_log(lake.table(plan.table.key), lake.storage) if plan.table.source is None else None
+    """What a rebuild has to be proven against; None for a first build, for files, whose ledger was looked at, and
+    where there is nothing to prove.
+    """
+    if plan.table.source or not needs_proof(plan, lake):
+        return None
+    return read_log(lake.table(plan.table.key), lake.storage)
 
 
 def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:

@@ -11,6 +11,7 @@ from lakehouse_assets.engine.modes import VALIDITY, Append, History, Merge
 from lakehouse_assets.engine.run.changes import same_key
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.table_checks import not_built, table_checks, violations
+from lakehouse_assets.engine.spec import Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -20,6 +21,11 @@ KEPT = 0.5
 _VIEW = "lakehouse_rebuilt"
 
 
+def needs_proof(plan: Plan, lake: Lake) -> bool:
+    """Whether there is anything to prove: rows that must not get lost, or a check of the whole table."""
+    return _guarded(plan) or bool(_due(plan.table, lake))
+
+
 def prove(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> frozenset[str]:
     """The names of the checks that the new rows passed.
 
@@ -27,21 +33,31 @@ def prove(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSe
         WouldLose: rows that can't be had again would be gone, and that wasn't accepted.
         CheckFailed: a check of the whole table, declared as an error, finds violations.
     """
-    table = plan.table
-    if not plan.accepts_loss and isinstance(table.write, Append | Merge | History):
+    table, due = plan.table, _due(plan.table, lake)
+    if _guarded(plan):
         _keeps_enough(made, old, plan, lake, spark)
     made.createOrReplaceTempView(_VIEW)
-    passed = set()
-    for check in table_checks(table):
-        if check.severity == "error" and not check.adds_up and not not_built(check, table, lake):
-            found = violations(check, table, lake, spark, _VIEW)
-            if found.number:
-                message = (
-                    f"Rebuilding {table.key}: check {check.name!r} finds {found.number} violations, as {found.some[0]}"
-                )
-                raise CheckFailed(f"{message}; version {old.version} stays in place", check.name)
-            passed.add(check.name)
-    return frozenset(passed)
+    for check in due:
+        found = violations(check, table, lake, spark, _VIEW)
+        if found.number:
+            message = (
+                f"Rebuilding {table.key}: check {check.name!r} finds {found.number} violations, as {found.some[0]}"
+            )
+            raise CheckFailed(f"{message}; version {old.version} stays in place", check.name)
+    return frozenset(check.name for check in due)
+
+
+def _guarded(plan: Plan) -> bool:
+    return not plan.accepts_loss and isinstance(plan.table.write, Append | Merge | History)
+
+
+def _due(table: Table, lake: Lake) -> list[TableCheck]:
+    """The checks that the rows can be held to before they're in place."""
+    return [
+        check
+        for check in table_checks(table)
+        if check.severity == "error" and not check.adds_up and not not_built(check, table, lake)
+    ]
 
 
 def _keeps_enough(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> None:
