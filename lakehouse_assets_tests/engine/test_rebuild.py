@@ -16,6 +16,11 @@ names = sql_table(people="silver.people", columns=[Column("name", "string", key=
                   sql="SELECT name, count(*) AS n FROM people GROUP BY name")
 """
 
+UNPROVEN = """
+names = sql_table(people="silver.people", columns=[Column("name", "string"), Column("n", "bigint")],
+                  expect=[drop("n = 1", name="once")], sql="SELECT name, count(*) AS n FROM people GROUP BY name")
+"""
+
 
 @pytest.fixture
 def people(project: Project) -> Project:
@@ -110,6 +115,18 @@ def test_a_replaced_table_whose_check_fails_stays_as_it_was(people: Project) -> 
     assert not result.success
     evaluations = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
     assert evaluations == {"few": False}
+
+
+def test_a_replaced_table_with_nothing_to_prove_has_the_new_rows_and_what_they_break(people: Project) -> None:
+    declare(people, "append")
+    people.table("gold.names", UNPROVEN)
+    for number, lines in enumerate((["1,1,Ann", "2,1,Bob"], ["3,1,Bob", "4,1,Eve"]), 1):
+        land(people, number, *lines)
+        people.run("silver.people")
+        outcome = people.run("gold.names")
+    assert (outcome.verdicts.judged, outcome.verdicts.rejected) == (3, 1)
+    assert people.rows("gold.names") == [("Ann", 1), ("Eve", 1)]
+    assert people.rejected("gold.names", "row", "broken") == [('{"name":"Bob","n":2}', ["once"])]
 
 
 def test_checks_that_a_rebuild_passed_are_told_to_dagster_as_passed(people: Project) -> None:
