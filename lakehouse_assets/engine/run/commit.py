@@ -131,9 +131,8 @@ def _old(plan: Plan, lake: Lake) -> TableLog | None:
     """What a rebuild has to be proven against; None for a first build, for files, whose ledger was looked at, and
     where there is nothing to prove.
     """
-    if plan.table.source or not needs_proof(plan, lake):
-        return None
-    return read_log(lake.table(plan.table.key), lake.storage)
+    provable = plan.table.source is None and needs_proof(plan)
+    return read_log(lake.table(plan.table.key), lake.storage) if provable else None
 
 
 def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:

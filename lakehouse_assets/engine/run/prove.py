@@ -21,9 +21,9 @@ KEPT = 0.5
 _VIEW = "lakehouse_rebuilt"
 
 
-def needs_proof(plan: Plan, lake: Lake) -> bool:
+def needs_proof(plan: Plan) -> bool:
     """Whether there is anything to prove: rows that must not get lost, or a check of the whole table."""
-    return _guarded(plan) or bool(_due(plan.table, lake))
+    return _guarded(plan) or bool(_provable(plan.table))
 
 
 def prove(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> frozenset[str]:
@@ -33,7 +33,7 @@ def prove(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSe
         WouldLose: rows that can't be had again would be gone, and that wasn't accepted.
         CheckFailed: a check of the whole table, declared as an error, finds violations.
     """
-    table, due = plan.table, _due(plan.table, lake)
+    table, due = plan.table, [c for c in _provable(plan.table) if not not_built(c, plan.table, lake)]
     if _guarded(plan):
         _keeps_enough(made, old, plan, lake, spark)
     made.createOrReplaceTempView(_VIEW)
@@ -51,13 +51,9 @@ def _guarded(plan: Plan) -> bool:
     return not plan.accepts_loss and isinstance(plan.table.write, Append | Merge | History)
 
 
-def _due(table: Table, lake: Lake) -> list[TableCheck]:
-    """The checks that the rows can be held to before they're in place."""
-    return [
-        check
-        for check in table_checks(table)
-        if check.severity == "error" and not check.adds_up and not not_built(check, table, lake)
-    ]
+def _provable(table: Table) -> list[TableCheck]:
+    """The checks that rows can be held to before they're in place."""
+    return [check for check in table_checks(table) if check.severity == "error" and not check.adds_up]
 
 
 def _keeps_enough(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> None:
