@@ -18,6 +18,7 @@ from operator import and_
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from benchmarks.measure import Bench, Row, engine_cache, shared_data, stop_engine, timed
 from lakehouse_assets.engine.run.attempt import Outcome
@@ -38,7 +39,7 @@ TABLE = """
     expect=[{rules}],
 )
 def {name}(raw: DataFrame) -> DataFrame:
-    return raw.select("date", "delay", "distance", "origin", "destination")
+    return raw.select({columns})
 """
 
 
@@ -52,7 +53,8 @@ def run(bench: Bench) -> list[Row]:
     sides = {str(n): timed(partial(write, n)) for n in (0, *COUNTS)}
     medians = bench.turns(sides | {"by hand": timed(partial(_by_hand, project, BY_HAND))})
     jobs = dict(zip(COUNTED, _jobs(bench, project), strict=True))
-    hand = Row(f"{BY_HAND} rules, beside them by hand", medians[str(BY_HAND)], medians["by hand"], "report")
+    seen, ours = _same_rows(project, BY_HAND), medians[str(BY_HAND)]
+    hand = Row(f"{BY_HAND} rules, and the same by hand", ours, medians["by hand"], "report", seen)
     return [*(_row(n, medians, rejected[n], jobs) for n in COUNTS), hand]
 
 
@@ -68,9 +70,10 @@ def _project(bench: Bench) -> Project:
     sys.path.insert(0, str(folder))
     project = Project(folder, "benchmarked_domains", bench.engine)
     project.bronze("flights", 'format="parquet"')
+    selected = ", ".join(map(repr, COLUMNS))
     for number in (0, *COUNTS):
         name = f"flights_{number}"
-        project.table(f"silver.{name}", TABLE.format(name=name, rules=", ".join(_rules(number))))
+        project.table(f"silver.{name}", TABLE.format(name=name, rules=", ".join(_rules(number)), columns=selected))
     _land(bench, folder / "landing" / "shop" / "flights" / "flights.parquet")
     project.run("bronze.flights")
     return project
@@ -121,10 +124,24 @@ def _by_hand(project: Project, number: int) -> None:
     met = {rule.name: F.coalesce(F.expr(rule.condition), F.lit(False)) for rule in rules}
     good = reduce(and_, (met[rule.name] for rule in rules if rule.action == "drop"))
     broken = F.array_compact(F.array(*(F.when(~is_met, name) for name, is_met in met.items())))
-    kept, rejected = (str(project.root / "by_hand" / name) for name in ("kept", "rejected"))
+    kept, rejected = _hand_written(project)
     rows.where(good).write.format("delta").mode("overwrite").save(kept)
     rows.where(~good).withColumn("broken", broken).write.format("delta").mode("overwrite").save(rejected)
     rows.agg(*(F.count_if(~is_met).alias(name) for name, is_met in met.items())).collect()
+
+
+def _hand_written(project: Project) -> list[str]:
+    """Where the rows that are kept by hand are, and where the rejected ones."""
+    return [str(project.root / "by_hand" / name) for name in ("kept", "rejected")]
+
+
+def _same_rows(project: Project, number: int) -> str:
+    """How many rows both sides kept and rejected, which have to be as many."""
+    key = f"shop.silver.flights_{number}"
+    ours = [DeltaTable(path).count() for path in (project.lake.table(key), project.lake.quarantine(key))]
+    hand = [DeltaTable(path).count() for path in _hand_written(project)]
+    assert ours == hand, (ours, hand)
+    return f"{hand[0]:,} rows kept and {hand[1]:,} rejected on both sides"
 
 
 def _jobs(bench: Bench, project: Project) -> list[int]:
