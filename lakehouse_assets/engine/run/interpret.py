@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 # Set on our own local engine (resources/spark_server.py) and nowhere else: up to so many bytes are little.
 LITTLE = "spark.lakehouse.interpretedBytes"
-_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+_INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # It plans anew after each stage, which is a job by itself: 8 % of merges and histories of a few rows.
+    "spark.sql.adaptive.enabled": "false",
+}
 
 
 def size(plan: Plan, lake: Lake) -> int:
