@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.project import Project
 
@@ -25,26 +27,39 @@ def run_and_die(project: Project, name: str, where: str, how: How = "run") -> in
 
     Returns the exit code; -9 if it died there, 0 if it never came to it.
     """
-    process = start(project, name, where, how)
-    process.communicate(timeout=180)
-    return process.returncode
-
-
-def start(project: Project, name: str, where: str = "", how: How = "run") -> subprocess.Popen[str]:
-    """Start a run of a table in a process of its own."""
-    engine = json.dumps({field: getattr(project.engine, field) for field in type(project.engine).model_fields})
-    arguments = [str(project.root), project.store, project.package, engine, name, where, how]
-    return subprocess.Popen(
-        [sys.executable, "-B", "-m", "lakehouse_assets_tests.crash", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    return _finish(start(project, name, where, how))[0]
 
 
 def assert_at_once(project: Project, name: str, how: How = "run") -> None:
     """Run a table twice at once: both runs succeed, or one of them gives up and says so."""
-    both = [start(project, name, how=how), start(project, name, how=how)]
-    told = [process.communicate(timeout=180)[0] for process in both]
-    assert all(p.returncode == 0 for p in both) or any("gave up after" in t for t in told), told
+    both = [_finish(each) for each in [start(project, name, how=how), start(project, name, how=how)]]
+    assert all(code == 0 for code, _ in both) or any("gave up after" in told for _, told in both), both
+
+
+def start(project: Project, name: str, where: str = "", how: How = "run") -> tuple[BaseProcess, Path]:
+    """Start a run of a table in a process of its own; the file has what it prints."""
+    engine = {field: getattr(project.engine, field) for field in type(project.engine).model_fields}
+    descriptor, log = tempfile.mkstemp(dir=project.root, suffix=".log")
+    os.close(descriptor)
+    lakehouse = (project.root, project.package, engine, project.store)
+    process = _ready().Process(target=_main, args=(dict(os.environ), log, lakehouse, name, where, how))
+    process.start()
+    return process, Path(log)
+
+
+def _finish(started: tuple[BaseProcess, Path]) -> tuple[int, str]:
+    process, log = started
+    process.join(timeout=180)
+    assert process.exitcode is not None, f"still running after three minutes: {log.read_text()}"
+    return process.exitcode, log.read_text()
+
+
+@cache
+def _ready() -> ForkServerContext:
+    """Processes that begin with everything imported, which takes a second of CPU, and with nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "deltalake", "pandas", "pyspark.sql.connect.session"])
+    return context
 
 
 def die_at(where: str) -> None:
@@ -67,25 +82,27 @@ def _deadly(function: Callable[..., Any], moment: str) -> Callable[..., Any]:
     return call
 
 
-def _run(project: Project, name: str, how: How) -> Outcome:
+def _run(project: Project, name: str, how: How) -> None:
     match how.split():
         case ["replay"]:
-            return project.replay(name)
+            project.replay(name)
         case ["backfill", first, last]:
-            return project.backfill(name, first, last)
+            project.backfill(name, first, last)
         case _:
-            return project.run(name, how == "full")
+            project.run(name, how == "full")
 
 
-def main() -> None:
-    root, store, package, engine, name, where, how = sys.argv[1:]
-    sys.path.insert(0, root)
-    project = Project(Path(root), package, SparkResource(**json.loads(engine)), fresh=False, store=store)
+def _main(
+    environment: dict[str, str], log: str, lakehouse: tuple[Path, str, dict[str, Any], str], name: str, where: str,
+    how: How,
+) -> None:  # fmt: skip
+    root, package, engine, store = lakehouse
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.dont_write_bytecode = True
+    for printed in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), printed)
+    project = Project(root, package, SparkResource(**engine), fresh=False, store=store)
     if where:
         die_at(where)
-    outcome = _run(project, name, how)
-    print(outcome.plan.way, outcome.version)
-
-
-if __name__ == "__main__":
-    main()
+    _run(project, name, how)
