@@ -27,7 +27,9 @@ def run_and_die(project: Project, name: str, where: str, how: How = "run") -> in
 
     Returns the exit code; -9 if it died there, 0 if it never came to it.
     """
-    return _finish(start(project, name, where, how))[0]
+    code, told = _finish(start(project, name, where, how))
+    assert code in (0, -signal.SIGKILL), told
+    return code
 
 
 def assert_at_once(project: Project, name: str, how: How = "run") -> None:
@@ -42,7 +44,8 @@ def start(project: Project, name: str, where: str = "", how: How = "run") -> tup
     descriptor, log = tempfile.mkstemp(dir=project.root, suffix=".log")
     os.close(descriptor)
     lakehouse = (project.root, project.package, engine, project.store)
-    process = _ready().Process(target=_main, args=(dict(os.environ), log, lakehouse, name, where, how))
+    arguments = (dict(os.environ), log, lakehouse, name, where, how)
+    process = _ready().Process(target=_main, args=arguments, daemon=True)
     process.start()
     return process, Path(log)
 
