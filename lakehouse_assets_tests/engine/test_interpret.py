@@ -10,14 +10,16 @@ from lakehouse_assets.engine.errors import RuleFailed
 from lakehouse_assets.engine.run.interpret import LITTLE
 from lakehouse_assets_tests.project import Project
 
-COMPILED = "spark.sql.codegen.wholeStage"
-# Each row says whether its query was to be compiled.
+COMPILED, ADAPTIVE = "spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled"
+# Each row says whether its query was to be compiled, and planned anew after each stage.
 TABLE = f"""
-@table(raw="bronze.orders", write=append(), columns=[Column("id", "int"), Column("compiled", "string")],
+@table(raw="bronze.orders", write=append(),
+    columns=[Column("id", "int"), Column("compiled", "string"), Column("adaptive", "string")],
     expect=[fail("id > 0", name="positive")])
 def orders(raw: DataFrame) -> DataFrame:
-    told = raw.sparkSession.conf.get("{COMPILED}")
-    return raw.selectExpr("int(id) id", f"'{{told}}' compiled")
+    conf = raw.sparkSession.conf
+    compiled, adaptive = conf.get("{COMPILED}"), conf.get("{ADAPTIVE}")
+    return raw.selectExpr("int(id) id", f"'{{compiled}}' compiled", f"'{{adaptive}}' adaptive")
 """
 
 
@@ -25,7 +27,8 @@ def orders(raw: DataFrame) -> DataFrame:
 def shop(project: Project) -> Iterator[Project]:
     conf = project.engine.session().conf
     little = conf.get(LITTLE)  # the engine's, which to unset would take from the session
-    conf.set(COMPILED, "true")  # tests interpret everything, to be faster
+    for setting in (COMPILED, ADAPTIVE):
+        conf.set(setting, "true")  # tests interpret everything, to be faster
     project.bronze("orders")
     project.table("silver.orders", TABLE)
     yield project
@@ -41,16 +44,18 @@ def arrive(shop: Project, number: int) -> None:
 def test_a_run_that_reads_little_is_interpreted_and_one_that_reads_more_is_compiled(shop: Project) -> None:
     conf = shop.engine.session().conf
     arrive(shop, 1)
-    after_the_first = conf.get(COMPILED)
+    after_the_first = conf.get(COMPILED), conf.get(ADAPTIVE)
     conf.set(LITTLE, str(shop.log("bronze.orders").bytes))  # which is less than that and the silver table together
     arrive(shop, 2)
     conf.set(LITTLE, "0")  # as on any engine that isn't ours
     arrive(shop, 3)
-    assert shop.rows("silver.orders", "id", "compiled") == [(1, "false"), (2, "true"), (3, "true")]
-    assert (after_the_first, conf.get(COMPILED)) == ("true", "true")
+    told = shop.rows("silver.orders", "id", "compiled", "adaptive")
+    assert told == [(1, "false", "false"), (2, "true", "true"), (3, "true", "true")]
+    assert (after_the_first, conf.get(COMPILED)) == (("true", "true"), "true")
 
 
 def test_a_run_that_fails_leaves_the_session_as_it_was(shop: Project) -> None:
     with pytest.raises(RuleFailed):
         arrive(shop, 0)
-    assert shop.engine.session().conf.get(COMPILED) == "true"
+    conf = shop.engine.session().conf
+    assert (conf.get(COMPILED), conf.get(ADAPTIVE)) == ("true", "true")
