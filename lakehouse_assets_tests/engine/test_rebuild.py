@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyspark.sql.connect.dataframe import DataFrame
 
 from lakehouse_assets.engine.errors import CheckFailed, WouldLose
 from lakehouse_assets_tests.project import Project
@@ -127,6 +128,22 @@ def test_a_replaced_table_with_nothing_to_prove_has_the_new_rows_and_what_they_b
     assert (outcome.verdicts.judged, outcome.verdicts.rejected) == (3, 1)
     assert people.rows("gold.names") == [("Ann", 1), ("Eve", 1)]
     assert people.rejected("gold.names", "row", "broken") == [('{"name":"Bob","n":2}', ["once"])]
+
+
+@pytest.mark.parametrize(("text", "copies"), [(GOLD, 1), (UNPROVEN, 0)], ids=["to prove", "nothing to prove"])
+def test_new_rows_are_kept_while_they_are_proven_and_else_written_as_computed(
+    people: Project, monkeypatch: pytest.MonkeyPatch, text: str, copies: int
+) -> None:
+    declare(people, "append")
+    people.table("gold.names", text)
+    land(people, 1, "1,1,Ann", "2,1,Bob")
+    people.run("silver.people")
+    people.run("gold.names")
+    kept: list[DataFrame] = []
+    persist = DataFrame.persist
+    monkeypatch.setattr(DataFrame, "persist", lambda rows: kept.append(rows) or persist(rows))
+    people.run("gold.names", full=True)
+    assert len(kept) == copies
 
 
 def test_checks_that_a_rebuild_passed_are_told_to_dagster_as_passed(people: Project) -> None:
