@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.errors import DamagedTable
 from lakehouse_assets.engine.sources.stores import reaching
 
 if TYPE_CHECKING:
@@ -19,24 +21,47 @@ if TYPE_CHECKING:
 MARK, REPLAY = "lakehouse", "lakehouse_replay"
 _NULLS = "null_count."
 # Operations that leave the rows as they are.
-_UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS", "FSCK",
-           "CHANGE COLUMN", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "CLUSTER BY"}  # fmt: skip
+_UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
+           "CHANGE COLUMN", "CHANGE COLUMNS", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "DROP CONSTRAINT",
+           "CLUSTER BY", "COMPUTE STATS", "REORG", "ADD FEATURE", "ROW TRACKING BACKFILL",
+           "UPDATE COLUMN METADATA"}  # fmt: skip
+# What says of an operation how many rows it changed, by Spark and by delta-rs; each has to be zero.
+_MOVED = {
+    "MERGE": (("numTargetRowsInserted", "num_target_rows_inserted"),
+              ("numTargetRowsUpdated", "num_target_rows_updated"),
+              ("numTargetRowsDeleted", "num_target_rows_deleted")),
+    "DELETE": (("numDeletedRows", "num_deleted_rows"), ("numRemovedFiles", "num_removed_files")),
+    "UPDATE": (("numUpdatedRows", "num_updated_rows"),),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Commit:
     """One version of a table: what was done, when (UTC), with what counts, and what was `told` about it, by mark.
 
-    `part` says that it was done to the rows that meet a condition.
+    `parameters` are those of the operation, as the engine that did it wrote them down.
     """
 
     version: int
     at: datetime
     operation: str
-    mode: str
-    part: bool
-    metrics: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, Any]
     told: Mapping[str, Any]
+
+    @property
+    def mode(self) -> str:
+        return str(self.parameters.get("mode") or "")
+
+    @property
+    def part(self) -> bool:
+        """It was done to the rows that meet a condition."""
+        return (self.parameters.get("predicate") or "[]") != "[]"
+
+    @property
+    def ours(self) -> bool:
+        """One of our runs made it, or a replay or a `forget`."""
+        return any(mark.startswith(MARK) for mark in self.told)
 
     @property
     def run(self) -> Mapping[str, Any] | None:
@@ -50,30 +75,39 @@ class Commit:
 
     @property
     def changes_data(self) -> bool:
-        return self.operation not in _UPKEEP
+        """It added, changed or removed a row, or may have: an operation that isn't known is taken for one that does."""
+        counted = [self._metric(*names) for names in _MOVED.get(self.operation, ())]
+        return self.operation not in _UPKEEP and not (counted and all(number == 0 for number in counted))
 
     @property
     def replaces_all(self) -> bool:
         """All rows were written anew, so that what changed can't be told from what didn't."""
-        return (
-            self.operation == "WRITE" and self.mode == "Overwrite" and not self.part
-        ) or "REPLACE TABLE" in self.operation
+        whole = self.operation == "WRITE" and self.mode == "Overwrite" and not self.part
+        return whole or self.restores or "REPLACE TABLE" in self.operation
+
+    @property
+    def restores(self) -> bool:
+        """It put the table back to what it was at an earlier version."""
+        return self.operation == "RESTORE"
 
     @property
     def only_adds(self) -> bool:
         """No row that was there before was changed or removed."""
-        touched = ("numTargetRowsUpdated", "numTargetRowsDeleted", "numDeletedRows", "numUpdatedRows")
+        touched = [self._metric(*names) for names in _MOVED["MERGE"][1:]]
         return (
             not self.changes_data
             or (self.operation == "WRITE" and self.mode == "Append")
-            or (self.operation == "MERGE" and not any(int(self.metrics.get(m) or 0) for m in touched))
+            or (self.operation == "MERGE" and touched == [0, 0])
         )
 
     @property
     def keeps_rows(self) -> bool:
         """Rows may be added or changed, none is removed."""
-        removed = int(self.metrics.get("numTargetRowsDeleted") or 0)
-        return self.only_adds or (self.operation == "MERGE" and not removed)
+        return self.only_adds or (self.operation == "MERGE" and self._metric(*_MOVED["MERGE"][2]) == 0)
+
+    def _metric(self, *names: str) -> int | None:
+        """A number by one of its names; None where it isn't told."""
+        return next((int(self.metrics[name]) for name in names if self.metrics.get(name) is not None), None)
 
 
 @dataclass(frozen=True)
@@ -94,12 +128,77 @@ class TableLog:
     @cached_property
     def commits(self) -> list[Commit]:
         """The commits whose log files are still there, newest first."""
-        return [_commit(entry) for entry in self.table.history()]
+        with undamaged(self.table.table_uri):
+            return [_commit(entry) for entry in self.table.history()]
+
+    @cached_property
+    def standing(self) -> list[Commit]:
+        """The commits whose work is still in the table, newest first.
+
+        A RESTORE undoes those after the version that it went back to, and keeps their transactions, so that Delta would
+        skip them if they were made again.
+        """
+        found, newest = list[Commit](), self.version
+        for commit in self.commits:
+            if commit.version > newest:
+                continue
+            if commit.restores:
+                newest = self._restored(commit)
+            else:
+                found.append(commit)
+        return found
+
+    def _restored(self, commit: Commit) -> int:
+        """The version that a RESTORE went back to; -1 if the log no longer has it."""
+        version = commit.parameters.get("version")
+        if version is not None:
+            return int(version)
+        text = str(commit.parameters.get("timestamp") or commit.parameters.get("datetime") or "")
+        earlier = (c.version for c in self.commits if c.version < commit.version and c.at <= _time(text))
+        return next(earlier, -1)
 
     @cached_property
     def last_run(self) -> Commit | None:
-        """The newest commit that one of our runs made."""
-        return next((c for c in self.commits if c.run is not None), None)
+        """The newest commit of one of our runs whose work is still there."""
+        return next((c for c in self.standing if c.run is not None), None)
+
+    @cached_property
+    def by_hand(self) -> Commit | None:
+        """The commit by which someone else changed rows after our last run, or took back what we had committed."""
+        standing, last = {commit.version for commit in self.standing}, self.last_run.version if self.last_run else -1
+        undone = any(commit.ours and commit.version not in standing for commit in self._since_rebuild)
+        restored = next((commit for commit in self.commits if commit.restores and commit.version > last), None)
+        if undone and restored:
+            return restored
+        foreign = (c for c in self.standing if c.version > last and c.changes_data and not c.ours)
+        return next(foreign, None) if self.last_run else None
+
+    @cached_property
+    def as_our_runs_left_it(self) -> TableLog:
+        """The table at the version of our last run, if someone has changed it since, and that can still be read."""
+        from deltalake import DeltaTable
+
+        if self.by_hand is None or self.last_run is None:
+            return self
+        options, version = self.table._storage_options, self.last_run.version
+        with undamaged(self.table.table_uri):
+            return TableLog(DeltaTable(self.table.table_uri, version=version, storage_options=options))
+
+    @property
+    def _since_rebuild(self) -> list[Commit]:
+        """The commits from the last one on by which a run of ours made the table anew."""
+        oldest = next((c.version for c in self.standing if c.ours and c.replaces_all), -1)
+        return [commit for commit in self.commits if commit.version >= oldest]
+
+    @cached_property
+    def tampered(self) -> Commit | None:
+        """Of a table whose commits say nothing about themselves, as a quarantine: the newest that can't be one of ours,
+        which append, or put all rows anew.
+        """
+        kinds = {"RESTORE", "DELETE", "UPDATE", "MERGE", "TRUNCATE", "FSCK"}
+        anew = next((c.version for c in self.commits if c.replaces_all and not c.restores), -1)
+        later = (c for c in self.commits if c.version > anew and c.operation in kinds and c.changes_data)
+        return next((c for c in later if not c.ours), None)
 
     @cached_property
     def last_change(self) -> int:
@@ -119,7 +218,17 @@ class TableLog:
 
     @cached_property
     def rows(self) -> int:
-        return sum(self._files["num_records"].to_pylist())
+        """How many rows a reader sees: without those that a deletion vector has removed from a file."""
+        numbers = self._files["num_records"].to_pylist() if "num_records" in self._files.column_names else [None]
+        known = [number for number in numbers if number is not None]
+        if self._marks_deleted or len(known) < self.file_count:
+            return int(select(self.table, "stored", "SELECT count(*) AS rows FROM stored")[0]["rows"])
+        return sum(known)
+
+    @property
+    def _marks_deleted(self) -> bool:
+        """Files may have deletion vectors, of which delta-rs' list of files doesn't tell."""
+        return "deletionVectors" in (self.table.protocol().reader_features or ())
 
     @cached_property
     def bytes(self) -> int:
@@ -134,14 +243,17 @@ class TableLog:
         import pyarrow as pa
 
         # Not pa.table(…), which imports pandas to see whether it was given a DataFrame.
-        return pa.RecordBatchReader.from_stream(self.table.get_add_actions(flatten=True)).read_all()
+        with undamaged(self.table.table_uri):
+            return pa.RecordBatchReader.from_stream(self.table.get_add_actions(flatten=True)).read_all()
 
     @property
     def nulls(self) -> dict[str, int | None]:
-        """Column → how many rows have a null in it; None where a file has no statistics of it."""
+        """Column → how many rows have a null in it; None where a file has no statistics of it, or rows are marked as
+        deleted.
+        """
         found = {}
         for name in (n for n in self._files.column_names if n.startswith(_NULLS)):
-            numbers = self._files[name].to_pylist()
+            numbers = [None] if self._marks_deleted else self._files[name].to_pylist()
             found[name.removeprefix(_NULLS)] = None if None in numbers else sum(numbers)
         return found
 
@@ -149,7 +261,7 @@ class TableLog:
     def columns(self) -> dict[str, str]:
         """Column name → Spark SQL type."""
         fields = json.loads(self.table.schema().to_json())["fields"]
-        return {f["name"]: type_name(f["type"]) for f in fields}
+        return {f["name"]: type_name(f["type"]) + (" collate" * ("__COLLATIONS" in f["metadata"])) for f in fields}
 
     def counts(self, column: str, where: str) -> dict[str, int]:
         """How many rows there are of each value of a column, among those that meet a condition."""
@@ -185,22 +297,55 @@ def select(table: DeltaTable, name: str, query: str) -> list[dict[str, Any]]:
 
 def arrow(table: DeltaTable, name: str, query: str) -> pa.Table:
     """The same as an Arrow table."""
+    return arrow_of(query, {name: table})
+
+
+def arrow_of(query: str, tables: Mapping[str, DeltaTable]) -> pa.Table:
+    """The rows of a query that reads several tables under their names."""
     import pyarrow as pa
     from deltalake import QueryBuilder
 
-    return pa.RecordBatchReader.from_stream(QueryBuilder().register(name, table).execute(query)).read_all()
+    engine = QueryBuilder()
+    for name, table in tables.items():
+        engine = engine.register(name, table)
+    return pa.RecordBatchReader.from_stream(engine.execute(query)).read_all()
 
 
 def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:
-    """The log of the table at a path; None if there is no table yet."""
+    """The log of the table at a path; None if there is no table yet.
+
+    Raises:
+        DamagedTable: there is one, and its log can't be read.
+    """
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
     try:
-        with reaching("Reading the log of", path):
+        with undamaged(path), reaching("Reading the log of", path):
             return TableLog(DeltaTable(path, storage_options=dict(storage) or None))
     except TableNotFoundError:
         return None
+
+
+@contextmanager
+def undamaged(path: str) -> Iterator[None]:
+    """Names the table whose log can't be read.
+
+    Raises:
+        DamagedTable: that.
+    """
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except DeltaError as error:
+        why = str(error).splitlines()[0]
+        raise DamagedTable(
+            f"Reading the log of {path}: {why}. Put back what its _delta_log lacks; or move the folder away, and the "
+            "next run makes the table anew"
+        ) from error
 
 
 def type_name(kind: Any) -> str:
@@ -221,12 +366,20 @@ def _commit(entry: Mapping[str, Any]) -> Commit:
     return Commit(
         version=int(entry["version"]),
         at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
-        operation=entry["operation"],
-        mode=(entry.get("operationParameters") or {}).get("mode", ""),
-        part=((entry.get("operationParameters") or {}).get("predicate") or "[]") != "[]",
+        operation=entry.get("operation") or "unknown",
+        parameters=entry.get("operationParameters") or {},
         metrics=entry.get("operationMetrics") or {},
         told=_told(entry.get("userMetadata")),
     )
+
+
+def _time(text: str) -> datetime:
+    """A time as RESTORE writes it, in UTC; the earliest there is if it can't be read."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _told(text: str | None) -> Mapping[str, Any]:

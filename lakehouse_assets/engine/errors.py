@@ -46,6 +46,14 @@ class SourceError(LakehouseError):
     """Files could not be listed or read."""
 
 
+class UnreadableInput(LakehouseError):
+    """What a run reads of another table, its changes or an older version, isn't there any more."""
+
+
+class DamagedTable(LakehouseError):
+    """The log of a Delta table can't be read, because it's damaged or has a feature that delta-rs doesn't know."""
+
+
 class WriteConflict(LakehouseError):
     """Another run kept changing the same table."""
 

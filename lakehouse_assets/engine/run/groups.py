@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lakehouse_assets.engine.run.locality import Hop, Route, Routes
 from lakehouse_assets.engine.run.plan import Read
-
-# What means the same in Spark and in delta-rs' engine: columns, and the day, month or hour of one.
-_PLAIN = re.compile(r"`[^`]+`|cast\(|date_trunc\('\w+', |\)| as (date|timestamp)\)")
 
 
 def changes_of(key: str) -> str:
@@ -64,12 +60,6 @@ def changed_routes(routes: Routes, reads: Iterable[Read]) -> list[Route]:
         assert not isinstance(route, str), f"{key}: {route}"  # noqa: S101  (the plan would say "full")
         found += route
     return found
-
-
-def same_in_both(routes: Iterable[Route]) -> bool:
-    """Whether both engines are sure to give the query one answer."""
-    exprs = [e for r in routes for e in (*r.own, *(t for h in _hops(r) for t in (*h.theirs, *h.route.own)))]
-    return all(not _PLAIN.sub("", e) for e in exprs)
 
 
 def as_json(routes: Routes) -> dict[str, Any]:

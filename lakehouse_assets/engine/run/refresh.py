@@ -19,7 +19,6 @@ from lakehouse_assets.engine.run.groups import (
     changes_of,
     groups_query,
     looked_up,
-    same_in_both,
     whole_of,
 )
 from lakehouse_assets.engine.run.locality import Route, Routes, find_routes
@@ -77,7 +76,7 @@ def narrowed(
     if own is None:
         raise Superseded(f"Refreshing {plan.table.key}: it was dropped meanwhile")
     work, chosen = Work(plan, rows, routes=routes), changed_routes(routes, plan.reads.values())
-    few = None if plan.days else _few(work, mode, chosen, lake, own, bound=bound)
+    few = None if plan.days else _few(work, chosen, lake, own, bound=bound)
     if few:
         yield few
         return
@@ -95,10 +94,10 @@ def _groups(
     return groups_of(mode.by, chosen, news, whole, spark)
 
 
-def _few(work: Work, mode: Refresh, chosen: list[Route], lake: Lake, own: TableLog, *, bound: bool) -> Work | None:
-    if set(own.columns) != set(work.rows.columns) or not same_in_both(chosen):
+def _few(work: Work, chosen: list[Route], lake: Lake, own: TableLog, *, bound: bool) -> Work | None:
+    if set(own.columns) != set(work.rows.columns):
         return None
-    found = touched_groups(mode.by, chosen, work.plan.reads.values(), lake.storage, own)
+    found = touched_groups(work.plan.table, chosen, work.plan.reads.values(), lake.storage, own)
     if found is None or found.rows > ROWS:
         return None
     plan = _decided(work.plan, len(found.groups), found.rows, own, bound=bound)
@@ -137,16 +136,24 @@ def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSe
 
     mode, path = work.plan.table.write, lake.table(work.plan.table.key)
     assert isinstance(mode, Refresh)  # noqa: S101  (nothing else has groups)
-    if work.few:
-        put(rows.toArrow(), work.few, path, stamp, lake.storage)
+    if work.few and put(rows.toArrow(), work.few, path, stamp, lake.storage):
         return
-    assert work.many is not None  # noqa: S101  (or the plan says "full")
+    chosen = _as_rows(work.few, work.rows, spark) if work.few else work.many
+    assert chosen is not None  # noqa: S101  (or the plan says "full")
     match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by)])
-    stored = of_groups(spark.read.format("delta").load(path), work.many, mode.by)
-    with persisted(spark, rows) as made, persisted(spark, _changing(made, stored, work.many, mode)) as groups:
+    stored = of_groups(spark.read.format("delta").load(path), chosen, mode.by)
+    with persisted(spark, rows) as made, persisted(spark, _changing(made, stored, chosen, mode)) as groups:
         new = of_groups(made, groups, mode.by).withColumn(GONE, F.lit(False))
         changes = new.unionByName(groups.withColumn(GONE, F.lit(True)), allowMissingColumns=True)
         base.merge(spark, changes, path, match, stamp)
+
+
+def _as_rows(found: Touched, made: DataFrame, spark: SparkSession) -> DataFrame:
+    """The groups as Spark's rows, in the types of the table's."""
+    from pyspark.sql.types import StructType
+
+    kinds = {field.name: field for field in made.schema.fields}
+    return spark.createDataFrame(list(found.groups), StructType([kinds[name] for name in found.by]))
 
 
 def _changing(made: DataFrame, stored: DataFrame, groups: DataFrame, mode: Refresh) -> DataFrame:

@@ -6,17 +6,19 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.conditions import literal
-from lakehouse_assets.engine.delta_log import TableLog, read_log, select
+from lakehouse_assets.engine import conditions
+from lakehouse_assets.engine.delta_log import TableLog, arrow_of, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Refresh
+from lakehouse_assets.engine.run import delta_rs_sql
 from lakehouse_assets.engine.run.groups import changed_routes, changes_of, from_json, groups_query, looked_up, whole_of
 from lakehouse_assets.engine.run.locality import Route
 from lakehouse_assets.engine.run.plan import Plan, Read
 from lakehouse_assets.engine.run.write import Stamp, Superseded
+from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,46 +44,59 @@ class Touched:
 
 
 def touched_groups(
-    by: tuple[str, ...], routes: Sequence[Route], reads: Iterable[Read], storage: Mapping[str, str], own: TableLog
+    table: Table, routes: Sequence[Route], reads: Iterable[Read], storage: Mapping[str, str], own: TableLog
 ) -> Touched | None:
-    """The groups that changes lead to; None where that's too much to look at here."""
-    from deltalake.exceptions import DeltaError
-
-    options, changed = dict(storage) or None, {read.key: read for read in reads}
+    """The groups that changes lead to; None where that's too much to look at here, or delta-rs can't be relied on."""
+    mode, kinds = table.write, {c.name: c.type for c in table.columns}
+    assert isinstance(mode, Refresh)  # noqa: S101  (nothing else has groups)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            tables = _tables(routes, changed, options, folder)
-        except DeltaError:  # a feature of the table's that it lacks
+            found = _found(routes, {read.key: read for read in reads}, mode, kinds, dict(storage) or None, folder)
+            groups = None if found is None or found.num_rows > GROUPS else _tuples(found, mode.by)
+            return None if groups is None else Touched(mode.by, groups, _stored(own, mode.by, groups))
+        except delta_rs_sql.errors():  # a feature that it lacks, change files that are gone, a value that it can't hold
             return None
-        found = _query(groups_query(by, routes), tables) if tables else None
-    groups = None if found is None or found.num_rows > GROUPS else _tuples(found, by)
-    return None if groups is None else Touched(by, groups, _stored(own, by, groups))
+
+
+def _found(
+    routes: Sequence[Route], changed: Mapping[str, Read], mode: Refresh, kinds: Mapping[str, str],
+    options: dict[str, str] | None, folder: str,
+) -> pa.Table | None:  # fmt: skip
+    from deltalake import DeltaTable
+
+    whole = {
+        key: DeltaTable(changed[key].path, version=changed[key].to, storage_options=options)
+        for key in {route.key for route in routes} | looked_up(routes)
+    }
+    columns = {key: TableLog(table).columns for key, table in whole.items()}
+    told = delta_rs_sql.told(routes, columns, [kinds[name] for name in mode.by])
+    tables = _tables(told, whole, changed, folder) if told else None
+    return arrow_of(groups_query(mode.by, told), tables) if told and tables else None
 
 
 def _tuples(found: pa.Table, by: Sequence[str]) -> list[Group] | None:
     """The groups as Python's values; None if one can't be told to delta-rs."""
-    try:
-        groups = [tuple(row[c] for c in by) for row in found.to_pylist()]
-    except (OverflowError, ValueError):  # a date that Python has not
-        return None
-    return None if any(v is not None and _delta_literal(v) is None for group in groups for v in group) else groups
+    groups = [tuple(row[c] for c in by) for row in found.to_pylist()]
+    plain = all(v is None or delta_rs_sql.literal(v) is not None for group in groups for v in group)
+    return groups if plain else None
 
 
 def _tables(
-    routes: Sequence[Route], changed: Mapping[str, Read], options: dict[str, str] | None, folder: str
+    routes: Sequence[Route], whole: Mapping[str, DeltaTable], changed: Mapping[str, Read], folder: str
 ) -> dict[str, DeltaTable] | None:
+    """The changed rows and the tables that the query of the groups reads; None if one has too many rows."""
     from deltalake import DeltaTable, write_deltalake
 
     tables = {}
     for key in {route.key for route in routes}:
-        rows = _changes(DeltaTable(changed[key].path, storage_options=options), changed[key])
+        rows = _changes(whole[key], changed[key])
         if rows is None:
             return None
         write_deltalake(f"{folder}/{key}", rows)
         tables[changes_of(key)] = DeltaTable(f"{folder}/{key}")
     for key in looked_up(routes):
-        tables[whole_of(key)] = DeltaTable(changed[key].path, version=changed[key].to, storage_options=options)
-        if TableLog(tables[whole_of(key)]).rows > JOINED:
+        tables[whole_of(key)] = whole[key]
+        if TableLog(whole[key]).rows > JOINED:
             return None
     return tables
 
@@ -91,33 +106,33 @@ def _changes(table: DeltaTable, read: Read) -> pa.Table | None:
     import pyarrow as pa
 
     assert read.after is not None  # noqa: S101  (only asked of changes)
-    found = pa.RecordBatchReader.from_stream(table.load_cdf(read.after + 1, read.to))
-    batches, rows = [], 0
-    for batch in found:
-        batches.append(batch)
-        rows += batch.num_rows
-        if rows > CHANGES:
-            return None
-    return pa.Table.from_batches(batches, found.schema)
+    batches, rows = list[pa.RecordBatch](), 0
+    for first, last in _with_news(table, read.after, read.to):
+        for batch in pa.RecordBatchReader.from_stream(table.load_cdf(first, last)):
+            batches.append(batch)
+            rows += batch.num_rows
+            if rows > CHANGES:
+                return None
+    return pa.Table.from_batches(batches)
 
 
-def _query(query: str, tables: Mapping[str, DeltaTable]) -> pa.Table | None:
-    import pyarrow as pa
-    from deltalake import QueryBuilder
-    from deltalake.exceptions import DeltaError
+def _with_news(table: DeltaTable, after: int, to: int) -> Iterator[tuple[int, int]]:
+    """The versions that changed rows, from one to another.
 
-    engine = QueryBuilder()
-    for name, table in tables.items():
-        engine = engine.register(name, table)
-    try:
-        return pa.RecordBatchReader.from_stream(engine.execute(query)).read_all()
-    except DeltaError:  # it lacks a function that Spark has, or can't compare columns of some type
-        return None
+    Of a merge that changed no row delta-rs would give all the rows of the files that it rewrote, as gone and come.
+    """
+    idle = {commit.version for commit in TableLog(table).commits if not commit.changes_data}
+    first = after + 1
+    for version in range(after + 1, to + 2):
+        if version == to + 1 or version in idle:
+            if first < version:
+                yield first, version - 1
+            first = version + 1
 
 
 def _stored(own: TableLog, by: Sequence[str], groups: Sequence[Group]) -> int:
-    condition = _condition(by, groups)
-    return int(select(own.table, "stored", f"SELECT count(*) AS n FROM stored WHERE {condition}")[0]["n"])
+    query = f"SELECT count(*) AS n FROM stored WHERE {_condition(by, groups)}"
+    return int(arrow_of(query, {"stored": own.table}).to_pylist()[0]["n"])
 
 
 def planned(plan: Plan, lake: Lake) -> Plan:
@@ -130,7 +145,7 @@ def planned(plan: Plan, lake: Lake) -> Plan:
     if own is None or last is None:
         return plan
     routes = changed_routes(from_json(last.get("routes", {})), plan.reads.values())
-    found = touched_groups(mode.by, routes, plan.reads.values(), lake.storage, own)
+    found = touched_groups(plan.table, routes, plan.reads.values(), lake.storage, own)
     return decided(plan, len(found.groups), found.rows, own) if found else plan
 
 
@@ -147,8 +162,10 @@ def rebuilding(plan: Plan, why: str) -> Plan:
     return replace(plan, way="full", reason=why, reads=reads)
 
 
-def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mapping[str, str]) -> None:
+def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mapping[str, str]) -> bool:
     """Put the rows in the place of those their groups had, in one commit; groups that come out the same are left alone.
+
+    False if delta-rs can't: the table has a feature that it lacks.
 
     Raises:
         Superseded: another run of the table committed first.
@@ -156,32 +173,43 @@ def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mappin
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    table = DeltaTable(path, storage_options=dict(storage) or None)
-    if (table.transaction_version(stamp.app) or 0) >= stamp.run:
-        raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
-    once = CommitProperties(
-        custom_metadata={"userMetadata": stamp.metadata}, app_transactions=[Transaction(stamp.app, stamp.run)]
-    )
-    with _as_table(rows) as made:
-        changed = _differing(made, rows.column_names, found, table)
-        condition = _condition(found.by, found.groups if changed is None else changed)
-        left = None if changed is None else _query(f"SELECT * FROM made WHERE {condition}", {"made": made})
-    new = rows if left is None else left.cast(rows.schema)
     try:
+        table = DeltaTable(path, storage_options=dict(storage) or None)
+        if (table.transaction_version(stamp.app) or 0) >= stamp.run:
+            raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
+        new, groups = _changed(rows, found, table)
+        once = CommitProperties(
+            custom_metadata={"userMetadata": stamp.metadata}, app_transactions=[Transaction(stamp.app, stamp.run)]
+        )
+        condition = _condition(found.by, groups)
         write_deltalake(table, new, mode="overwrite", predicate=condition, commit_properties=once)
     except CommitFailedError as error:
         raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
+    except delta_rs_sql.errors():
+        return False
+    return True
+
+
+def _changed(rows: pa.Table, found: Touched, table: DeltaTable) -> tuple[pa.Table, Sequence[Group]]:
+    """The groups that come out other than they are stored, with their rows; all of them where that can't be told."""
+    with _as_table(rows) as made:
+        groups = _differing(made, rows.column_names, found, table)
+        if groups is None:
+            return rows, found.groups
+        left = delta_rs_sql.ask(f"SELECT * FROM made WHERE {_condition(found.by, groups)}", {"made": made})
+    return (rows, found.groups) if left is None else (left.cast(rows.schema), groups)
 
 
 def _differing(made: DeltaTable, columns: Sequence[str], found: Touched, table: DeltaTable) -> list[Group] | None:
-    """The groups whose rows aren't stored as they are now; None if that can't be told."""
+    """The groups whose rows aren't stored as they are now, each as often; None if that can't be told."""
     by, listed = (", ".join(f"`{c}`" for c in names) for names in (found.by, columns))
-    stored = f"(SELECT * FROM stored WHERE {_condition(found.by, found.groups)})"
-    numbers = [f"SELECT {by}, count(*) AS n FROM {side} AS s GROUP BY {by}" for side in ("made", stored)]
-    sides = [f"SELECT {listed} FROM {side} AS s" for side in ("made", stored)]
-    parts = [f"SELECT {by} FROM ({a} EXCEPT {b}) AS d" for a, b in (sides, sides[::-1], numbers, numbers[::-1])]
-    apart = _query(f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) AS u", {"made": made, "stored": table})
-    return None if apart is None else _tuples(apart, found.by)
+    stored = f"SELECT {listed}, -1 AS __n FROM stored WHERE {_condition(found.by, found.groups)}"
+    both = f"SELECT {listed}, 1 AS __n FROM made UNION ALL {stored}"
+    # Not by EXCEPT ALL, which takes away all of some equal rows for one (apache/datafusion#12956).
+    apart = f"SELECT {listed} FROM ({both}) AS rows GROUP BY {listed} HAVING sum(__n) <> 0"
+    query = f"SELECT DISTINCT {by} FROM ({apart}) AS apart"
+    answer = delta_rs_sql.ask(query, {"made": made, "stored": table})
+    return None if answer is None else _tuples(answer, found.by)
 
 
 @contextmanager
@@ -196,12 +224,12 @@ def _as_table(rows: pa.Table) -> Iterator[DeltaTable]:
 
 def spark_condition(found: Touched, kinds: Mapping[str, str]) -> str:
     """True for the rows of the groups, in Spark's SQL."""
-    return _any_of(found.by, found.groups, lambda name, v: f"CAST({literal(_text(v))} AS {kinds[name]})")
+    return _any_of(found.by, found.groups, lambda name, v: f"CAST({conditions.literal(_text(v))} AS {kinds[name]})")
 
 
 def _condition(by: Sequence[str], groups: Sequence[Group]) -> str:
     """The same in the SQL of delta-rs."""
-    return _any_of(by, groups, lambda _, v: _delta_literal(v) or "")
+    return _any_of(by, groups, lambda _, v: delta_rs_sql.literal(v) or "")
 
 
 def _any_of(by: Sequence[str], groups: Sequence[Group], say: Callable[[str, Any], str]) -> str:
@@ -218,19 +246,3 @@ def _any_of(by: Sequence[str], groups: Sequence[Group], say: Callable[[str, Any]
 
 def _text(value: Any) -> str:
     return value.isoformat(" ") if isinstance(value, datetime) else str(value)
-
-
-def _delta_literal(value: Any) -> str | None:
-    """A value in the SQL of delta-rs; None if it has none that is sure to be the same."""
-    match value:
-        case bool() | int():
-            return str(value).lower()
-        case str():
-            return "'" + value.replace("'", "''") + "'"
-        case datetime():
-            zone = 'Some("UTC")' if value.tzinfo else "None"
-            return f"arrow_cast('{value.replace(tzinfo=None).isoformat()}', 'Timestamp(Microsecond, {zone})')"
-        case date():
-            return f"DATE '{value}'"
-        case _:
-            return None
