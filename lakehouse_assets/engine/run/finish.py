@@ -17,7 +17,7 @@ from lakehouse_assets.engine.run.commit import remember_again, settle
 from lakehouse_assets.engine.run.late import at
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way
 from lakehouse_assets.engine.run.query_plan import analysed
-from lakehouse_assets.engine.run.read import read_inputs, whole_inputs
+from lakehouse_assets.engine.run.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.run.refresh import narrowed
 from lakehouse_assets.engine.spec import Table
 
@@ -48,7 +48,7 @@ def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettl
     days = tuple(map(date.fromisoformat, run.get("days", ())))
     plan = Plan(table, way, "completing the last run", run["run"], reads, days=(days[0], days[1]) if days else None)
     spark = env.session()
-    with write.explained(table):
+    with write.explained(table), readable(spark, reads.values()):
         built = build(spark, table, inputs_of(spark, plan))
         with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
             if forgotten:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.run import write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.build import build
@@ -21,8 +22,10 @@ from lakehouse_assets.engine.run.late import behind
 from lakehouse_assets.engine.run.lineage import column_lineage
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
 from lakehouse_assets.engine.run.query_plan import analysed
+from lakehouse_assets.engine.run.read import readable
 from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.replay import finish_replay
+from lakehouse_assets.engine.run.touched import rebuilding
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Table
 
@@ -48,21 +51,32 @@ def _arrivals(table: Table, env: Environment, full: bool) -> Outcome:
 
 
 def _attempt(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
-    logs = Logs(env.lake)
-    finish_last_run(table, env, logs)
-    finish_replay(table, env, logs)
-    plan = plan_table(table, env.lakehouse, logs, full)
+    logs, lost = Logs(env.lake), ""
+    try:
+        finish_last_run(table, env, logs)
+        finish_replay(table, env, logs)
+    except UnreadableInput as error:
+        lost = f"what its last run rejected can't be found again: {error}"
+    plan = plan_table(table, env.lakehouse, logs, full or bool(lost))
     if plan.way == "nothing":
         return Outcome(plan, 0)
-    if plan.way != "full":
-        plan = replace(plan, table=behind(table, logs.table(table.key)))
-    return execute(replace(plan, accepts_loss=accept_loss), env)
+    plan = replace(plan, reason=lost or plan.reason, accepts_loss=accept_loss)
+    if plan.way == "full":
+        return execute(plan, env)
+    try:
+        return execute(replace(plan, table=behind(table, logs.table(table.key))), env)
+    except UnreadableInput as error:
+        return execute(rebuilding(plan, str(error)), env)
 
 
 def execute(plan: Plan, env: Environment) -> Outcome:
-    """Carry out a plan against upstream tables: one commit to the table, then what belongs to it."""
+    """Carry out a plan against upstream tables: one commit to the table, then what belongs to it.
+
+    Raises:
+        UnreadableInput: what it is to read of a table isn't there any more.
+    """
     table, spark = plan.table, env.session()
-    with write.explained(table), interpreted(spark, size(plan, env.lake)):
+    with write.explained(table), interpreted(spark, size(plan, env.lake)), readable(spark, plan.reads.values()):
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(rows)
         with narrowed(plan, rows, tree, env.lake, spark) as work:

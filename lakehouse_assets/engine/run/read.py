@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.inputs import Upstream
 from lakehouse_assets.engine.run.plan import Read
+from lakehouse_assets.engine.run.write import about_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -54,6 +57,40 @@ def _changes(spark: SparkSession, read: Read) -> DataFrame:
     changes = spark.read.format("delta").option("readChangeFeed", "true").option("endingVersion", read.to)
     assert read.after is not None  # noqa: S101  (the planner found what was consumed)
     return changes.option("startingVersion", read.after + 1).load(read.path)
+
+
+@contextmanager
+def readable(spark: SparkSession, reads: Iterable[Read]) -> Iterator[None]:
+    """Finds out, where a query of the block fails, whether what it reads is to blame.
+
+    Raises:
+        UnreadableInput: the change feed of a table, or an older version, can't be read, for whatever reason.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        why = _unreadable(spark, reads) if about_rows(error) else None
+        if why is None:
+            raise
+        raise UnreadableInput(why) from error
+
+
+def _unreadable(spark: SparkSession, reads: Iterable[Read]) -> str | None:
+    """What can't be read to its end, and why; None if all can. It takes a job for each."""
+    from pyspark.errors import PySparkException
+
+    for read in reads:
+        try:
+            rows = _whole(spark, read) if read.after is None else _changes(spark, read)
+            if read.after != read.to:
+                rows.write.format("noop").mode("overwrite").save()
+        except PySparkException as error:
+            what = f"version {read.to}" if read.after is None else f"the changes since version {read.after}"
+            why = str(error).strip().split("\n", 1)[0].split(" SQLSTATE", 1)[0][:300]
+            return f"{what} of {read.key} can't be read ({why})"
+    return None
 
 
 def _between_snapshots(rows: DataFrame, news: DataFrame, upstream: Upstream) -> DataFrame:
