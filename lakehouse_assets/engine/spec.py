@@ -192,6 +192,11 @@ class Table:
         return keys + tuple(_unless(self.delete_when, e) for e in others + self.expect) + late
 
     @property
+    def has_quarantine(self) -> bool:
+        """Whether a row of it may be rejected."""
+        return any(rule.action == "drop" for rule in self.rules)
+
+    @property
     def rules_version(self) -> str:
         """A hash of the rule set, stored with every row it rejects."""
         return _digest([(r.name, r.condition, r.action) for r in self.rules if r.name != ON_TIME])

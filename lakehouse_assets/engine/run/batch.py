@@ -156,7 +156,7 @@ def _rows_by_file(plan: Plan, env: Environment) -> dict[str, int]:
 def _silent(plan: Plan, files: Sequence[Arrival], rows: Mapping[str, int], env: Environment) -> list[Arrival]:
     """The files that aren't empty, and of which there are no rows, in the table or in its quarantine."""
     silent = [f for f in files if f.size and f.path not in rows]
-    if not silent or not quarantine.has_quarantine(plan.table):
+    if not silent or not plan.table.has_quarantine:
         return silent
     kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
     rejected = kept.counts("source", where=f"run = {plan.run}") if kept else {}

@@ -93,7 +93,7 @@ def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
     table, path = plan.table, lake.quarantine(plan.table.key)
     if seen.rejected:
         quarantine.keep(built, plan, path, seen, lake.storage)
-    elif quarantine.has_quarantine(table):
+    elif table.has_quarantine:
         quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.way == "full")
 
 

@@ -13,6 +13,7 @@ from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.run import memory
+from lakehouse_assets.engine.run.by_hand import changed_by_hand
 from lakehouse_assets.engine.sources.http import unset
 from lakehouse_assets.engine.spec import Table
 
@@ -173,6 +174,9 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
     """Why nothing less than the whole table will do; None if less will."""
     if own is None:
         return "first build"
+    hand = changed_by_hand(table, own, logs.quarantine(table.key), logs.memory(table.key))
+    if hand:
+        return hand
     if own.last_run is None or own.last_run.run is None:
         return "the log no longer says what was read"
     if own.last_run.run.get("mode") != table.mode:
@@ -198,7 +202,8 @@ def _why_not_changes(table: Table, read: Read, after: int, logs: Logs) -> str | 
     if commits is None:
         return f"the log of {key} no longer reaches back to version {after}"
     if isinstance(table.write, Refresh):
-        return next((f"{key} was rebuilt at version {c.version}" for c in commits if c.replaces_all), None)
+        anew = next((c for c in commits if c.replaces_all), None)
+        return f"{key} was {'restored' if anew.restores else 'rebuilt'} at version {anew.version}" if anew else None
     allowed = "only_adds" if isinstance(table.write, Append) or read.upstream.snapshot_on else "keeps_rows"
     bad = [c for c in commits if not getattr(c, allowed)]
     if bad:

@@ -59,13 +59,16 @@ def _provable(table: Table) -> list[TableCheck]:
 def _keeps_enough(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> None:
     table, rows = plan.table, made.count()
     remedy = f"give `lakehouse run {table.key} --full --accept-loss`"
-    if rows < KEPT * old.rows:
+    good = old.as_our_runs_left_it
+    most = max(old.rows, good.rows)
+    if rows < KEPT * most:
         raise WouldLose(
-            f"Rebuilding {table.key} because {plan.reason}: it would have {rows:,} rows in the place of {old.rows:,}; "
+            f"Rebuilding {table.key} because {plan.reason}: it would have {rows:,} rows in the place of {most:,}; "
             f"nothing was written. If that is right, {remedy}"
         )
-    if isinstance(table.write, History) and VALIDITY[0] in old.columns:
-        lost = _lost_versions(made, spark.read.format("delta").load(lake.table(table.key)), plan, table.write)
+    if isinstance(table.write, History) and VALIDITY[0] in good.columns:
+        stored = spark.read.format("delta").option("versionAsOf", good.version).load(lake.table(table.key))
+        lost = _lost_versions(made, stored, plan, table.write)
         if lost:
             raise WouldLose(
                 f"Rebuilding {table.key} because {plan.reason}: {lost:,} versions it has would be gone, as what it "

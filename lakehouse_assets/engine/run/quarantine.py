@@ -41,13 +41,9 @@ _EXACTLY = {
 }
 
 
-def has_quarantine(table: Table) -> bool:
-    return any(rule.action == "drop" for rule in table.rules)
-
-
 def is_due(table: Table, kept: TableLog | None, run: int) -> bool:
     """Whether the quarantine of a table, as it's `kept`, still lacks what a run rejected."""
-    return has_quarantine(table) and (kept is None or kept.transaction(table.key) < run)
+    return table.has_quarantine and (kept is None or kept.transaction(table.key) < run)
 
 
 def keep(rows: DataFrame, plan: Plan, path: str, seen: Verdicts, storage: Mapping[str, str]) -> None:

@@ -1,0 +1,33 @@
+"""What someone else did to a table, or to what is kept beside it, told by the logs: so it's noticed, not built upon.
+
+A RESTORE, an UPDATE, a DELETE or a write by hand leaves a table other than its runs made it. Delta keeps the
+transactions of what a RESTORE undoes, so that the same step would be skipped as a repeat: such a table is made anew.
+"""
+
+from __future__ import annotations
+
+from lakehouse_assets.engine.delta_log import Commit, TableLog
+from lakehouse_assets.engine.spec import Table
+
+
+def changed_by_hand(table: Table, own: TableLog, kept: TableLog | None, known: TableLog | None) -> str | None:
+    """How the table isn't what our runs made it, nor its quarantine (`kept`) or its memory (`known`); None if it is."""
+    if own.by_hand:
+        return _told("it", own.by_hand)
+    if kept and kept.tampered:
+        return _told("its quarantine", kept.tampered)
+    if known and known.tampered:
+        return _told("its memory", known.tampered)
+    return "its quarantine is gone" if _lost(table, own, kept) else None
+
+
+def _told(what: str, commit: Commit) -> str:
+    return f"{what} was changed by hand ({commit.operation.lower()} at version {commit.version})"
+
+
+def _lost(table: Table, own: TableLog, kept: TableLog | None) -> bool:
+    """Whether there is no quarantine, though runs before the last wrote one; the last may not have come to it."""
+    runs = [(c, c.run) for c in own.standing if c.run is not None]
+    since = next((i for i, (commit, _) in enumerate(runs) if commit.rebuilds), len(runs))
+    written = any(run.get("rules") == table.rules_version for _, run in runs[1 : since + 1])
+    return table.has_quarantine and kept is None and written
