@@ -118,6 +118,35 @@ def test_content_that_is_not_what_was_declared_or_too_long_does_not_land(site: S
     assert landed(tmp_path) == [b"0123456789"]
 
 
+def linked(body: bytes, following: str) -> Answer:
+    return Answer(body, headers={"Link": f'<{following}>; rel="next"'})
+
+
+@pytest.mark.parametrize("following", ["/c.json", "/a.json", "/c.json#end", "/b.json?"])
+def test_a_page_that_names_itself_or_an_earlier_one_is_the_last(site: Site, tmp_path: Path, following: str) -> None:
+    site.pages |= {"/a.json": linked(b"1", "/b.json"), "/b.json": linked(b"2", "/c.json")}
+    site.pages["/c.json"] = linked(b"3", following)
+    for _ in range(2):
+        assert get(site, tmp_path, "/a.json", pages=True) == {}
+    assert landed(tmp_path) == [b"1", b"2", b"3"]
+    assert len(site.asked) == 6
+
+
+def test_a_server_that_gives_one_page_for_all_is_told_and_its_page_lands_once(site: Site, tmp_path: Path) -> None:
+    numbers = iter(range(1, 100))
+    site.pages["/a.json"] = lambda _: linked(b"[1, 2]", f"/a.json?page={next(numbers)}")
+    assert "its page 2 has what page 1 had" in get(site, tmp_path, "/a.json", pages=True)["/a.json"]
+    assert landed(tmp_path) == [b"[1, 2]"]
+    assert len(site.asked) == 2
+
+
+def test_pages_without_a_record_may_be_alike(site: Site, tmp_path: Path) -> None:
+    site.pages |= {"/a.json": linked(b"[ ]\n", "/b.json"), "/b.json": linked(b"[ ]\n", "/c.json")}
+    site.pages["/c.json"] = Answer(b"[1]")
+    assert get(site, tmp_path, "/a.json", pages=True) == {}
+    assert landed(tmp_path) == [b"[ ]\n", b"[ ]\n", b"[1]"]
+
+
 def test_a_redirect_to_another_host_is_refused_unless_it_is_named_and_is_told_no_secret(
     site: Site, other: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

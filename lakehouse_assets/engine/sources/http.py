@@ -80,24 +80,52 @@ def _session(source: Http) -> requests.Session:
 def _pages(
     session: requests.Session, source: Http, url: str, known: Mapping[str, str]
 ) -> Iterator[tuple[IO[bytes], Mapping[str, str]]]:
-    """The bodies at an address and, if pages are followed, at those that each answer names as the next."""
+    """The bodies at an address and, if pages are followed, at those that each answer names as the next.
+
+    A page that names itself or an earlier one is the last: all that can be reached was asked for.
+
+    Raises:
+        _Refused: a page has what another had, at another address; so the server gives one page for all.
+    """
     at: str | None = _filled(url)
-    home = urlsplit(_filled(url)).netloc
-    for _ in range(PAGES):
-        if at is None:
+    home, asked, contents = urlsplit(_filled(url)).netloc, set[str](), dict[str, int]()
+    for number in range(1, PAGES + 1):
+        if at is None or _address(at) in asked:
             return
+        asked.add(_address(at))
+        time.sleep(source.pause if number > 1 else 0)
         with tempfile.TemporaryFile() as body:
             answer = _complete(session, source, at, home, known, body)
             if answer is None:
                 return
-            digest = source.sha256.get(url)
-            if digest and _digest(body) != digest:
-                raise _Refused(f"its SHA-256 is {_digest(body)}, not {digest} as declared")
+            digest = _digest(body)
+            _refuse_content(digest, source.sha256.get(url), contents.get(digest), number, body)
+            contents[digest] = number
             yield body, {h: answer.headers[h] for h in ("ETag", "Last-Modified") if h in answer.headers}
             following = answer.links.get("next", {}).get("url") if source.pages else None
             at = _allowed(source, at, urljoin(at, following)) if following else None
-            time.sleep(source.pause if at else 0)
     raise _Refused(f"it has more than {PAGES:,} pages")
+
+
+def _refuse_content(digest: str, declared: str | None, before: int | None, number: int, body: IO[bytes]) -> None:
+    if declared and digest != declared:
+        raise _Refused(f"its SHA-256 is {digest}, not {declared} as declared")
+    if before and not _is_empty(body):
+        raise _Refused(
+            f"its page {number} has what page {before} had; its pages may have no end, so look at what it asks"
+        )
+
+
+def _is_empty(body: IO[bytes]) -> bool:
+    """Whether a page has no record: nothing, or an empty list or object."""
+    body.seek(0)
+    return re.sub(rb"\s", b"", body.read(64)) in (b"", b"[]", b"{}", b"null")
+
+
+def _address(url: str) -> str:
+    """An address as its server takes it, in whatever order things are asked for."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path or '/'}?{'&'.join(sorted(parts.query.split('&')))}"
 
 
 def _complete(
