@@ -95,3 +95,21 @@ def totals(shop: Project, name: str) -> dict[Any, int]:
     """By Arrow, as pandas has no times beyond the year 2262."""
     rows = shop.log(f"gold.{name}").table.to_pyarrow_table().to_pylist()
     return {v.replace(tzinfo=None) if isinstance(v := row["g"], datetime) else v: row["total"] for row in rows}
+
+
+def test_a_plan_that_isn_t_understood_costs_lineage_and_a_whole_refresh(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sales(project, "day date, amount int")
+    gold(project, "day date, n bigint", "day", "SELECT day, count(*) AS n FROM sales GROUP BY day")
+    deliver(project, 1, "id,seq,day,amount", *(f"{n},1,2020-01-{n - 99:02},1" for n in OTHERS))
+    # Another Spark's words, and what an engine says that isn't told to write out all of a list.
+    explained = ["== Physical Plan ==\nx", "== Analyzed Logical Plan ==\n?\nAggregate [day#1, ... 25 more fields]\n"]
+    for number, text in enumerate(explained, 2):
+        monkeypatch.setattr("pyspark.sql.connect.dataframe.DataFrame._explain_string", lambda *_, t=text, **__: t)
+        project.run("gold.g", full=True)
+        deliver(project, number, "id,seq,day,amount", f"100,{number},2020-01-0{number},1")
+        outcome = project.run("gold.g")
+        assert (outcome.plan.way, outcome.lineage) == ("full", {})
+        assert "the plan of its query isn't understood" in outcome.plan.reason
+    assert sum(row[1] for row in project.rows("gold.g")) == len(OTHERS)

@@ -21,7 +21,7 @@ from lakehouse_assets.engine.run.interpret import interpreted, size
 from lakehouse_assets.engine.run.late import behind
 from lakehouse_assets.engine.run.lineage import column_lineage
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
-from lakehouse_assets.engine.run.query_plan import analysed
+from lakehouse_assets.engine.run.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.read import readable
 from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.replay import finish_replay
@@ -82,8 +82,8 @@ def execute(plan: Plan, env: Environment) -> Outcome:
         with narrowed(plan, rows, tree, env.lake, spark) as work:
             done = commit(work, _stamp(work), env.lake, spark)
             settle(work.rows, work.plan, done.seen, env.lake)
-    lineage = column_lineage(tree, set(env.lakehouse.tables))
-    return Outcome(work.plan, 0, done.version, done.seen, lineage, proven=done.proven)
+    lineage = if_understood(lambda: column_lineage(tree, set(env.lakehouse.tables))) if tree else None
+    return Outcome(work.plan, 0, done.version, done.seen, lineage or {}, proven=done.proven)
 
 
 def _stamp(work: Work) -> Stamp:

@@ -7,9 +7,9 @@ attribute is the same one wherever its id is, whatever it's called on the way.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,6 +18,7 @@ _LINE = re.compile(r"(?P<indent>(?:[ :]  )*(?:[+:]- )?)(?P<text>.*)")
 _ATTRIBUTE = re.compile(r"(?P<name>[^\s\[\](),]+|[^\[\](),]+?)#(?P<id>\d+)L?")
 _ALIASED = re.compile(r"(?P<expr>.*) AS (?P<name>.+)#(?P<id>\d+)L?", re.DOTALL)
 
+T = TypeVar("T")
 # Name and id of an attribute.
 Attribute = tuple[str, int]
 
@@ -57,17 +58,38 @@ class Node:
         return found
 
 
-def analysed(df: DataFrame) -> Node:
-    """The operator that puts out a DataFrame's rows."""
+# Of a long list Spark says how many more there are, where an engine isn't told to write out all.
+_CUT = re.compile(r"\.\.\. \d+ more fields")
+
+
+def if_understood(read: Callable[[], T]) -> T | None:
+    """What is read off an explanation; None where its text isn't as it's expected to be.
+
+    The text of a plan is nobody's promise: what can't be read costs the lineage, or a whole refresh, and never the run.
+    """
+    try:
+        return read()
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def analysed(df: DataFrame) -> Node | None:
+    """The operator that puts out a DataFrame's rows; None if Spark's explanation isn't understood."""
     # Spark explains how it would run, too, for which Delta looks for files, or for a table's size: up to 0.4 s, without
     # any rows 0.02.
     explained = df.where("false")._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
-    return parse(explained).children[0]
+    return if_understood(lambda: parse(explained).children[0])
 
 
 def parse(explained: str) -> Node:
-    """The same from the text of an extended explain."""
+    """The same from the text of an extended explain.
+
+    Raises:
+        ValueError, LookupError: it isn't one, or a list in it was cut.
+    """
     text = explained.split("== Analyzed Logical Plan ==\n", 1)[1].split("\n== Optimized", 1)[0]
+    if _CUT.search(text):
+        raise ValueError("a list is cut")
     lines = [line for line in text.splitlines()[1:] if line.strip()]  # the first line is the schema
     above: list[tuple[int, Node]] = []
     for line in lines:

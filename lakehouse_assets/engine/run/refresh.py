@@ -23,7 +23,7 @@ from lakehouse_assets.engine.run.groups import (
 )
 from lakehouse_assets.engine.run.locality import Route, Routes, find_routes
 from lakehouse_assets.engine.run.plan import Plan
-from lakehouse_assets.engine.run.query_plan import Node, analysed
+from lakehouse_assets.engine.run.query_plan import Node, analysed, if_understood
 from lakehouse_assets.engine.run.read import all_images, whole_inputs
 from lakehouse_assets.engine.run.touched import (
     ROWS,
@@ -56,18 +56,19 @@ class Work:
 
 @contextmanager
 def narrowed(
-    plan: Plan, rows: DataFrame, tree: Node, lake: Lake, spark: SparkSession, *, bound: bool = False
+    plan: Plan, rows: DataFrame, tree: Node | None, lake: Lake, spark: SparkSession, *, bound: bool = False
 ) -> Iterator[Work]:
     """The work of a run: for a table that refreshes, the rows of the groups that its inputs' changes touch.
 
-    `tree` is the analysed query of `rows`. `bound` is for a run that was a refresh already, and has to stay one.
+    `tree` is the analysed query of `rows`, None if that isn't understood. `bound` is for a run that was a refresh
+    already, and has to stay one.
     """
     mode = plan.table.write
     if not isinstance(mode, Refresh):
         yield Work(plan, rows)
         return
     whole = whole_inputs(spark, {read.key: read for read in plan.reads.values()})
-    routes = find_routes(tree, mode.by, whole, lambda key, sql: _as_analysed(whole[key], sql))
+    routes = _routes(tree, mode, whole)
     why_full = _unfollowed(plan, routes)
     if plan.way != "refresh" or why_full:
         yield Work(rebuilding(plan, why_full) if why_full else plan, rows, routes=routes)
@@ -82,6 +83,14 @@ def narrowed(
         return
     with persisted(spark, _groups(work, mode, chosen, whole, lake, spark)) as groups:
         yield _many(work, mode, groups, lake, own, spark, bound=bound)
+
+
+def _routes(tree: Node | None, mode: Refresh, whole: Mapping[str, DataFrame]) -> Routes:
+    def analyse(key: str, sql: str) -> str | None:
+        return _as_analysed(whole[key], sql)
+
+    found = if_understood(lambda: find_routes(tree, mode.by, whole, analyse)) if tree else None
+    return dict.fromkeys(whole, "the plan of its query isn't understood") if found is None else found
 
 
 def _groups(
@@ -201,6 +210,7 @@ def _as_analysed(rows: DataFrame, sql: str) -> str | None:
     from pyspark.errors import PySparkException
 
     try:
-        return first_by_name(analysed(rows.selectExpr(f"{sql} AS __g")))
+        tree = analysed(rows.selectExpr(f"{sql} AS __g"))
+        return first_by_name(tree) if tree else None
     except PySparkException:
         return None
