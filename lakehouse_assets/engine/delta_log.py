@@ -275,9 +275,12 @@ class TableLog:
         if after is None:
             query = f"SELECT DISTINCT CAST(`{column}` AS VARCHAR) AS day FROM stored WHERE `{column}` IS NOT NULL"
             return sorted(row["day"] for row in select(self.table, "stored", query))
-        feed = self.table.load_cdf(after + 1, self.version, columns=[column])
-        changed = pa.RecordBatchReader.from_stream(feed)
-        return sorted({str(day) for batch in changed for day in batch.column(0).to_pylist() if day is not None})
+        try:
+            feed = self.table.load_cdf(after + 1, self.version, columns=[column])
+            changed = pa.RecordBatchReader.from_stream(feed)
+            return sorted({str(day) for batch in changed for day in batch.column(0).to_pylist() if day is not None})
+        except errors_of_delta_rs():  # the changes can't be read any more, or a day is none of Python's
+            return self.days(column)
 
     def head(self, rows: int) -> pa.Table:
         """A few rows, whichever come first."""
@@ -309,6 +312,14 @@ def arrow_of(query: str, tables: Mapping[str, DeltaTable]) -> pa.Table:
     for name, table in tables.items():
         engine = engine.register(name, table)
     return pa.RecordBatchReader.from_stream(engine.execute(query)).read_all()
+
+
+def errors_of_delta_rs() -> tuple[type[Exception], ...]:
+    """What delta-rs raises as it looks at a table, and Arrow as rows are fetched or become Python's values."""
+    import pyarrow as pa
+    from deltalake.exceptions import DeltaError
+
+    return (DeltaError, pa.ArrowException, ArithmeticError, OSError, TypeError, ValueError)
 
 
 def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:

@@ -26,6 +26,9 @@ MEANING = {
     "spark.sql.session.timeZone": "UTC",
     # Spark's default, INT96, is read by Arrow, and so by delta-rs, as nanoseconds: the year 12024 comes out as 2086.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # A cluster may be set to pass over files that are gone or damaged: their rows would be lost in silence.
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
 }
 ERRORS = {
     "spark.sql.connect.serverStacktrace.enabled": "false",

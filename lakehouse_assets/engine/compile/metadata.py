@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.delta_log import TableLog
+from lakehouse_assets.engine.delta_log import TableLog, errors_of_delta_rs
 from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.lineage import Lineage
 from lakehouse_assets.engine.spec import Column, Table
@@ -93,10 +93,14 @@ def _lineage(lineage: Lineage) -> dict[str, Any]:
 
 
 def preview(log: TableLog) -> str:
-    """A few rows as a Markdown table, long cells cut."""
-    head = log.head(PREVIEW_ROWS)
+    """A few rows as a Markdown table, long cells cut; why there is none where delta-rs can't read them."""
+    try:
+        head = log.head(PREVIEW_ROWS)
+        rows = head.to_pylist()
+    except errors_of_delta_rs() as error:  # a type that it lacks, or a time that Python has not
+        return f"No rows can be shown: {_cell(error)}"
     lines = [_row(head.column_names), _row(["---"] * len(head.column_names))]
-    lines += [_row([_cell(v) for v in row.values()]) for row in head.to_pylist()]
+    lines += [_row([_cell(v) for v in row.values()]) for row in rows]
     return "\n".join(lines)
 
 

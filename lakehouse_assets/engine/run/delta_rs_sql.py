@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import arrow_of
+from lakehouse_assets.engine.delta_log import arrow_of, errors_of_delta_rs
 from lakehouse_assets.engine.run.locality import Hop, Route
 
 if TYPE_CHECKING:
@@ -46,19 +46,11 @@ _DAYS = {
 _MICROSECONDS = {"HOUR": 3_600_000_000, "MINUTE": 60_000_000, "SECOND": 1_000_000}
 
 
-def errors() -> tuple[type[Exception], ...]:
-    """What delta-rs raises as it looks at a table, and Arrow as rows are fetched or become Python's values."""
-    import pyarrow as pa
-    from deltalake.exceptions import DeltaError
-
-    return (DeltaError, pa.ArrowException, ArithmeticError, OSError, TypeError, ValueError)
-
-
 def ask(query: str, tables: Mapping[str, DeltaTable]) -> pa.Table | None:
     """The answer to a query that reads tables by these names; None if delta-rs can't give it."""
     try:
         return arrow_of(query, tables)
-    except errors():
+    except errors_of_delta_rs():
         return None
 
 

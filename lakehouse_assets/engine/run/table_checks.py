@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import TableLog, arrow, read_log
+from lakehouse_assets.engine.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run import delta_rs_sql
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.profile import profile
 from lakehouse_assets.engine.spec import UNIQUE, Table, TableCheck
@@ -53,14 +54,19 @@ def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
 def stored_violations(check: TableCheck, table: Table, env: Environment) -> Violations:
     """What a check finds in the table as it is stored."""
     log = read_log(env.lake.table(table.key), env.lake.storage)
-    if check.name == UNIQUE and log is not None and log.rows <= FEW_ROWS:
-        return _repeated(check, log)
-    return violations(check, table, env.lake, env.session())
+    found = _repeated(check, table, log) if check.name == UNIQUE and log is not None else None
+    return found or violations(check, table, env.lake, env.session())
 
 
-def _repeated(check: TableCheck, log: TableLog) -> Violations:
-    found = arrow(log.table, "stored", check.violations.replace("{table}", "stored"))
-    return Violations(found.num_rows, found.slice(0, SHOWN).to_pylist())
+def _repeated(check: TableCheck, table: Table, log: TableLog) -> Violations | None:
+    """The keys that several rows have, by delta-rs; None if there are too many rows, or Spark may see other keys."""
+    if log.rows > FEW_ROWS or not {log.columns.get(name) for name in table.keys} <= delta_rs_sql.PLAIN:
+        return None
+    found = delta_rs_sql.ask(check.violations.replace("{table}", "stored"), {"stored": log.table})
+    try:
+        return None if found is None else Violations(found.num_rows, found.slice(0, SHOWN).to_pylist())
+    except errors_of_delta_rs():  # a value that Python has not
+        return None
 
 
 def violations(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> Violations:

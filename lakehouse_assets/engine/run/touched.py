@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine import conditions
-from lakehouse_assets.engine.delta_log import TableLog, arrow_of, read_log
+from lakehouse_assets.engine.delta_log import TableLog, arrow_of, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import delta_rs_sql
@@ -54,7 +54,7 @@ def touched_groups(
             found = _found(routes, {read.key: read for read in reads}, mode, kinds, dict(storage) or None, folder)
             groups = None if found is None or found.num_rows > GROUPS else _tuples(found, mode.by)
             return None if groups is None else Touched(mode.by, groups, _stored(own, mode.by, groups))
-        except delta_rs_sql.errors():  # a feature that it lacks, change files that are gone, a value that it can't hold
+        except errors_of_delta_rs():  # a feature that it lacks, change files that are gone, a value that it can't hold
             return None
 
 
@@ -185,7 +185,7 @@ def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mappin
         write_deltalake(table, new, mode="overwrite", predicate=condition, commit_properties=once)
     except CommitFailedError as error:
         raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
-    except delta_rs_sql.errors():
+    except errors_of_delta_rs():
         return False
     return True
 
