@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.in_flight import note_process
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets.settings import Settings
@@ -31,6 +32,11 @@ class LakeResource(dg.ConfigurableResource[None]):
         return cls(
             root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory
         )
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Note the process of a run in its tags, before its first step; in a sensor there is no run."""
+        if context.run is not None and context.instance is not None:
+            note_process(context.instance, context.run.run_id, self.root)
 
     def lake(self) -> Lake:
         """The lake, with what delta-rs needs to reach it.

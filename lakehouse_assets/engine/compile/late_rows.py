@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import op_name
+from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
 from lakehouse_assets.engine.compile.sensors import Decision, Waiting, downstream, lake_sensor, one_run
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
@@ -51,7 +52,8 @@ def _evaluate(
         return dg.RunRequest(
             asset_selection=downstream(replayed, lakehouse),
             run_config={"ops": {op_name(t.key): {"config": {"replay": True}} for t in replayed}},
-            tags={RUN_TAG: name, DAYS_TAG: days[:200]},
+            tags={**tags, DAYS_TAG: days[:200]},
         )
 
-    return one_run(context, {RUN_TAG: name}, "late rows", look, request)
+    tags = {RUN_TAG: name, LAKE_TAG: lake.root}
+    return one_run(context, tags, "late rows", look, request)

@@ -9,13 +9,15 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import asset_key
+from lakehouse_assets.engine.compile.cursor import Cursor, read_cursor
+from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.spec import Table
@@ -24,40 +26,15 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
 TICK_SECONDS = 30
-# A run that failed is tried again after 1, 2, 4 … minutes, at most an hour apart, for as long as its files wait.
-FIRST_RETRY_SECONDS = 60
-LAST_RETRY_SECONDS = 3600
 # Where folders are dated, a tick looks at yesterday's and today's, and tomorrow's for clocks that are ahead.
 RECENT_DAYS = (-1, 0, 1)
 RECONCILE_SECONDS = 3600
 RUN_TAG = "lakehouse/arrivals"
-_IN_FLIGHT = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
-              dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]  # fmt: skip
 
 # By table, what waits for a run.
 Waiting = Mapping[str, Sequence[Any]]
 Decision = dg.SensorResult | dg.SkipReason
 Notified = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """What the last run was launched for: a digest of what waited, when, and the how manieth try it was.
-
-    `listed` is when all was last looked at.
-    """
-
-    digest: str = ""
-    at: float = 0
-    tries: int = 0
-    listed: float = 0
-
-    def wait(self, digest: str, now: float) -> float:
-        """Seconds before the same may be tried (again); none where the clock was set back."""
-        if digest != self.digest or now < self.at:
-            return 0
-        pause = min(FIRST_RETRY_SECONDS * 2 ** (self.tries - 1), LAST_RETRY_SECONDS)
-        return float(max(0.0, self.at + pause - now))
 
 
 def arrivals_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefinition | None:
@@ -120,7 +97,7 @@ def evaluate(
     """One tick: at most one run, for all the files that wait. `notified` takes down what the queue tells of."""
     now = datetime.fromtimestamp(time.time(), UTC)
     # A time to come was taken down by a clock that was ahead, and would keep this from its hour.
-    whole = not 0 <= now.timestamp() - _cursor(context).listed < RECONCILE_SECONDS
+    whole = not 0 <= now.timestamp() - read_cursor(context.cursor).listed < RECONCILE_SECONDS
     days = () if whole else tuple(now.date() + timedelta(days=d) for d in RECENT_DAYS)
 
     def look() -> Waiting:
@@ -130,36 +107,33 @@ def evaluate(
 
     def request(waiting: Waiting) -> dg.RunRequest:
         counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items())
-        return dg.RunRequest(asset_selection=reached, tags={RUN_TAG: name, "lakehouse/waiting": counts[:200]})
+        return dg.RunRequest(asset_selection=reached, tags={**tags, "lakehouse/waiting": counts[:200]})
 
-    return one_run(context, {RUN_TAG: name}, "files", look, request, whole=whole)
+    tags = {RUN_TAG: name, LAKE_TAG: lake.root}
+    return one_run(context, tags, "files", look, request, whole=whole)
 
 
 def one_run(
-    context: dg.SensorEvaluationContext, tag: Mapping[str, str], what: str, look: Callable[[], Waiting],
+    context: dg.SensorEvaluationContext, tags: Mapping[str, str], what: str, look: Callable[[], Waiting],
     request: Callable[[Waiting], dg.RunRequest], *, whole: bool = True,
 ) -> Decision:  # fmt: skip
-    """A run for all that waits, unless one with the tag is under way, or one for the same failed a moment ago.
+    """A run for all that waits, unless one with the tags is under way, or one for the same failed a moment ago.
 
     `whole` says that `look` looks at everything.
     """
-    if context.instance.get_runs_count(dg.RunsFilter(tags=dict(tag), statuses=_IN_FLIGHT)):
+    if is_under_way(context.instance, tags):
         return dg.SkipReason(f"a run for earlier {what} is still under way")
     waiting = {key: found for key, found in look().items() if found}
-    now, cursor = time.time(), _cursor(context)
+    now, cursor = time.time(), read_cursor(context.cursor)
     cursor = replace(cursor, listed=now if whole else cursor.listed)
     digest = hashlib.sha256(json.dumps(waiting, sort_keys=True).encode()).hexdigest()[:16]
     pause = cursor.wait(digest, now)
     if not waiting or pause:
         why = f"a run for these {what} didn't end well; they're tried again in {pause:.0f} s"
-        return dg.SensorResult(skip_reason=why if waiting else f"no new {what}", cursor=json.dumps(asdict(cursor)))
+        return dg.SensorResult(skip_reason=why if waiting else f"no new {what}", cursor=cursor.text())
     tries = cursor.tries + 1 if digest == cursor.digest else 1
-    new = json.dumps(asdict(Cursor(digest, now, tries, cursor.listed)))
-    return dg.SensorResult(run_requests=[request(waiting)], cursor=new)
-
-
-def _cursor(context: dg.SensorEvaluationContext) -> Cursor:
-    return Cursor(**json.loads(context.cursor)) if context.cursor else Cursor()
+    new = Cursor(digest, now, tries, cursor.listed)
+    return dg.SensorResult(run_requests=[request(waiting)], cursor=new.text())
 
 
 def pending(table: Table, lake: Lake, days: Sequence[date] = (), *, listed: bool = True) -> list[tuple[str, str]]:
