@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("--landing", required=True, help="root of the landing folders")
     parser.add_argument("--full", action="store_true", help="rebuild the table")
     given = parser.parse_args()
-    lakehouse = load(DOMAINS)
+    lakehouse = load(DOMAINS, strict=False)
+    if given.table in lakehouse.left_out:
+        parser.error(f"{given.table} isn't loaded: {lakehouse.left_out[given.table]}")
     if given.table not in lakehouse.tables:
         parser.error(f"no table is called {given.table!r}; there are {', '.join(lakehouse.tables)}")
     env = Environment(

@@ -93,10 +93,14 @@ class Project:
     @property
     def lakehouse(self) -> Lakehouse:
         """The tables as their files have them now."""
+        self.forget_modules()
+        return load(self.package)
+
+    def forget_modules(self) -> None:
+        """Have the files imported anew."""
         importlib.invalidate_caches()
         for module in [n for n in sys.modules if n.split(".")[0] == self.package]:
             del sys.modules[module]
-        return load(self.package)
 
     def land(self, name: str, data: str | bytes) -> str:
         """Deliver a file, complete at once; its path or URL."""
@@ -120,9 +124,9 @@ class Project:
         env, days = self.environment(), (date.fromisoformat(first), date.fromisoformat(last))
         return backfill(env.lakehouse.tables[f"shop.{name}"], env, *days)
 
-    def definitions(self) -> dg.Definitions:
-        """The code location that Dagster loads."""
-        return compile_definitions(self.lakehouse, self._resources)
+    def definitions(self, *, strict: bool = True) -> dg.Definitions:
+        """The code location that Dagster loads; unless `strict`, without the tables that have a problem."""
+        return compile_definitions(self.lakehouse if strict else load(self.package, strict=False), self._resources)
 
     @property
     def _resources(self) -> dict[str, dg.ConfigurableResource[Any]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from lakehouse_assets.engine.errors import LakehouseError
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console(stderr=False)
+complaints = Console(stderr=True)
 
 
 class NotFound(LakehouseError):
@@ -42,21 +44,33 @@ def open_lake(settings: Settings | None = None) -> Lake:
     return lake_at(settings.lake, settings.landing, downloads=not settings.data_factory)
 
 
-def open_lakehouse() -> Lakehouse:
-    """All declared tables."""
+def open_lakehouse(*, strict: bool = False) -> Lakehouse:
+    """All declared tables, unless `strict` without those that have a problem."""
     from lakehouse_assets.engine.graph import load
 
-    return load(DOMAINS)
+    return load(DOMAINS, strict=strict)
+
+
+def complain(lakehouse: Lakehouse) -> None:
+    """Tell of the problems in the declarations, and which tables are left out for them."""
+    for problem in lakehouse.problems:
+        complaints.print(f"[bold red]Problem[/] {escape(problem)}", highlight=False, soft_wrap=True)
+    if lakehouse.left_out:
+        names = ", ".join(lakehouse.left_out)
+        complaints.print(f"Left out until that is mended: {escape(names)}", highlight=False, soft_wrap=True)
 
 
 def find(lakehouse: Lakehouse, name: str) -> Table:
     """The one table a person means by `domain.layer.name`, `layer.name` or `name`.
 
     Raises:
-        NotFound: none or several fit; the message names them or the nearest.
+        NotFound: none or several fit, or it has a problem; the message names them or the nearest, or the problem.
     """
     table = lakehouse.find(name)
     if table is None:
+        for key, why in lakehouse.left_out.items():
+            if f".{key}".endswith(f".{name}"):
+                raise NotFound(f"{key} isn't loaded: {why}")
         several = [k for k in lakehouse.tables if k.endswith(f".{name}")]
         near = several or get_close_matches(name, [*lakehouse.tables, *_short(lakehouse)], n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else "; `lakehouse tables` lists them"
@@ -83,8 +97,13 @@ def select(lakehouse: Lakehouse, names: Sequence[str], downstream: bool = False)
 
 
 def _named(lakehouse: Lakehouse, name: str) -> list[str]:
-    within = [key for key in lakehouse.tables if key.startswith(f"{name}.") or key.split(".")[1] == name]
-    return within or [find(lakehouse, name).key]
+    found = within(lakehouse.tables, name)
+    return found if found or within(lakehouse.left_out, name) else [find(lakehouse, name).key]
+
+
+def within(keys: Iterable[str], name: str) -> list[str]:
+    """Those of the keys that are in a domain, in a layer, or in `domain.layer`."""
+    return [key for key in keys if key.startswith(f"{name}.") or key.split(".")[1:2] == [name]]
 
 
 def built(lake: Lake, table: Table) -> TableLog:

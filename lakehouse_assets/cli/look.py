@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from lakehouse_assets.cli.app import NotFound, app, built, console, count, find, grid, open_lake, open_lakehouse, select
+from lakehouse_assets.cli.app import (
+    NotFound,
+    app,
+    built,
+    complain,
+    console,
+    count,
+    find,
+    grid,
+    open_lake,
+    open_lakehouse,
+    select,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +39,7 @@ def plan(names: Names = None, full: Full = False) -> None:
     from lakehouse_assets.engine.run.touched import planned
 
     lakehouse, lake = open_lakehouse(), open_lake()
+    complain(lakehouse)
     shown = grid("table", "way", "why")
     for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full):
         counted = planned(p, lake)

@@ -116,6 +116,8 @@ def snapshots(table: str, on: str | Sequence[str], at: str = "_batch") -> Upstre
 
 
 def _bound(given: Input, name: str) -> Upstream | Files:
+    if not isinstance(given, str | Upstream | Files) or not isinstance(getattr(given, "table", ""), str):
+        raise TypeError(f"{name} is bound to {given!r}; an input is 'layer.table', lookup(…), snapshots(…) or files(…)")
     if isinstance(given, Files) and (given.http or given.extract):
         return dataclasses.replace(given, path=f"{name}/**")
     return Upstream(given) if isinstance(given, str) else given

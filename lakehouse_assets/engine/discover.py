@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from lakehouse_assets.engine.faults import Fault, attempt
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.spec import LAYERS, Domain, Table
+from lakehouse_assets.engine.stray import stray_tables
 
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """All that is declared: domains by name, tables by key (`domain.layer.name`), upstreams before their readers."""
+    """All that is declared: domains by name, tables by key (`domain.layer.name`), upstreams before their readers.
+
+    `problems` are those found in the declarations; `left_out` has the tables that aren't there for them, each with its
+    reason, and what reads these.
+    """
 
     domains: Mapping[str, Domain]
     tables: Mapping[str, Table]
+    problems: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def upstreams(self, table: Table) -> dict[str, str]:
         """Parameter name → key of the table it reads."""
@@ -36,10 +45,20 @@ class Lakehouse:
 
 @dataclass(frozen=True)
 class Declared:
-    """What one domain file holds: its path, and its tables by the names they have there."""
+    """What one domain file holds: its tables by the names they have there, or the problem for which it has none.
+
+    `key` is that of the table that its path stands for.
+    """
 
     file: Path
-    tables: Mapping[str, Table]
+    key: str
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def keys(self) -> list[str]:
+        """The tables that aren't there if something is wrong with the file."""
+        return [t.key for t in self.tables.values()] or [self.key]
 
 
 def full_key(table: Table, name: str) -> str:
@@ -49,21 +68,38 @@ def full_key(table: Table, name: str) -> str:
 
 def discover(package: str) -> tuple[dict[str, Domain], list[Declared]]:
     """Import every `domains/<domain>/<layer>/<table>.py` below a package and collect domains and tables."""
-    root = Path(next(iter(importlib.import_module(package).__path__)))
+    spec = find_spec(package)
+    root = Path(next(iter((spec and spec.submodule_search_locations) or [package])))
     domains: dict[str, Domain] = {}
     declared: list[Declared] = []
     for folder in sorted(p for p in root.iterdir() if (p / "__init__.py").is_file()):
-        module = importlib.import_module(f"{package}.{folder.name}")
-        domains.update((folder.name, d) for d in vars(module).values() if isinstance(d, Domain))
-        declared += _declared(f"{package}.{folder.name}", folder)
-    return domains, declared
+        module = _imported(f"{package}.{folder.name}", folder.name, folder / "__init__.py", root)
+        if isinstance(module, ModuleType):
+            domains.update((folder.name, d) for d in vars(module).values() if isinstance(d, Domain))
+        declared += _declared(package, root, folder, module)
+    strays = stray_tables(root, [d.file for d in declared])
+    return domains, declared + [Declared(file, _key(file, root), problem=why) for file, why in strays]
 
 
-def _declared(package: str, folder: Path) -> Iterator[Declared]:
-    for layer in LAYERS:
-        for file in sorted((folder / layer).glob("[!_]*.py")):
-            module = importlib.import_module(f"{package}.{layer}.{file.stem}")
-            yield Declared(file, _tables(module, file))
+def _declared(package: str, root: Path, folder: Path, domain: ModuleType | Fault) -> Iterator[Declared]:
+    files = [file for layer in LAYERS for file in sorted((folder / layer).glob("[!_]*.py"))]
+    if isinstance(domain, Fault) and not files:
+        yield Declared(folder / "__init__.py", folder.name, problem=domain.text)
+    for file in files:
+        key = _key(file, root)
+        module = domain if isinstance(domain, Fault) else _imported(f"{package}.{key}", key, file, root)
+        if isinstance(module, Fault):
+            yield Declared(file, key, problem=module.text)
+        else:
+            yield Declared(file, key, _tables(module, file))
+
+
+def _imported(module: str, key: str, file: Path, root: Path) -> ModuleType | Fault:
+    return attempt(lambda: importlib.import_module(module), key, f"{file}:1", root)
+
+
+def _key(file: Path, root: Path) -> str:
+    return ".".join(file.relative_to(root).with_suffix("").parts)
 
 
 def _tables(module: ModuleType, file: Path) -> dict[str, Table]:

@@ -11,6 +11,7 @@ from lakehouse_assets.engine.collector import collector_paused
 from lakehouse_assets.engine.compile.assets import build_asset
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
+from lakehouse_assets.engine.compile.left_out import left_out_assets
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.discover import Lakehouse
@@ -22,15 +23,17 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
 
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
     """
-    jobs = {name: domain_job(name, domain) for name, domain in lakehouse.domains.items()}
+    filled = {t.domain for t in lakehouse.tables.values()}
+    jobs = {name: domain_job(name, domain) for name, domain in lakehouse.domains.items() if name in filled}
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in (arrivals_sensor, late_rows_sensor)]
     return dg.Definitions(
         assets=[
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
             *(build_asset(t, lakehouse) for t in lakehouse.tables.values()),
+            *left_out_assets(lakehouse),
         ],
         jobs=[checks_job()] if lakehouse.tables else [],
-        schedules=[domain_schedule(domain, jobs[name]) for name, domain in lakehouse.domains.items()],
+        schedules=[domain_schedule(lakehouse.domains[name], job) for name, job in jobs.items()],
         sensors=[s for s in sensors if s is not None],
         resources=dict(resources),
         executor=dg.in_process_executor,
