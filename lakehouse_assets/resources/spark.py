@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, in_azure
 from lakehouse_assets.resources.spark_server import ServerSettings
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.session import SparkSession as RemoteSession
 
+
+ANSWER_SECONDS = 5  # an engine in another region answers within one
 
 # What a table's rows depend on, so it's the same wherever they are computed.
 MEANING = {
@@ -82,6 +85,11 @@ class SparkResource(dg.ConfigurableResource[None]):
         _activate(self._session)
         return self._session
 
+    def interrupt(self) -> None:
+        """End what the engine is computing for this session."""
+        if self._session is not None:
+            self._session.interruptAll()
+
 
 # One for all resources that a thread uses, by engine and what it's told, and never let go. The finaliser of any session
 # ends the threads that release the results of all of them: a query of another session fails then, or waits for good
@@ -99,11 +107,41 @@ def _connected(url: str, stores: Sequence[str], *, on_loopback: bool) -> SparkSe
     told = {**_meaning(stores), **ERRORS}
     made = _sessions.setdefault((get_ident(), url, tuple(sorted(told.items()))), [])
     if not made or not _is_open(made[-1]):
-        made.append(SparkSession.builder.remote(url).create())
-        _tell(made[-1], told)
-        if on_loopback:
-            _give_up_soon(made[-1])
+        session = SparkSession.builder.remote(url).create()
+        _greet(session, url, told)
+        made.append(session)
+        if not on_loopback:
+            _be_patient(session)
     return made[-1]
+
+
+def _greet(session: SparkSession, url: str, told: Mapping[str, str]) -> None:
+    """Tell a new session its settings: the first words to the engine, which has to answer soon.
+
+    Raises:
+        SparkUnavailable: it doesn't, or it doesn't let us in.
+    """
+    import grpc
+    from pyspark.errors.exceptions.connect import SparkConnectException
+
+    remote = cast("RemoteSession", session)  # what `remote(…).create()` makes, whatever its annotation says
+    _give_up_soon(remote)
+    try:
+        grpc.channel_ready_future(remote.client._channel).result(timeout=ANSWER_SECONDS)
+        _tell(session, told)
+    except grpc.FutureTimeoutError:
+        raise _unavailable(url, f"no answer within {ANSWER_SECONDS} s") from None
+    except grpc.RpcError as error:
+        raise _unavailable(url, str(error.details())) from error
+    except SparkConnectException as error:
+        raise _unavailable(url, str(error).splitlines()[0]) from error
+
+
+def _unavailable(url: str, why: str) -> SparkUnavailable:
+    address = url.split("/;")[0].split(";")[0]  # without the token
+    return SparkUnavailable(
+        f"Connecting to Spark at {address}: {why}; see that it runs there and takes our token, or set LAKEHOUSE_SPARK"
+    )
 
 
 def _is_open(session: SparkSession) -> bool:
@@ -145,9 +183,15 @@ def _activate(session: SparkSession) -> None:
     RemoteSession._active_session.session = session
 
 
-def _give_up_soon(session: SparkSession) -> None:
+def _give_up_soon(session: RemoteSession) -> None:
     """On loopback a lost connection means that the engine is gone: retrying for ten minutes would only hide it."""
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
-    remote = cast("RemoteSession", session)  # what `remote(…).create()` makes, whatever its annotation says
-    remote.client.set_retry_policies([DefaultPolicy(max_retries=3, max_backoff=1000)])
+    session.client.set_retry_policies([DefaultPolicy(max_retries=3, max_backoff=1000)])
+
+
+def _be_patient(session: SparkSession) -> None:
+    """An engine that is elsewhere and has answered once may be away for a moment."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    cast("RemoteSession", session).client.set_retry_policies([DefaultPolicy()])
