@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from lakehouse_assets.cli import engine, look, work
@@ -11,10 +12,18 @@ from lakehouse_assets.engine.errors import LakehouseError
 __all__ = ["app", "engine", "look", "main", "work"]
 
 
+INTERRUPTED = 130  # what a shell expects of a command that Ctrl-C ended, and Typer gives
+
+
 def main() -> None:
-    """Run the command line; an error of ours is one message and exit code 1."""
+    """Run the command line; an error of ours is one message and exit code 1, an interrupt one line and 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            console.print("[bold red]Interrupted.[/] What was committed stays; the same command goes on from there.")
+        raise
     except LakehouseError as error:
         console.print(f"[bold red]Error[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.execution.plan import active as dagster_steps
+from dagster._core.execution.plan.objects import ErrorSource
 from rich.markup import escape
 
 from lakehouse_assets.cli.app import console, count, grid
@@ -21,9 +22,20 @@ from lakehouse_assets.settings import read_settings
 if TYPE_CHECKING:
     from rich.status import Status
 
+    from lakehouse_assets.engine.discover import Lakehouse
 
-def launch(keys: Sequence[str], **options: bool) -> bool:
-    """Materialise the tables in one Dagster run, with some `RunOptions`; True if it and all blocking checks succeed."""
+
+NOT_BUILT = "not built"
+
+
+def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool) -> bool:
+    """Materialise the tables in one Dagster run, with some `RunOptions`.
+
+    True if it and all blocking checks succeed, and at least one of the tables is there afterwards.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted; Dagster has it as cancelled.
+    """
     config = {
         "ops": {op_name(k): {"config": options} for k in keys},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # we tell of progress ourselves
@@ -32,17 +44,18 @@ def launch(keys: Sequence[str], **options: bool) -> bool:
     logging.getLogger(dagster_steps.__name__).setLevel(logging.ERROR)
     run_id = str(uuid.uuid4())
     with console.status("starting") as status, instance() as home:
-        home.add_event_listener(run_id, lambda entry: _progress(entry, status))
-        job = definitions(read_settings()).resolve_implicit_global_asset_job_def()
+        home.add_event_listener(run_id, lambda entry: _progress(entry, status, home))
+        job = definitions(read_settings(), lakehouse).resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(
             asset_selection=[asset_key(k) for k in keys], run_config=config, instance=home, raise_on_error=False,
             run_id=run_id, tags={"lakehouse/launched_by": "command line"},
         )  # fmt: skip
-    _summarise(result, keys)
-    return result.success
+        if result.dagster_run.status is dg.DagsterRunStatus.CANCELED:
+            raise KeyboardInterrupt
+    return _summarise(result, keys, lakehouse) and result.success
 
 
-def _progress(entry: dg.EventLogEntry, status: Status) -> None:
+def _progress(entry: dg.EventLogEntry, status: Status, home: dg.DagsterInstance) -> None:
     """Tell the console which table is being worked on, which are done, and what went wrong."""
     event = entry.dagster_event
     if event is None or event.step_key is None:
@@ -57,6 +70,11 @@ def _progress(entry: dg.EventLogEntry, status: Status) -> None:
     elif event.is_asset_observation:
         reason = event.asset_observation_data.asset_observation.metadata["reason"].value
         console.print(f"[yellow]–[/] {table}  not built: [dim]{escape(str(reason))}[/]", highlight=False)
+    elif event.is_step_failure and event.step_failure_data.error_source is ErrorSource.INTERRUPT:
+        # Else Dagster takes an interrupt that nobody announced for a failure, of the run and of its tables.
+        run = home.get_run_by_id(entry.run_id)
+        assert run is not None  # noqa: S101  (this is an event of it)
+        home.report_run_canceling(run, "Interrupted by Ctrl-C or SIGTERM at the command line.")
     elif event.is_step_failure:
         console.print(f"[red]✗[/] {table}  {escape(_reason(event))}", highlight=False, soft_wrap=True)
 
@@ -78,21 +96,36 @@ def _reason(event: dg.DagsterEvent) -> str:
     return error.message.strip() if error is not None else "failed"
 
 
-def _summarise(result: dg.ExecuteInProcessResult, keys: Sequence[str]) -> None:
-    """A line a table: rows, rejected rows, checks, seconds."""
+def _summarise(result: dg.ExecuteInProcessResult, keys: Sequence[str], lakehouse: Lakehouse) -> bool:
+    """A line a table: rows, rejected rows, checks, seconds. False if none of the tables is there."""
     numbers = ["rows", "rejected", "checks", "seconds"]
     shown = grid("table", "way", *numbers, right=numbers)
     whole = [m for m in _materializations(result) if m.partition is None]
     made: dict[str, Any] = {".".join(m.asset_key.path): m.metadata for m in whole}
-    checks, failed = _checks(result), result.get_failed_step_keys()
+    checks, failed = _checks(result), {k for k in keys if op_name(k) in result.get_failed_step_keys()}
+    skipped = _skipped(keys, lakehouse, failed, {*made} - failed)
     for key in keys:
         values = made.get(key)
         if values is None:
-            shown.add_row(key, "[red]failed[/]" if op_name(key) in failed else "[yellow]not built[/]")
+            shown.add_row(key, f"[yellow]{escape(skipped[key])}[/]" if key in skipped else "[red]failed[/]")
             continue
         rows, rejected = (_number(values, name) for name in ("dagster/row_count", "rows_rejected"))
         shown.add_row(key, values["way"].value, rows, rejected, checks.get(key, ""), f"{values['seconds'].value:.1f}")
     console.print(shown)
+    return bool(made)
+
+
+def _skipped(keys: Sequence[str], lakehouse: Lakehouse, failed: set[str], made: set[str]) -> dict[str, str]:
+    """By key, why a table wasn't made though it didn't fail: the first table that it waits for is named."""
+    why: dict[str, str] = {}
+    for key in [k for k in keys if k not in failed | made]:  # each comes after those it reads
+        upstreams = lakehouse.upstreams(lakehouse.tables[key]).values()
+        causes = [f"skipped: {u} failed" for u in upstreams if u in failed]
+        causes += [f"skipped: {u} isn't built" if why[u] == NOT_BUILT else why[u] for u in upstreams if u in why]
+        why[key] = causes[0] if causes else NOT_BUILT
+        if causes:
+            console.print(f"[yellow]–[/] {key}  {why[key]}", highlight=False)
+    return why
 
 
 def _number(metadata: Any, name: str) -> str:

@@ -5,19 +5,39 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from lakehouse_assets.cli.app import NotFound, app, console, count, find, open_lake, open_lakehouse, select
+from lakehouse_assets.cli.app import (
+    NotFound,
+    app,
+    complain,
+    console,
+    count,
+    find,
+    open_lake,
+    open_lakehouse,
+    select,
+)  # fmt: skip
 from lakehouse_assets.cli.look import Full, Name, Names, Rows, print_rows
-from lakehouse_assets.settings import PROJECT, read_settings
+from lakehouse_assets.cli.ready import (
+    NotApplicable,
+    refuse_left_out,
+    refuse_loss_without_rebuild,
+    require_engine,
+    require_rejected_rows,
+    require_writable,
+)  # fmt: skip
+from lakehouse_assets.settings import PROJECT, Settings, read_settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from lakehouse_assets.engine.discover import Lakehouse
     from lakehouse_assets.engine.run.verify import Balance, Verified
     from lakehouse_assets.engine.spec import Table
 
@@ -30,30 +50,49 @@ def run(
     downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
 ) -> None:
     """Bring tables up to date, through Dagster: the run is in the UI like any other."""
+    refuse_loss_without_rebuild(full, accept_loss)
+    lakehouse = open_lakehouse()
+    complain(lakehouse)
+    _bring_up_to_date(select(lakehouse, names or [], downstream), lakehouse, full, accept_loss)
+    refuse_left_out(names or [], lakehouse)
+
+
+def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, accept_loss: bool) -> None:
+    """Run what there is to do for the tables, and the others of their domains. Exit code 1 if it didn't go well."""
     from lakehouse_assets.engine.delta_log import read_log
     from lakehouse_assets.engine.run.plan import plan_all
 
-    start = time.monotonic()
-    lakehouse, lake = open_lakehouse(), open_lake()
-    keys = select(lakehouse, names or [], downstream)
+    start, settings, lake = time.monotonic(), read_settings(), open_lake()
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.way != "nothing"]
     if not moving:
         waiting = [key for key in keys if read_log(lake.table(key), lake.storage) is None]
-        console.print(
-            f"Nothing new: {len(keys) - len(waiting)} tables are up to date ({time.monotonic() - start:.1f} s)."
-        )
-        if waiting:
-            console.print(f"[yellow]{len(waiting)} were never built[/]; `lakehouse plan` says what they wait for.")
+        _tell_nothing_new(len(keys) - len(waiting), len(waiting), time.monotonic() - start)
         return
     domains = {p.table.domain for p in moving}
     keys = [key for key in keys if key.split(".")[0] in domains]
     console.print(f"{len(moving)} of {len(keys)} tables have something to do.")
-    from lakehouse_assets.cli.launch import launch
-
-    if not launch(keys, full_refresh=full, accept_loss=accept_loss):
-        raise typer.Exit(1)
-    settings = read_settings()
+    _launch(keys, lakehouse, settings, full_refresh=full, accept_loss=accept_loss)
     console.print(f"\nThe lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
+
+
+def _launch(keys: Sequence[str], lakehouse: Lakehouse, settings: Settings, **options: bool) -> None:
+    require_writable("the lake", settings.lake)
+    require_engine(settings)
+    from lakehouse_assets.cli.launch import launch  # which loads Dagster
+
+    if not launch(keys, lakehouse, **options):
+        raise typer.Exit(1)
+
+
+def _tell_nothing_new(built: int, waiting: int, seconds: float) -> None:
+    """Tell how the tables are of which none has anything to do. Exit code 1 if none of them is even built."""
+    if built or not waiting:
+        console.print(f"Nothing new: {built} tables are up to date ({seconds:.1f} s).")
+    if waiting:
+        console.print(f"[yellow]{waiting} were never built[/]; `lakehouse plan` says what they wait for.")
+    if waiting and not built:
+        console.print("[yellow]Nothing could run[/]: what they read isn't there yet.")
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -124,11 +163,12 @@ def _told_of_balance(table: Table, found: Balance) -> bool:
 @app.command()
 def replay(name: Name) -> None:
     """Judge the rows in a table's quarantine again, by the rules as they are now; those that pass go into the table."""
-    from lakehouse_assets.cli.launch import launch
-
-    table = find(open_lakehouse(), name)
-    if not launch([table.key], replay=True):
-        raise typer.Exit(1)
+    lakehouse = open_lakehouse()
+    table = find(lakehouse, name)
+    if not require_rejected_rows(table, open_lake()):
+        console.print(f"No row of {table.key} is in quarantine, so there is none to judge again.")
+        return
+    _launch([table.key], lakehouse, read_settings(), replay=True)
     console.print(f"`lakehouse quarantine {name}` shows what is left; `lakehouse run` brings the rest downstream.")
 
 
@@ -155,7 +195,10 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
         or find_spec(f"lakehouse_assets.domains.{domain}.feed") is None
     ):
         raise NotFound(f"No domain {domain!r} has a sample feed; airlines has")
-    folder = Path(read_settings().landing) / domain
+    landing = read_settings().landing
+    if "://" in landing:
+        raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
+    folder = Path(landing) / domain
     written = import_module(f"lakehouse_assets.domains.{domain}.feed").land(folder)
     console.print(f"{count(written)} new files landed in {folder}.")
 
@@ -167,7 +210,7 @@ def generate(
     """Write what Azure Data Factory is told: pipelines that land the files of `http(…)` and `extract(…)`."""
     from lakehouse_assets.engine.deploy.data_factory import factory_files
 
-    files = factory_files(open_lakehouse())
+    files = factory_files(open_lakehouse(strict=True))
     for name, body in files.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         (to / name).write_text(json.dumps(body, indent=2) + "\n")

@@ -65,11 +65,15 @@ def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lake: Lake = context.resources.lake.lake()
         env = Environment(lakehouse, lake, context.resources.spark.session)
-        if context.selected_asset_keys:
-            options = RunOptions(**context.op_execution_context.op_config)
-            yield from _materialized(table, env, options, context)
-        else:
-            yield from _checked(table, env, context)
+        try:
+            if context.selected_asset_keys:
+                options = RunOptions(**context.op_execution_context.op_config)
+                yield from _materialized(table, env, options, context)
+            else:
+                yield from _checked(table, env, context)
+        except dg.DagsterExecutionInterruptedError:
+            context.resources.spark.interrupt()  # else it goes on by itself, and commits
+            raise
 
     return step
 

@@ -55,12 +55,17 @@ def replay(table: Table, env: Environment) -> Outcome:
         LakehouseError: the table is computed anew by each run, so that its rows are judged again anyway; a rule
             declared with `fail` is broken; Spark isn't there; or other runs kept committing first.
     """
+    require_replayable(table)
+    return until_committed(lambda: _attempt(table, env))
+
+
+def require_replayable(table: Table) -> None:
+    """Raises LakehouseError for a table that is computed anew by each run, so that its rows are judged again anyway."""
     if isinstance(table.write, Replace | Refresh):
         raise LakehouseError(
             f"Replaying {table.key}: its rows are computed from other tables; `lakehouse run {table.key} --full` "
             "computes and judges all of them by the rules as they are now"
         )
-    return until_committed(lambda: _attempt(table, env))
 
 
 def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
