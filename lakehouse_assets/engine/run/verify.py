@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.modes import History, Merge, Refresh
@@ -50,6 +51,29 @@ class Balance:
         return self.made == self.stored + self.waiting + self.superseded
 
 
+@dataclass(frozen=True)
+class Whole:
+    """Of a table that is computed whole: its rows, those that are missing in it, and those that are too many."""
+
+    rows: int
+    missing: int
+    surplus: int
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """The files that a table has read, the rows that the ledger has of them, and those that are stored or wait."""
+
+    files: int
+    read: int
+    stored: int
+    waiting: int
+
+    @property
+    def adds_up(self) -> bool:
+        return self.read == self.stored + self.waiting
+
+
 def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
     """Compare some groups or keys, others after each version of the table, with what comes of all that was read.
 
@@ -75,6 +99,34 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
         left, right = (of_groups(rows, groups, by) for rows in (wanted, stored))
         apart = differing(left, right, by, _comparable(wanted, stored))
         return Verified(groups.count(), apart.toArrow().to_pylist())
+
+
+def verify_whole(table: Table, env: Environment) -> Whole:
+    """Compare all rows, as a multiset, with those that come of the versions that were read.
+
+    Raises:
+        LakehouseError: the table wasn't built.
+    """
+    own, run = _last_run(table, env)
+    spark = env.session()
+    made = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
+    wanted = check.accepted(check.judge(made, table.rules), table.rules)
+    stored = spark.read.format("delta").option("versionAsOf", own.version).load(env.lake.table(table.key))
+    left, right = (rows.selectExpr(*_comparable(wanted, stored)) for rows in (wanted, stored))
+    return Whole(own.rows, left.exceptAll(right).count(), right.exceptAll(left).count())
+
+
+def count_arrivals(table: Table, env: Environment) -> Arrived:
+    """Compare the rows of a table of files with what its ledger has of each file.
+
+    Raises:
+        LakehouseError: the table wasn't built.
+    """
+    own, _ = _last_run(table, env)
+    kept = read_log(env.lake.quarantine(table.key), env.lake.storage)
+    done = [e for e in Ledger(env.lake.arrivals(table.key), env.lake.storage).entries() if e.status == "done"]
+    waiting = quarantine.waiting(kept) if kept else 0
+    return Arrived(len(done), sum(e.rows or 0 for e in done), own.rows, waiting)
 
 
 def reconcile(table: Table, env: Environment) -> Balance:
