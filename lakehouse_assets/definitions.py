@@ -16,6 +16,8 @@ from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import Settings, read_settings
 
 DOMAINS = "lakehouse_assets.domains"
+# The name of the code location in workspace.yaml, in pyproject.toml, under `dagster dev` and `lakehouse dev`.
+LOCATION = "lakehouse_assets.definitions"
 
 
 @dg.definitions

@@ -63,8 +63,8 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
     return Settings(
         home=home,
-        lake=env.get("LAKEHOUSE_LAKE") or str(home / "lake"),
-        landing=env.get("LAKEHOUSE_LANDING") or str(home / "landing"),
+        lake=_root(env.get("LAKEHOUSE_LAKE") or str(home / "lake")),
+        landing=_root(env.get("LAKEHOUSE_LANDING") or str(home / "landing")),
         queue=env.get("LAKEHOUSE_ARRIVALS_QUEUE") or "",
         data_factory=_resource_id(env.get("LAKEHOUSE_DATA_FACTORY") or ""),
         azure_management=env.get("LAKEHOUSE_AZURE_MANAGEMENT") or "https://management.azure.com",
@@ -74,6 +74,17 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         spark_idle_minutes=_number(env, "LAKEHOUSE_SPARK_IDLE_MINUTES", 30),
         cache=Path(env.get("LAKEHOUSE_CACHE") or Path.home() / ".cache" / "lakehouse-assets").absolute(),
     )
+
+
+def dagster_home(env: Mapping[str, str] | None = None) -> Path:
+    """The folder whose `.dagster/` has the history of this lake: LAKEHOUSE_HOME if that is set, else the project."""
+    env = os.environ if env is None else env
+    return Path(env.get("LAKEHOUSE_HOME") or PROJECT).absolute()
+
+
+def _root(path: str) -> str:
+    # Absolute, as the command and Dagster change the current folder.
+    return path if "://" in path else str(Path(path).absolute())
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

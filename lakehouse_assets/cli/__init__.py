@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 
-from lakehouse_assets.cli import engine, look, work
+from lakehouse_assets.cli import engine, look, verify, work
 from lakehouse_assets.cli.app import app, console
 from lakehouse_assets.engine.errors import LakehouseError
 
-__all__ = ["app", "engine", "look", "main", "work"]
+__all__ = ["app", "engine", "look", "main", "verify", "work"]
 
 
 INTERRUPTED = 130  # what a shell expects of a command that Ctrl-C ended, and Typer gives

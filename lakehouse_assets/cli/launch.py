@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run
 from dagster._core.execution.plan import active as dagster_steps
 from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from rich.markup import escape
 
 from lakehouse_assets.cli.app import console, count, grid
-from lakehouse_assets.cli.work import instance
-from lakehouse_assets.definitions import definitions
+from lakehouse_assets.cli.home import instance
+from lakehouse_assets.definitions import LOCATION, definitions
 from lakehouse_assets.engine.compile.assets import asset_key, op_name
 from lakehouse_assets.settings import read_settings
 
@@ -42,17 +45,28 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool) -> bool:
     }
     # It warns of checks that a skipped step has no result of, as if what reads the table weren't skipped too.
     logging.getLogger(dagster_steps.__name__).setLevel(logging.ERROR)
-    run_id = str(uuid.uuid4())
     with console.status("starting") as status, instance() as home:
-        home.add_event_listener(run_id, lambda entry: _progress(entry, status, home))
         job = definitions(read_settings(), lakehouse).resolve_implicit_global_asset_job_def()
-        result = job.execute_in_process(
-            asset_selection=[asset_key(k) for k in keys], run_config=config, instance=home, raise_on_error=False,
-            run_id=run_id, tags={"lakehouse/launched_by": "command line"},
-        )  # fmt: skip
+        run = _created(home, job, frozenset(asset_key(k) for k in keys), config)
+        home.add_event_listener(run.run_id, lambda entry: _progress(entry, status, home))
+        result = execute_run(InMemoryJob(job), run, home)
         if result.dagster_run.status is dg.DagsterRunStatus.CANCELED:
             raise KeyboardInterrupt
     return _summarise(result, keys, lakehouse) and result.success
+
+
+def _created(
+    home: dg.DagsterInstance, job: dg.JobDefinition, keys: frozenset[dg.AssetKey], config: Mapping[str, Any]
+) -> dg.DagsterRun:
+    """The record of the run, with the origin of one from the UI, so that it's in the timeline and on the job's page."""
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), SINGLETON_REPOSITORY_NAME)
+    return home.create_run_for_job(
+        job.get_subset(asset_selection=keys),
+        run_config=config,
+        tags={"lakehouse/launched_by": "command line"},
+        asset_selection=keys,
+        remote_job_origin=origin.get_job_origin(job.name),
+    )
 
 
 def _progress(entry: dg.EventLogEntry, status: Status, home: dg.DagsterInstance) -> None:
@@ -96,7 +110,7 @@ def _reason(event: dg.DagsterEvent) -> str:
     return error.message.strip() if error is not None else "failed"
 
 
-def _summarise(result: dg.ExecuteInProcessResult, keys: Sequence[str], lakehouse: Lakehouse) -> bool:
+def _summarise(result: dg.JobExecutionResult, keys: Sequence[str], lakehouse: Lakehouse) -> bool:
     """A line a table: rows, rejected rows, checks, seconds. False if none of the tables is there."""
     numbers = ["rows", "rejected", "checks", "seconds"]
     shown = grid("table", "way", *numbers, right=numbers)
@@ -132,12 +146,12 @@ def _number(metadata: Any, name: str) -> str:
     return count(metadata[name].value) if name in metadata else ""
 
 
-def _materializations(result: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
+def _materializations(result: dg.JobExecutionResult) -> list[dg.AssetMaterialization]:
     events = result.get_asset_materialization_events()
     return [e.step_materialization_data.materialization for e in events]
 
 
-def _checks(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+def _checks(result: dg.JobExecutionResult) -> dict[str, str]:
     """Table → checks that passed, of all; warnings and failures named by their number."""
     passed, total = Counter[str](), Counter[str]()
     for check in result.get_asset_check_evaluations():

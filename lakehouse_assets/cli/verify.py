@@ -1,0 +1,93 @@
+"""Holding a table against what it is made of: `lakehouse verify`, which tells what it compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from lakehouse_assets.cli.app import app, console, count, find, open_lake, open_lakehouse
+from lakehouse_assets.cli.look import Name
+from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.modes import Append, Replace
+from lakehouse_assets.settings import read_settings
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.run.attempt import Environment
+    from lakehouse_assets.engine.run.verify import Arrived, Balance, Verified, Whole
+    from lakehouse_assets.engine.spec import Table
+
+
+@app.command()
+def verify(
+    name: Name, groups: Annotated[int, typer.Option("--groups", "-n", min=1, help="how many to compare")] = 20
+) -> None:
+    """Hold a table against computing it from all it reads: its rows, or some of its groups or keys, and its sums."""
+    from pyspark.errors import PySparkException
+
+    from lakehouse_assets.engine.run.attempt import Environment
+    from lakehouse_assets.resources.spark import SparkResource
+
+    lakehouse = open_lakehouse()
+    env = Environment(lakehouse, open_lake(), SparkResource.from_settings(read_settings()).session)
+    table = find(lakehouse, name)
+    try:
+        right = _told(table, env, groups)
+    except PySparkException as error:
+        raise LakehouseError(f"Verifying {table.key}: {str(error).splitlines()[0]}") from error
+    if not right:
+        console.print(f"`lakehouse run {table.key} --full` computes all of it anew.")
+        raise typer.Exit(1)
+
+
+def _told(table: Table, env: Environment, groups: int) -> bool:
+    """Whether the table is as it should be; tells what was compared."""
+    from lakehouse_assets.engine.run.verify import count_arrivals, reconcile, verify, verify_whole
+
+    if table.source:
+        return _told_of_arrivals(table, count_arrivals(table, env))
+    if isinstance(table.write, Replace):
+        return _told_of_rows(table, verify_whole(table, env))
+    right = isinstance(table.write, Append) or _told_of_groups(table, verify(table, env, groups))
+    return right & (not table.takes_new_rows or _told_of_balance(table, reconcile(table, env)))
+
+
+def _told_of_arrivals(table: Table, found: Arrived) -> bool:
+    sign, mark = ("=", "[green]✓[/]") if found.adds_up else ("≠", "[red]✗[/]")
+    parts = f"{count(found.stored)} stored + {count(found.waiting)} in quarantine"
+    console.print(
+        f"{mark} {table.key}: {count(found.read)} rows of {count(found.files)} files {sign} {parts}", highlight=False
+    )
+    return found.adds_up
+
+
+def _told_of_rows(table: Table, found: Whole) -> bool:
+    right = not found.missing and not found.surplus
+    said = "come out as they are stored" if right else "are stored otherwise than they come out"
+    mark, apart = "[green]✓[/]" if right else "[red]✗[/]", f": {found.missing} missing, {found.surplus} too many"
+    console.print(
+        f"{mark} all {count(found.rows)} rows of {table.key} {said}{'' if right else apart}.", highlight=False
+    )
+    return right
+
+
+def _told_of_groups(table: Table, found: Verified) -> bool:
+    for group in found.differing:
+        console.print(f"[red]✗[/] {escape(str(dict(group)))}", highlight=False)
+    if found.differing:
+        console.print(
+            f"{len(found.differing)} of {found.groups} in {table.key} are stored otherwise than they come out."
+        )
+    else:
+        console.print(f"[green]✓[/] {found.groups} groups or keys of {table.key} come out as they are stored.")
+    return not found.differing
+
+
+def _told_of_balance(table: Table, found: Balance) -> bool:
+    parts = (
+        f"{count(found.stored)} stored + {count(found.waiting)} in quarantine + {count(found.superseded)} superseded"
+    )
+    sign, mark = ("=", "[green]✓[/]") if found.adds_up else ("≠", "[red]✗[/]")
+    console.print(f"{mark} {table.key}: {count(found.made)} rows {sign} {parts}", highlight=False)
+    return found.adds_up
