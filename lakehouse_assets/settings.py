@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import SettingsError
@@ -14,6 +16,15 @@ PROJECT = Path(__file__).resolve().parents[1]
 _FACTORY = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.DataFactory/factories/[^/]+", re.IGNORECASE
 )
+
+
+VARIABLES = tuple(
+    f"LAKEHOUSE_{name}"
+    for name in (
+        "HOME", "LAKE", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK", "SPARK_MEMORY",
+        "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,11 +80,35 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         data_factory=_resource_id(env.get("LAKEHOUSE_DATA_FACTORY") or ""),
         azure_management=env.get("LAKEHOUSE_AZURE_MANAGEMENT") or "https://management.azure.com",
         spark=_spark(env.get("LAKEHOUSE_SPARK") or "local"),
-        spark_memory=env.get("LAKEHOUSE_SPARK_MEMORY") or "3g",
-        spark_cores=int(_number(env, "LAKEHOUSE_SPARK_CORES", os.cpu_count() or 2)),
+        spark_memory=_memory(env.get("LAKEHOUSE_SPARK_MEMORY") or "3g"),
+        spark_cores=_whole(env, "LAKEHOUSE_SPARK_CORES", os.cpu_count() or 2),
         spark_idle_minutes=_number(env, "LAKEHOUSE_SPARK_IDLE_MINUTES", 30),
         cache=Path(env.get("LAKEHOUSE_CACHE") or Path.home() / ".cache" / "lakehouse-assets").absolute(),
     )
+
+
+def sound_settings(named: Collection[str] = ()) -> tuple[Settings, list[tuple[bool, str, str]]]:
+    """The settings without those that are wrong, and of each that is set whether it's right, its name, and its value.
+
+    `named` are variables that declarations name.
+    """
+    set_here = {name: value for name, value in os.environ.items() if name.startswith("LAKEHOUSE_") and value}
+    told = [_looked_at(name, value, named) for name, value in sorted(set_here.items())]
+    wrong = {name for fine, name, _ in told if not fine}
+    return read_settings({name: value for name, value in os.environ.items() if name not in wrong}), told
+
+
+def _looked_at(name: str, value: str, named: Collection[str]) -> tuple[bool, str, str]:
+    if name in named:
+        return True, name, "set"  # to what may be a secret
+    if name not in VARIABLES:
+        near = get_close_matches(name, VARIABLES, n=1)
+        return False, name, f"no setting has this name; did you mean {near[0]}?" if near else "no setting has this name"
+    try:
+        read_settings({name: value})
+    except SettingsError as error:
+        return False, name, str(error)
+    return True, name, value.split(";")[0]  # without a token
 
 
 def dagster_home(env: Mapping[str, str] | None = None) -> Path:
@@ -93,9 +128,22 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if number <= 0:
+    if not 0 < number < math.inf:
         raise SettingsError(f"{name} is {text!r}; set it to a number above zero, or leave it out for {default}")
     return number
+
+
+def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+    number = _number(env, name, default)
+    if number % 1:
+        raise SettingsError(f"{name} is {env[name]!r}; set it to a whole number, or leave it out for {default}")
+    return int(number)
+
+
+def _memory(text: str) -> str:
+    if re.fullmatch(r"[1-9]\d*[mMgG]", text):
+        return text
+    raise SettingsError(f"LAKEHOUSE_SPARK_MEMORY is {text!r}; use a number with m or g behind it, as in 3g")
 
 
 def _spark(address: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 
-from lakehouse_assets.cli import engine, look, verify, work
+from rich.markup import escape
+
+from lakehouse_assets.cli import doctor, engine, look, verify, work
 from lakehouse_assets.cli.app import app, console
 from lakehouse_assets.engine.errors import LakehouseError
 
-__all__ = ["app", "engine", "look", "main", "verify", "work"]
+__all__ = ["app", "doctor", "engine", "look", "main", "verify", "work"]
 
 
 INTERRUPTED = 130  # what a shell expects of a command that Ctrl-C ended, and Typer gives
@@ -24,6 +26,9 @@ def main() -> None:
         if ended.code == INTERRUPTED:
             console.print("[bold red]Interrupted.[/] What was committed stays; the same command goes on from there.")
         raise
+    except OSError as error:  # a disk that is full, a folder of someone else: the cause is all that there is to say
+        console.print(f"[bold red]Error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
     except LakehouseError as error:
         console.print(f"[bold red]Error[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(1)

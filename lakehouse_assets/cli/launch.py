@@ -15,11 +15,13 @@ from dagster._core.execution.plan import active as dagster_steps
 from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from rich.markup import escape
+from sqlalchemy.exc import DBAPIError
 
 from lakehouse_assets.cli.app import console, count, grid
 from lakehouse_assets.cli.home import instance
 from lakehouse_assets.definitions import LOCATION, definitions
 from lakehouse_assets.engine.compile.assets import asset_key, op_name
+from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool) -> bool:
 
     Raises:
         KeyboardInterrupt: the run was interrupted; Dagster has it as cancelled.
+        LakehouseError: Dagster's history can't be written to.
     """
     config = {
         "ops": {op_name(k): {"config": options} for k in keys},
@@ -49,7 +52,10 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool) -> bool:
         job = definitions(read_settings(), lakehouse).resolve_implicit_global_asset_job_def()
         run = _created(home, job, frozenset(asset_key(k) for k in keys), config)
         home.add_event_listener(run.run_id, lambda entry: _progress(entry, status, home))
-        result = execute_run(InMemoryJob(job), run, home)
+        try:
+            result = execute_run(InMemoryJob(job), run, home)
+        except DBAPIError as error:
+            raise LakehouseError(f"Writing what the run does into Dagster's history: {error.orig}") from error
         if result.dagster_run.status is dg.DagsterRunStatus.CANCELED:
             raise KeyboardInterrupt
     return _summarise(result, keys, lakehouse) and result.success

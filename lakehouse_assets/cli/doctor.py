@@ -1,0 +1,169 @@
+"""`lakehouse doctor`: whether this machine has all it takes, each thing tried and told in a line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+
+from lakehouse_assets.cli.app import app, console, grid, open_lake, open_lakehouse
+from lakehouse_assets.cli.engine import server_settings
+from lakehouse_assets.cli.ready import require_writable
+from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.inputs import VARIABLE
+from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.azure import in_azure
+from lakehouse_assets.settings import Settings, dagster_home, sound_settings
+
+Found = tuple[bool, str, str]
+GIGABYTES = 2
+
+
+@app.command()
+def doctor() -> None:
+    """Try what this machine needs, a line each; exit code 1 if something is wrong."""
+    shown, sound = grid("", "what", "found"), True
+    for fine, what, found in _findings():
+        sound = sound and fine
+        shown.add_row("[green]✓[/]" if fine else "[red]✗[/]", what, escape(found))
+    console.print(shown)
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _findings() -> Iterator[Found]:
+    version = platform.python_version()
+    yield sys.version_info[:2] == (3, 11), "Python", f"{version} (3.11 is needed)"
+    lakehouse = open_lakehouse()
+    named = {name for table, source in lakehouse.source_tables() for name in VARIABLE.findall(repr(source))}
+    settings, told = sound_settings(named)
+    yield from told
+    yield _java()
+    yield _tried("JARs", lambda: _jars(settings))
+    yield from ((False, "declared tables", problem) for problem in lakehouse.problems)
+    if not lakehouse.problems:
+        yield True, "declared tables", f"{len(lakehouse.tables)}, and they fit together"
+    yield _tried("lake", lambda: _store(settings.lake))
+    yield _tried("lake by delta-rs", lambda: _delta_rs(settings))
+    yield _tried("landing folder", lambda: _store(settings.landing))
+    yield _space(settings)
+    yield _tried("Dagster's folder", _dagster)
+    yield _tried("Spark", lambda: _spark(settings))
+    if settings.queue:
+        yield _tried("arrivals queue", lambda: _queue(settings))
+    if settings.data_factory:
+        yield _tried("data factory", lambda: _data_factory(settings))
+
+
+def _tried(what: str, attempt: Callable[[], str]) -> Found:
+    """What an attempt found, or why it failed; the packages in use have errors of their own."""
+    from deltalake.exceptions import DeltaError
+    from pyspark.errors import PySparkException
+
+    from lakehouse_assets.engine.sources.stores import errors_of_stores
+
+    failures: tuple[type[Exception], ...] = (LakehouseError, DeltaError, PySparkException, *errors_of_stores())
+    try:
+        return True, what, attempt()
+    except failures as error:
+        lines = str(error).strip().splitlines()
+        return False, what, lines[0] if lines else type(error).__name__
+
+
+def _java() -> Found:
+    from lakehouse_assets.resources.jars import java
+
+    try:
+        told = subprocess.run([java(), "-version"], capture_output=True, text=True, check=False, timeout=30).stderr
+    except (LakehouseError, OSError, subprocess.TimeoutExpired) as error:
+        return False, "Java", str(error)
+    first = told.splitlines()[0] if told else "no version"
+    number = first.split('"')[1].split(".")[0] if '"' in first else "0"
+    return number.isdigit() and int(number) >= 17, "Java", f"{first} (17 or later is needed)"
+
+
+def _jars(settings: Settings) -> str:
+    from lakehouse_assets.resources.jars import jar_folder
+
+    return str(jar_folder(settings.cache, azure=in_azure(*settings.stores)))
+
+
+def _store(url: str) -> str:
+    """Write, list, read and delete a small file, by the library that lists and moves arrivals."""
+    from lakehouse_assets.engine.sources.stores import errors_of_stores, opened
+
+    store, folder = opened(url)
+    name, body = f"{folder.rstrip('/')}/_doctor-{uuid.uuid4().hex}", b"tried by `lakehouse doctor`"
+    store.makedirs(folder, exist_ok=True)
+    try:
+        store.pipe_file(name, body)
+        store.invalidate_cache()
+        listed = [path.rpartition("/")[2] for path in store.ls(folder, detail=False)]
+        found = store.cat_file(name) == body and name.rpartition("/")[2] in listed
+    except errors_of_stores():
+        with suppress(*errors_of_stores()):
+            store.rm_file(name)
+        raise
+    store.rm_file(name)
+    if not found:
+        raise LakehouseError(f"{url}: a file that was written is not found as it was; look at who else writes there")
+    return f"{url}: written, listed, read and deleted"
+
+
+def _delta_rs(settings: Settings) -> str:
+    from deltalake import DeltaTable
+
+    lake = open_lake(settings)
+    DeltaTable.is_deltatable(f"{settings.lake}/_doctor", storage_options=dict(lake.storage))
+    return f"{settings.lake}: answers"
+
+
+def _space(settings: Settings) -> Found:
+    if "://" in settings.lake:
+        return True, "room", f"{settings.lake} is not on this machine's disk"
+    there = next(p for p in [Path(settings.lake), *Path(settings.lake).parents] if p.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    return free > GIGABYTES, "room", f"{free:.1f} GB free for {settings.lake} ({GIGABYTES} are needed)"
+
+
+def _dagster() -> str:
+    folder = os.environ.get("DAGSTER_HOME") or str(dagster_home() / ".dagster")
+    require_writable("Dagster's folder", folder)
+    return folder
+
+
+def _spark(settings: Settings) -> str:
+    """A query, if an engine is there; one of this machine is started by whoever needs it."""
+    from lakehouse_assets.resources.spark import SparkResource
+
+    server = spark_server.running(server_settings(settings)) if settings.spark == "local" else None
+    if settings.spark == "local" and server is None:
+        return "the engine is not running; a run starts it"
+    SparkResource.from_settings(settings).session().sql("SELECT 1").collect()
+    return f"the engine answers, process {server.pid}" if server else f"{settings.spark.split(';')[0]} answers"
+
+
+def _queue(settings: Settings) -> str:
+    from lakehouse_assets.resources.azure import queues_at
+
+    queues = queues_at(settings.queue, settings.landing)
+    for queue in (queues.events, queues.poison):
+        queue.get_queue_properties()  # type: ignore[attr-defined]  # of Azure's client, which it is here
+    return f"{settings.queue} and the one beside it answer"
+
+
+def _data_factory(settings: Settings) -> str:
+    from lakehouse_assets.resources.data_factory import DataFactoryResource
+
+    with DataFactoryResource.from_settings(settings).opened() as factory:
+        factory.client.factories.get(factory.group, factory.name)
+    return f"{settings.data_factory.rpartition('/')[2]} answers"
