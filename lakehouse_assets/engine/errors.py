@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class LakehouseError(Exception):
@@ -23,10 +24,10 @@ class ContractError(LakehouseError):
 
 
 class RuleFailed(LakehouseError):
-    """A row broke a rule declared with `fail`; nothing was written."""
+    """A row broke a rule declared with `fail`; nothing was written. `row` has the row, as far as it's known."""
 
-    def __init__(self, message: str, check: str) -> None:
-        self.check = check
+    def __init__(self, message: str, check: str, row: Mapping[str, Any] | None = None) -> None:
+        self.check, self.row = check, dict(row or {})
         super().__init__(message)
 
 
@@ -36,6 +37,10 @@ class CheckFailed(LakehouseError):
     def __init__(self, message: str, check: str) -> None:
         self.check = check
         super().__init__(message)
+
+
+class WriteFailed(LakehouseError):
+    """Rows couldn't be computed or written; the message says why."""
 
 
 class WouldLose(LakehouseError):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation
 
 FAILED = "LAKEHOUSE_RULE_FAILED"
+LONGEST_ROW = 100_000
 MASK = "__broken_{}"
 
 
@@ -59,13 +60,9 @@ def tally(rows: DataFrame, rules: Sequence[Expectation]) -> Verdicts:
     return from_counts(row.asDict(), rules)
 
 
-def end_at_broken(df: DataFrame, rules: Sequence[Expectation]) -> None:
-    """Run a job that ends at a row that breaks a `fail` rule, and does nothing else."""
-    from pyspark.sql import functions as F
-
-    stopping = [rule for rule in rules if rule.action == "fail"]
-    if stopping:
-        judge(df, stopping).agg(*(F.max(mask) for mask in _masks(stopping))).collect()
+def try_out(df: DataFrame, rules: Sequence[Expectation]) -> None:
+    """Compute all of the rows and their verdicts, and write nothing: it ends at what can't be computed, or a `fail`."""
+    judge(df, rules).write.format("noop").mode("overwrite").save()
 
 
 def barred(df: DataFrame) -> DataFrame:
@@ -149,8 +146,8 @@ def _mask(block: Sequence[Expectation]) -> str:
 def _bit(rule: Expectation, bit: int) -> str:
     # Null isn't met: `if` takes it for false. Told so by `coalesce`, the code that the JVM has to compile is longer.
     if rule.action == "fail":
-        # The row is cut to keep the error readable; the marker lets the writing step know its own.
-        row = "left(to_json(struct(*)), 500)"
+        # The marker lets the writing step know its own. A row is cut where an error would be too long to be sent.
+        row = f"left(to_json(struct(*), map('ignoreNullFields', 'false')), {LONGEST_ROW})"
         return f"if({rule.condition}, 0L, raise_error(concat('{FAILED} {rule.name} ', {row})))"
     return f"if({rule.condition}, 0L, {bit}L)"
 

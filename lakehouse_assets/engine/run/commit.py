@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
+from lakehouse_assets.engine.errors import WriteFailed
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import History, Merge, Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, write
+from lakehouse_assets.engine.run.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
 from lakehouse_assets.engine.run.changes import GONE, persisted, with_gone
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.prove import needs_proof, prove
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec import Expectation, Table
 
 if TYPE_CHECKING:
+    from pyspark.errors import PySparkException
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -46,32 +49,54 @@ def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> Committ
 
     rules, observation = work.plan.table.rules, Observation()
     rows = check.accepted(check.observed(check.judge(work.rows, rules), rules, observation), rules)
-    with _telling_of_broken(work):
+    with _telling_why(work):
         version, proven = _commit(rows, work, stamp, lake, spark)
     return Committed(check.seen(observation, work.rows, rules), version, proven)
 
 
 @contextmanager
-def _telling_of_broken(work: Work) -> Iterator[None]:
-    """Where a task fails as it writes, Spark Connect tells no more than that: a broken rule has to be asked for."""
+def _telling_why(work: Work) -> Iterator[None]:
+    """Where the error of a write doesn't say why, or not by which expectation, the rows are computed once more to know.
+
+    Raises:
+        WriteFailed: an expectation can't be computed for a row. (What is wrong with the rows is for others to say: it
+            may be their file.)
+    """
     from pyspark.errors import PySparkException
 
     try:
         yield
     except PySparkException as error:
-        if error.getCondition() == "TASK_WRITE_FAILED":
-            _ask_for_broken(work)
+        rules = work.plan.table.rules
+        if hides_its_cause(error):
+            check.try_out(work.rows, rules)
+        elif is_about_values(error) and check.FAILED not in all_told(error):
+            _blame_rule(work, error)
         raise
 
 
-def _ask_for_broken(work: Work) -> None:
+def _blame_rule(work: Work, error: PySparkException) -> None:
+    key, rules = work.plan.table.key, work.plan.table.rules
+    if not rules or _raises(work.rows, ()):
+        return
+    low, high = 0, len(rules)  # the first `high` rules raise, the first `low` don't
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _raises(work.rows, rules[low:middle]) else (middle, high)
+    rule, cause = rules[low], cause_of(error)
+    raise WriteFailed(
+        f"Writing {key}: expectation {rule.name!r} ({rule.condition}) can't be judged: {cause}; {remedy_for(cause)}"
+    ) from error
+
+
+def _raises(rows: DataFrame, rules: Sequence[Expectation]) -> bool:
     from pyspark.errors import PySparkException
 
     try:
-        check.end_at_broken(work.rows, work.plan.table.rules)
+        check.try_out(rows, rules)
     except PySparkException as error:
-        if check.FAILED in str(error):
-            raise
+        return check.FAILED not in all_told(error)
+    return False
 
 
 def _commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_log import MARK, REPLAY, TableLog
-from lakehouse_assets.engine.errors import ContractError, LakehouseError, RuleFailed, SparkUnavailable
+from lakehouse_assets.engine.errors import ContractError, LakehouseError, SparkUnavailable, WriteFailed
+from lakehouse_assets.engine.run.broken import broken_rule
+from lakehouse_assets.engine.run.causes import all_told, cause_of, remedy_for
 from lakehouse_assets.engine.run.check import FAILED
+from lakehouse_assets.engine.sources.stores import plain
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -107,7 +110,9 @@ def explained(table: Table) -> Iterator[None]:
         ContractError: a column has another type than in the table.
         Superseded: another writer committed first, or whether this one did is to be seen.
         SparkUnavailable: the engine went away.
+        WriteFailed: rows can't be computed or written; for which value, or by which disk, it says.
     """
+    from deltalake.exceptions import CommitFailedError, DeltaError
     from grpc import RpcError
     from pyspark.errors import PySparkException
 
@@ -117,14 +122,16 @@ def explained(table: Table) -> Iterator[None]:
         raise SparkUnavailable(f"Writing {table.key}: the Spark engine went away: {error}") from error
     except PySparkException as error:
         raise _explain(error, table) from error
+    except CommitFailedError as error:
+        raise Superseded(f"Writing {table.key}: another writer committed first ({plain(error)})") from error
+    except (DeltaError, OSError) as error:
+        raise WriteFailed(f"Writing {table.key}: {plain(error)}; {remedy_for(plain(error))}") from error
 
 
-def _explain(error: PySparkException, table: Table) -> Exception:
-    text = str(error)
+def _explain(error: PySparkException, table: Table) -> LakehouseError:
+    text = all_told(error)
     if FAILED in text:
-        rule, _, row = text.split(f"{FAILED} ", 1)[1].split("\n", 1)[0].partition(" ")
-        row = row.split(" SQLSTATE", 1)[0]
-        return RuleFailed(f"Writing {table.key}: rule {rule!r} is broken, nothing was written. The row: {row}", rule)
+        return broken_rule(table, text)
     if (error.getCondition() or "").startswith(_CONFLICTS):
         return Superseded(f"Writing {table.key}: another writer committed first ({error.getCondition()})")
     if error.getCondition() == "DELTA_FAILED_TO_MERGE_FIELDS":
@@ -136,13 +143,14 @@ def _explain(error: PySparkException, table: Table) -> Exception:
         return Superseded(f"Writing {table.key}: Spark couldn't tell what it had observed of the rows")
     if lost_engine(error):
         return SparkUnavailable(f"Writing {table.key}: the Spark engine went away: {text.splitlines()[0]}")
-    return error
+    cause = cause_of(error)
+    return WriteFailed(f"Writing {table.key}: {cause}; {remedy_for(cause)}")
 
 
 def about_rows(error: PySparkException) -> bool:
     """The error came from reading or computing rows: no rule stopped it, no other writer, no lost connection."""
     conflict = (error.getCondition() or "").startswith(_CONFLICTS)
-    return not (FAILED in str(error) or conflict or lost_engine(error) or lost_observation(error))
+    return not (FAILED in all_told(error) or conflict or lost_engine(error) or lost_observation(error))
 
 
 def lost_observation(error: PySparkException) -> bool:

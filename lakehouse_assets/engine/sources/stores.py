@@ -14,6 +14,15 @@ from lakehouse_assets.engine.errors import SourceError
 # waits 18, 24 and 42: a listing, which is two requests, held a tick up for three minutes.
 WAITS: Mapping[str, Any] = {"initial_backoff": 1, "increment_base": 2}
 
+# What a disk says → what to do.
+_OF_DISKS = {
+    "No space left on device": "free some space there, and run again",
+    "quota exceeded": "free some space there, and run again",
+    "Read-only file system": "mount it so that it can be written to, and run again",
+    "Permission denied": "give the user of this process, or of the Spark engine, the right to write there",
+    "DELTA_CANNOT_CREATE_LOG_PATH": "give the Spark engine's user the right to write there, or choose another lake",
+}
+
 
 def opened(url: str) -> tuple[Any, str]:
     """The file system of a path or URL, and what that calls the path."""
@@ -95,10 +104,17 @@ def _in_reaching() -> tuple[type[Exception], ...]:
 
 
 def unreachable(doing: str, path: str, error: Exception) -> SourceError:
-    return SourceError(f"{doing} {path}: {_plain(error)}; check the address, the access rights and the network")
+    why = plain(error)
+    remedy = remedy_of(why) or "check the address, the access rights and the network"
+    return SourceError(f"{doing} {path}: {why}; {remedy}")
 
 
-def _plain(error: Exception) -> str:
+def remedy_of(why: str) -> str | None:
+    """What to do about a disk that refuses to be written to; None if that isn't the trouble."""
+    return next((remedy for mark, remedy in _OF_DISKS.items() if mark in why), None)
+
+
+def plain(error: Exception) -> str:
     """The first line; of the tree of causes that delta-rs draws in colours, all but the store's answer in full."""
     first, *causes = [re.sub(r"\x1b\[\d+m|↳", "", line).strip() for line in str(error).splitlines()] or [""]
     told = [line for line in causes[: next((n for n, c in enumerate(causes) if c.startswith("<")), None)] if line]

@@ -1,0 +1,60 @@
+"""What is told of a row that broke a `fail`: the expectation, the values it reads, where the row is from, a way on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lakehouse_assets.engine.errors import RuleFailed
+from lakehouse_assets.engine.run.check import FAILED
+from lakehouse_assets.engine.spec import Expectation, Table
+
+# Of a row as JSON; what the expectation reads is told in full.
+_SHOWN = 500
+_STRING = re.compile(r"'(?:[^'\\]|\\.|'')*'")
+_NAME = re.compile(r"`([^`]+)`|([^\W\d]\w*)")
+
+
+def broken_rule(table: Table, text: str) -> RuleFailed:
+    """The error about a row that ended a job, by what that job said."""
+    name, _, told = text.split(f"{FAILED} ", 1)[1].split("\n", 1)[0].partition(" ")
+    row = re.sub(r" SQLSTATE: \w+$", "", told.rstrip())
+    return told_of(table, name, _parsed(row), row)
+
+
+def told_of(
+    table: Table, name: str, row: Mapping[str, Any], shown: str = "", origin: str = "", way: str = ""
+) -> RuleFailed:
+    """The error about a row that broke an expectation; `origin` is where it's from, `way` a way on beside the usual."""
+    rule = next((r for r in table.rules if r.name == name), Expectation(name, "", "fail"))
+    values = ", ".join(f"{column}={_value(value)}" for column, value in read_by(rule, row).items())
+    whole = shown or json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+    cut = whole if len(whole) <= _SHOWN else f"{whole[:_SHOWN]}…"
+    other = "declare the rule with drop in the place of fail, which quarantines such rows"
+    message = (
+        f"Writing {table.key}: rule {name!r} is broken, nothing was written. The row: {values} of {cut}{origin}. The "
+        f"rule: {rule.condition}. {way or 'Mend what the table reads'}, or {other} ({table.file}:{table.line})"
+    )
+    return RuleFailed(message, name, row)
+
+
+def read_by(rule: Expectation, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a row that an expectation names; all of them where it names none."""
+    names = {(quoted or plain).lower() for quoted, plain in _NAME.findall(_STRING.sub("''", rule.condition))}
+    return {column: value for column, value in row.items() if column.lower() in names} or dict(row)
+
+
+def _parsed(row: str) -> dict[str, Any]:
+    try:
+        found = json.loads(row)
+    except json.JSONDecodeError:  # it was cut
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return f"'{value}'"
+    return json.dumps(value, ensure_ascii=False)
