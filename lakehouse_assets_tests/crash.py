@@ -18,7 +18,7 @@ from typing import Any
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.project import Project
 
-# "run", "full", "replay", or "backfill FIRST LAST".
+# "run", "full", "replay", "backfill FIRST LAST", or "forget FILE".
 How = str
 
 
@@ -92,6 +92,8 @@ def _run(project: Project, name: str, how: How) -> None:
             project.replay(name)
         case ["backfill", first, last]:
             project.backfill(name, first, last)
+        case ["forget", path]:
+            project.forget(name, path)
         case _:
             project.run(name, how == "full")
 

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.backfill import backfill
+from lakehouse_assets.engine.run.forget import forget
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.plan import Logs, Plan, plan_table
 from lakehouse_assets.engine.run.replay import replay
@@ -120,6 +121,10 @@ class Project:
         env = self.environment()
         return replay(env.lakehouse.tables[f"shop.{name}"], env)
 
+    def forget(self, name: str, path: str, reason: str = "") -> Outcome:
+        env = self.environment()
+        return forget(env.lakehouse.tables[f"shop.{name}"], env, path, "ann", reason)
+
     def backfill(self, name: str, first: str, last: str) -> Outcome:
         env, days = self.environment(), (date.fromisoformat(first), date.fromisoformat(last))
         return backfill(env.lakehouse.tables[f"shop.{name}"], env, *days)
@@ -135,7 +140,7 @@ class Project:
         )
         return {"spark": self.engine, "lake": lake, **({"data_factory": self.factory} if self.factory else {})}
 
-    def by_dagster(self, name: str, **options: bool) -> dg.ExecuteInProcessResult:
+    def by_dagster(self, name: str, **options: bool | str) -> dg.ExecuteInProcessResult:
         """Materialise a table by its asset, with some `RunOptions`."""
         lakehouse, key = self.lakehouse, f"shop.{name}"
         asset, config = build_asset(lakehouse.tables[key], lakehouse), {"ops": {op_name(key): {"config": options}}}

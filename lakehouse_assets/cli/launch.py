@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 NOT_BUILT = "not built"
 
 
-def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool) -> bool:
+def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str) -> bool:
     """Materialise the tables in one Dagster run, with some `RunOptions`.
 
     True if it and all blocking checks succeed, and at least one of the tables is there afterwards.
@@ -101,7 +101,7 @@ def _progress(entry: dg.EventLogEntry, status: Status, home: dg.DagsterInstance)
 
 def _line(metadata: Any) -> str:
     way, seconds = metadata["way"].value, metadata["seconds"].value
-    if way == "nothing":
+    if way in ("nothing", "forget"):
         return str(metadata["reason"].value)
     return f"{way}, {count(metadata['rows_judged'].value)} rows in {seconds:.1f} s"
 

@@ -1,4 +1,4 @@
-"""Commands that do something: run, sql, verify, replay, retry, land, dev."""
+"""Commands that do something: run, sql, verify, replay, retry, forget, land, dev."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
     console.print(f"\nThe lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
 
 
-def _launch(keys: Sequence[str], lakehouse: Lakehouse, settings: Settings, **options: bool) -> None:
+def _launch(keys: Sequence[str], lakehouse: Lakehouse, settings: Settings, **options: bool | str) -> None:
     require_writable("the lake", settings.lake)
     require_engine(settings)
     from lakehouse_assets.cli.launch import launch  # which loads Dagster
@@ -126,7 +126,7 @@ def replay(name: Name) -> None:
 
 @app.command()
 def retry(name: Name, file: Annotated[str, typer.Argument(help="as `lakehouse files TABLE` has it")]) -> None:
-    """Let a file that failed be read again by the next run."""
+    """Let a file that failed, or was forgotten, be read again by the next run."""
     from lakehouse_assets.engine.arrivals import Ledger
 
     lake, table = open_lake(), find(open_lakehouse(), name)
@@ -134,6 +134,22 @@ def retry(name: Name, file: Annotated[str, typer.Argument(help="as `lakehouse fi
         raise NotFound(f"{table.key} reads tables, not files")
     versions = Ledger(lake.arrivals(table.key), lake.storage).retry(file)
     console.print(f"{escape(file)}: {count(versions)} version(s) will be read again by the next run of {table.key}.")
+
+
+@app.command()
+def forget(
+    name: Name,
+    file: Annotated[str, typer.Argument(help="as `lakehouse files TABLE` has it")],
+    reason: Annotated[str, typer.Option("--reason", help="why, kept in the ledger and the table's history")] = "",
+) -> None:
+    """Take the rows of a file out of the table that read it; `lakehouse run` brings that downstream."""
+    lakehouse = open_lakehouse()
+    _launch([find(lakehouse, name).key], lakehouse, read_settings(), forget=file, reason=reason)
+    console.print(
+        "`lakehouse plan` says what follows from that, and `lakehouse run` does it. A file of that name that lands now "
+        f"is read; `lakehouse retry {name} FILE` brings this one back.",
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -3,7 +3,7 @@
 An append-only Delta table of events, kept without a JVM; of the events of one (path, etag) the latest counts:
 
     planned → done | failed | vanished        failed → retry → planned        renamed (already read under another path)
-    announced (told of by a notification) → planned | vanished
+    announced (told of by a notification) → planned | vanished                any → forgotten → retry → planned
 
 Every commit carries the transaction `ledger` = its own number, so two processes can't both extend the same state:
 the later one is refused by Delta, reads again and decides anew.
@@ -109,21 +109,33 @@ class Ledger:
         """Whether the open batch with this number makes the table anew."""
         return any(e.rebuild for e in self.state().where("planned") if e.batch == batch)
 
-    def mark(self, batch: int, outcomes: Sequence[Outcome]) -> None:
+    def mark(self, batch: int, outcomes: Sequence[Outcome]) -> frozenset[str]:
         """Record how the files of a batch ended, in one commit; what is marked already is left as it is.
+
+        Returns those of the files that were forgotten while the batch was under way.
 
         Raises:
             SourceError: a file isn't in the batch, or one that is open was left out: the repeat of a batch that is
                 half marked would read fewer files than were planned, and Delta would drop it as a repeat.
             WriteConflict: other processes kept changing the ledger.
         """
-        self._attempt(lambda state: self._mark(state, batch, outcomes))
+        return self._attempt(lambda state: self._mark(state, batch, outcomes))
 
-    def retry(self, path: str) -> int:
-        """Let a failed or vanished file be read again; how many versions of it that concerns.
+    def forget(self, files: Sequence[Arrival], why: str, rows: Mapping[tuple[str, int], int]) -> list[Entry]:
+        """Settle versions of files as forgotten; those that weren't yet, or have rows again, as they were before.
+
+        `rows` tells how many rows the table has of a path and batch.
 
         Raises:
-            SourceError: the ledger has no such file, or it isn't failed.
+            WriteConflict: other processes kept changing the ledger.
+        """
+        return self._attempt(lambda state: self._forget(state, files, why, rows))
+
+    def retry(self, path: str) -> int:
+        """Let a failed, vanished or forgotten file be read again; how many versions of it that concerns.
+
+        Raises:
+            SourceError: the ledger has no such file, or its rows are in the table.
             WriteConflict: other processes kept changing the ledger.
         """
         return self._attempt(lambda state: self._retry(state, path))
@@ -162,7 +174,7 @@ class Ledger:
         self._append(state, [{**event(f, batch, "planned"), "rebuild": True} for f in everything])
         return batch, everything
 
-    def _mark(self, state: State, batch: int, outcomes: Sequence[Outcome]) -> None:
+    def _mark(self, state: State, batch: int, outcomes: Sequence[Outcome]) -> frozenset[str]:
         entries = state.where(*STATUSES)
         planned = {e.path: e for e in entries if e.batch == batch and e.status == "planned"}
         named = {o.path for o in outcomes}
@@ -172,15 +184,28 @@ class Ledger:
             raise SourceError(f"Marking batch {batch} in {self.path}: {problem}; mark all files of a batch at once")
         still = [o for o in outcomes if o.path in planned]
         self._append(state, [e for o in still for e in _endings(planned[o.path].arrival, batch, o)])
+        return frozenset(e.path for e in entries if e.batch == batch and e.status == "forgotten" and e.path in named)
+
+    def _forget(
+        self, state: State, files: Sequence[Arrival], why: str, rows: Mapping[tuple[str, int], int]
+    ) -> list[Entry]:
+        meant = {version_of(f) for f in files}
+        known = [(e, rows.get((e.path, e.batch))) for e in state.where(*STATUSES) if version_of(e.arrival) in meant]
+        left = [(e, n) for e, n in known if e.status != "forgotten" or n]
+        self._append(state, [event(e.arrival, e.batch, "forgotten", why, n) for e, n in left])
+        return [e for e, _ in left]
 
     def _retry(self, state: State, path: str) -> int:
         versions = [e for e in state.where(*STATUSES) if e.path == path]
         if not versions:
             raise SourceError(f"Retrying {path!r}: the ledger {self.path} has no such file{near(state, path)}")
-        again = [e for e in versions if e.status in ("failed", "vanished")]
+        again = [e for e in versions if e.status in ("failed", "vanished", "forgotten")]
         if not again and not any(e.status == "retry" for e in versions):
             last = max(versions, key=lambda e: e.seq)
-            raise SourceError(f"Retrying {path!r}: it hasn't failed, it's {last.status} in batch {last.batch}")
+            raise SourceError(
+                f"Retrying {path!r}: it hasn't failed, it's {last.status} in batch {last.batch}; "
+                "`lakehouse forget TABLE FILE` takes its rows out"
+            )
         self._append(state, [event(e.arrival, e.batch, "retry") for e in again])
         return len(again)
 

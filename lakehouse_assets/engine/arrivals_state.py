@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-Status = Literal["announced", "planned", "done", "failed", "renamed", "vanished", "retry"]
+Status = Literal["announced", "planned", "done", "failed", "renamed", "vanished", "retry", "forgotten"]
 STATUSES: tuple[str, ...] = get_args(Status)
 ENDED = ("done", "failed", "vanished")
-SETTLED = ("planned", "done", "failed", "renamed")
+SETTLED = ("planned", "done", "failed", "renamed", "forgotten")
 # Of a version that was read in place of another, `planned` and `done` have one number.
 _LATEST = """WITH latest AS (
     SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY path, etag ORDER BY seq DESC, status) AS nth FROM events)
@@ -64,11 +64,27 @@ class State:
     def open_batch(self) -> tuple[int, list[Arrival]] | None:
         """The batch that is planned and not marked, with its files by path."""
         # One batch is open at a time, and marked whole: what has a greater number than all that ended is open.
-        found = self._select(f"""batch, path, etag, size, modified FROM events
+        found = self._select(f"""batch, path, etag, size, modified FROM events AS given
             WHERE status = 'planned'
-            AND batch > (SELECT coalesce(max(batch), 0) FROM events WHERE {_one_of(ENDED)}) ORDER BY path""")
+            AND batch > (SELECT coalesce(max(batch), 0) FROM events WHERE {_one_of(ENDED)})
+            AND NOT EXISTS (SELECT 1 FROM events AS other WHERE other.status = 'forgotten' AND other.seq > given.seq
+                AND other.path = given.path AND other.etag = given.etag) ORDER BY path""")
         files = [Arrival(f["path"], f["etag"], f["size"], f["modified"]) for f in found]
         return (found[0]["batch"], files) if found else None
+
+    def named(self, path: str) -> list[Entry]:
+        """The versions of a file, under the names that it has had."""
+        every = self.where(*STATUSES)
+        mine = [e for e in every if e.path == path]
+        moved = {(e.etag, e.size, e.modified) for e in every if e.status == "renamed"}
+        same = {(e.etag, e.size, e.modified) for e in mine} & moved
+        return mine + [e for e in every if e.path != path and (e.etag, e.size, e.modified) in same]
+
+    def forgotten(self, after: int) -> list[Entry]:
+        """What was asked to be forgotten after an event, in that order, whatever became of the file since."""
+        names = ", ".join(f.name for f in fields(Entry))
+        found = self._select(f"{names} FROM events WHERE status = 'forgotten' AND seq > {after} ORDER BY seq, path")
+        return [Entry(**row) for row in found]
 
     def announced(self) -> list[Arrival]:
         """The files that a notification told of, and no run has planned yet."""
@@ -97,10 +113,10 @@ class State:
 
     def settled(self) -> frozenset[str]:
         """The versions of files that no run has to read any more, as `version_of` writes them."""
-        # Settled it is from its plan on, or its renaming, unless something undid that since. Not by `latest`: without
-        # groups this is four times as fast, and it's asked at every tick.
+        # Settled it is from its plan, renaming or forgetting on, unless something undid that since. Not by `latest`:
+        # without groups this is four times as fast, and it's asked at every tick.
         return self._versions(f"""SELECT etag || ' ' || path FROM events AS given
-            WHERE status IN ('planned', 'renamed') AND NOT EXISTS (SELECT 1 FROM events AS undone
+            WHERE status IN ('planned', 'renamed', 'forgotten') AND NOT EXISTS (SELECT 1 FROM events AS undone
                 WHERE undone.status NOT IN {SETTLED} AND undone.seq > given.seq
                 AND undone.path = given.path AND undone.etag = given.etag)""")
 

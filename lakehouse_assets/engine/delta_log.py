@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-# Our part of a commit's userMetadata: of a run, and of a replay of rows from quarantine.
-MARK, REPLAY = "lakehouse", "lakehouse_replay"
+# Our part of a commit's userMetadata: of a run, of a replay of rows from quarantine, of files that were forgotten.
+MARK, REPLAY, FORGET = "lakehouse", "lakehouse_replay", "lakehouse_forget"
 _NULLS = "null_count."
 # Operations that leave the rows as they are.
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
@@ -67,6 +67,12 @@ class Commit:
     def run(self) -> Mapping[str, Any] | None:
         """What our run wrote about it, if it was one."""
         return self.told.get(MARK)
+
+    @property
+    def forgot(self) -> tuple[str, ...]:
+        """The files whose rows went out by it, or that a rebuild was made without because they had upstream."""
+        told = self.told.get(FORGET) or self.run or {}
+        return tuple(told.get("forgot", ()))
 
     @property
     def rebuilds(self) -> bool:
@@ -320,6 +326,11 @@ def errors_of_delta_rs() -> tuple[type[Exception], ...]:
     from deltalake.exceptions import DeltaError
 
     return (DeltaError, pa.ArrowException, ArithmeticError, OSError, TypeError, ValueError)
+
+
+def text(value: str) -> str:
+    """A text as delta-rs' SQL writes it."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:

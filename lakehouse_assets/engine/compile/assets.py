@@ -1,8 +1,8 @@
 """A table as a Dagster asset. (Dagster reads the annotations of a step as values, so they aren't postponed here.)"""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import cache
+from getpass import getuser
 from typing import Any
 
 import dagster as dg
@@ -29,12 +29,15 @@ from lakehouse_assets.engine.spec import Domain, Table
 class RunOptions(dg.Config):
     """How to run a table; in the UI's launchpad, under the table's name.
 
-    `replay` judges the rows in its quarantine again, and reads nothing new.
+    `replay` judges the rows in its quarantine again, and reads nothing new. `forget` takes the rows of a file, as
+    `lakehouse files` has its path, out of the table, for a `reason` that is kept with it.
     """
 
     full_refresh: bool = False
     accept_loss: bool = False
     replay: bool = False
+    forget: str = ""
+    reason: str = ""
 
 
 def asset_key(key: str) -> dg.AssetKey:
@@ -113,7 +116,7 @@ def _materialized(
     path, storage = env.lake.table(table.key), env.lake.storage
     before = read_log(path, storage)
     try:
-        outcome = _outcome(table, env, options, backfill_days(table, context))
+        outcome = _outcome(table, env, options, context)
     except (RuleFailed, CheckFailed) as error:
         yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error
@@ -131,12 +134,16 @@ def _materialized(
     yield _result(table, outcome, env, log, context)
 
 
-def _outcome(table: Table, env: Environment, options: RunOptions, days: tuple[date, date] | None) -> Outcome:
+def _outcome(table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext) -> Outcome:
     # Imported when a step runs: loading needs none of what they stand on.
     from lakehouse_assets.engine.run.backfill import backfill
+    from lakehouse_assets.engine.run.forget import forget
     from lakehouse_assets.engine.run.materialize import materialize
     from lakehouse_assets.engine.run.replay import replay
 
+    days = backfill_days(table, context)
+    if options.forget:
+        return forget(table, env, options.forget, context.run.tags.get("user") or getuser(), options.reason)
     if options.replay:
         return replay(table, env)
     if days and not options.full_refresh:
@@ -147,7 +154,7 @@ def _outcome(table: Table, env: Environment, options: RunOptions, days: tuple[da
 def _result(
     table: Table, outcome: Outcome, env: Environment, log: TableLog, context: dg.AssetExecutionContext
 ) -> dg.MaterializeResult[Any]:
-    if outcome.version is None:
+    if outcome.version is None or outcome.plan.way == "forget":  # which judges no row
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:

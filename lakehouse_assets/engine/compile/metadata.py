@@ -60,9 +60,9 @@ def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> di
 
 
 def idle_metadata(outcome: Outcome, log: TableLog | None) -> dict[str, Any]:
-    """A run that found nothing to do."""
+    """A run that judged no row: it found nothing to do, or took rows out."""
     counts = {"dagster/row_count": log.rows, "delta_version": log.version} if log else {}
-    return {**counts, "way": "nothing", "reason": outcome.plan.reason, "rows_judged": 0, "rows_rejected": 0,
+    return {**counts, "way": outcome.plan.way, "reason": outcome.plan.reason, "rows_judged": 0, "rows_rejected": 0,
             "seconds": round(outcome.seconds, 3), **_arrivals(outcome)}  # fmt: skip
 
 

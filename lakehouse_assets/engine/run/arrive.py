@@ -11,10 +11,12 @@ from dataclasses import replace
 
 from lakehouse_assets.engine.arrivals import VANISHED, Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
+from lakehouse_assets.engine.arrivals_state import Entry, State
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
 from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, write_batch
+from lakehouse_assets.engine.run.forget import finish_forgetting, forget_versions
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.sift import source_of
 from lakehouse_assets.engine.sources import http
@@ -22,16 +24,25 @@ from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, version_of
 from lakehouse_assets.engine.spec import Table
 
+GIVEN_UP = "forgotten by a rebuild with --accept-loss, as it was gone"
 
-def materialize_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
+
+def materialize_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool = False) -> Outcome:
     """Read the files that no run has read, or all of them into a new table if `full`.
+
+    With `accept_loss` that table is made of the files that are there, and the rows of others are given up.
 
     Raises:
         SourceError: a full refresh would lose rows, because files read before are gone; or something couldn't be
             downloaded or put away, which is told when the rest has been read.
     """
     failed = _downloaded(table, env)
+    finish_forgetting(table, env)
+    lost = _give_up(table, env) if full and accept_loss else 0
     outcome = _read_arrivals(table, env, full)
+    if lost:
+        reason = f"{outcome.plan.reason}; {lost:,} rows are lost, as their files are gone"
+        outcome = replace(outcome, plan=replace(outcome.plan, reason=reason))
     outcome = replace(outcome, files={**outcome.files, **_put_away(table, env)})
     if failed:
         raise http.refused(table.key, failed)
@@ -79,17 +90,42 @@ def _put_away(table: Table, env: Environment) -> dict[str, int]:
     return {"put_away": put_away(source, landing, read)}
 
 
+def finish_open_batch(table: Table, env: Environment) -> None:
+    """Complete a batch that was committed, and not marked, by a process that ended early."""
+    ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
+    log = read_log(env.lake.table(table.key), env.lake.storage)
+    unfinished = ledger.state().open_batch()
+    if unfinished and log and log.transaction(table.key) >= unfinished[0]:
+        _take(table, env, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
+
+
 def _plan_rebuild(table: Table, ledger: Ledger, listing: list[Arrival]) -> tuple[int, list[Arrival]]:
-    there = {(a.path, a.etag) for a in listing}
-    gone = [e for e in ledger.entries() if e.status == "done" and e.rows and (e.path, e.etag) not in there]
+    state = ledger.state()
+    gone = _gone(state, listing)
     if gone:
-        rows, put = sum(e.rows or 0 for e in gone), source_of(table).afterwards
-        remedy = "Refresh" if put != "keep" else "Put them back, or refresh"
+        rows, kept = sum(e.rows or 0 for e in gone), source_of(table).afterwards == "keep"
         raise SourceError(
             f"Full refresh of {table.key}: {len(gone)} files read before are gone or were overwritten "
-            f"(as {gone[0].path}); it would lose their {rows} rows. {remedy} what is downstream only"
+            f"(as {gone[0].path}); it would lose their {rows} rows. {'Put them back, refresh' if kept else 'Refresh'} "
+            f"what is downstream only, or give `lakehouse run {table.key} --full --accept-loss` if the loss is meant"
         )
-    return ledger.plan_rebuild(listing)
+    forgotten = {version_of(e.arrival) for e in state.where("forgotten")}
+    return ledger.plan_rebuild([f for f in listing if version_of(f) not in forgotten])
+
+
+def _gone(state: State, listing: list[Arrival]) -> list[Entry]:
+    """The files whose rows are in the table, and that aren't there any more, under whatever name."""
+    there = {version_of(f) for f in listing}
+    moved = {e.etag for e in state.where("renamed") if version_of(e.arrival) in there}
+    return [e for e in state.where("done") if e.rows and version_of(e.arrival) not in there and e.etag not in moved]
+
+
+def _give_up(table: Table, env: Environment) -> int:
+    """Forget the files that are gone, as it was accepted that their rows are lost; how many rows that are."""
+    finish_open_batch(table, env)
+    listing = list_arrivals(source_of(table), env.lake.landing_folder(table.domain))
+    gone = _gone(Ledger(env.lake.arrivals(table.key), env.lake.storage).state(), listing)
+    return forget_versions(table, env, [e.arrival for e in gone], GIVEN_UP)[1] if gone else 0
 
 
 def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resumed: bool) -> Outcome:
@@ -102,7 +138,11 @@ def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resum
     else:
         written = write_batch(plan, batch, env, log, resumed=resumed)
     endings = [_ending(f.path, written) for f in batch.files]
-    ledger.mark(batch.number, endings)
+    meanwhile = ledger.mark(batch.number, endings)
+    if meanwhile:
+        forget_versions(
+            table, env, [f for f in batch.files if f.path in meanwhile], "forgotten while it was being read"
+        )
     counts = Counter[str](e.status for e in endings) + Counter(done=len(written.instead))
     return Outcome(plan, 0, written.version, written.verdicts, {}, counts, written.failed, written.added)
 

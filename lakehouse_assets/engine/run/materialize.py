@@ -40,14 +40,14 @@ def materialize(table: Table, env: Environment, full: bool = False, accept_loss:
             contract doesn't hold, files can't be read, Spark isn't there, or other runs kept committing first.
     """
     if table.source:
-        return until_committed(lambda: _arrivals(table, env, full))
+        return until_committed(lambda: _arrivals(table, env, full, accept_loss))
     return until_committed(lambda: _attempt(table, env, full, accept_loss))
 
 
-def _arrivals(table: Table, env: Environment, full: bool) -> Outcome:
+def _arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
     from lakehouse_assets.engine.run.arrive import materialize_arrivals  # which loads PySpark
 
-    return materialize_arrivals(table, env, full)
+    return materialize_arrivals(table, env, full, accept_loss)
 
 
 def _attempt(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
@@ -90,7 +90,8 @@ def _stamp(work: Work) -> Stamp:
     table = work.plan.table
     stamp = Stamp.of(table, work.plan.run, _as_read(work.plan.reads), as_json(work.routes))
     days = tuple(day.isoformat() for day in work.plan.days or ())
-    return replace(stamp, watermark=table.watermark.behind if table.watermark else "", days=days)
+    watermark = table.watermark.behind if table.watermark else ""
+    return replace(stamp, watermark=watermark, days=days, forgot=work.plan.forgot)
 
 
 def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
-from lakehouse_assets.engine.delta_log import TableLog, read_log
+from lakehouse_assets.engine.delta_log import Commit, TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.lake import Lake
@@ -17,7 +17,7 @@ from lakehouse_assets.engine.run.by_hand import changed_by_hand
 from lakehouse_assets.engine.sources.http import unset
 from lakehouse_assets.engine.spec import Table
 
-Way = Literal["nothing", "append", "merge", "refresh", "full", "replay"]
+Way = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Plan:
 
     `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet,
     `groups` those to compute anew, where that was counted. `accepts_loss` is a person's word for a rebuild. `days`, the
-    first and the last, are those of a backfill.
+    first and the last, are those of a backfill. `forgot` has the files whose rows are what was removed upstream, where
+    nothing else was.
     """
 
     table: Table
@@ -54,6 +55,7 @@ class Plan:
     groups: int | None = None
     accepts_loss: bool = False
     days: tuple[date, date] | None = None
+    forgot: tuple[str, ...] = ()
 
 
 @dataclass
@@ -145,7 +147,7 @@ def _plan_reads(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> P
     whole = _whole_reads(table, lakehouse, logs)
     why_full = "a full refresh was asked for" if full else _why_full(table, own, whole, logs)
     if why_full:
-        return Plan(table, "full", why_full, run, whole)
+        return Plan(table, "full", why_full, run, whole, forgot=_forgotten(own, whole, logs))
     consumed = _last_run(table, logs)["read"]
     if isinstance(table.write, Replace | Refresh):
         return _plan_replace(table, whole, consumed, logs, run)
@@ -206,10 +208,31 @@ def _why_not_changes(table: Table, read: Read, after: int, logs: Logs) -> str | 
         return f"{key} was {'restored' if anew.restores else 'rebuilt'} at version {anew.version}" if anew else None
     allowed = "only_adds" if isinstance(table.write, Append) or read.upstream.snapshot_on else "keeps_rows"
     bad = [c for c in commits if not getattr(c, allowed)]
+    forgot = next((c for c in bad if c.forgot), None)
+    if forgot:
+        return f"{key} has forgotten {forgot.forgot[0]}{_and_more(forgot.forgot)}, at version {forgot.version}"
     if bad:
         what = f"{bad[0].operation} {bad[0].mode}".strip().lower()
         return f"{key} was changed by more than new rows ({what} at version {bad[0].version})"
     return None
+
+
+def _and_more(files: tuple[str, ...]) -> str:
+    return f" and {len(files) - 1} more" if files[1:] else ""
+
+
+def _forgotten(own: TableLog | None, whole: Mapping[str, Read], logs: Logs) -> tuple[str, ...]:
+    """The files that were forgotten upstream since the last run; none if rows were removed in any other way as well.
+
+    A rebuild upstream has proven by itself that it loses nothing.
+    """
+    consumed = own.last_run.run["read"] if own and own.last_run and own.last_run.run else {}
+    since = list[Commit]()
+    for read in whole.values():
+        log = logs.table(read.key)
+        since += (log.since(consumed[read.key]["to"]) or []) if log and read.key in consumed else []
+    removing = [c for c in since if not (c.keeps_rows or c.forgot or c.rebuilds)]
+    return () if removing else tuple(dict.fromkeys(name for c in since for name in c.forgot))
 
 
 def _plan_replace(

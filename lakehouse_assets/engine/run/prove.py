@@ -43,12 +43,16 @@ def prove(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSe
             message = (
                 f"Rebuilding {table.key}: check {check.name!r} finds {found.number} violations, as {found.some[0]}"
             )
-            raise CheckFailed(f"{message}; version {old.version} stays in place", check.name)
+            raise CheckFailed(
+                f"{message}; version {old.version} stays in place. Correct what it reads (`lakehouse forget` takes the "
+                f"rows of a file out), mend the check, or declare it with severity='warn' ({table.file}:{table.line})",
+                check.name,
+            )
     return frozenset(check.name for check in due)
 
 
 def _guarded(plan: Plan) -> bool:
-    return not plan.accepts_loss and isinstance(plan.table.write, Append | Merge | History)
+    return not (plan.accepts_loss or plan.forgot) and isinstance(plan.table.write, Append | Merge | History)
 
 
 def _provable(table: Table) -> list[TableCheck]:

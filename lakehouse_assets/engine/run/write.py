@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lakehouse_assets.engine.delta_log import MARK, REPLAY, TableLog
 from lakehouse_assets.engine.errors import ContractError, LakehouseError, SparkUnavailable, WriteFailed
@@ -44,7 +44,8 @@ class Stamp:
 
     `remembers` says that the table's memory has to be written after it; `routes` how changes upstream lead to groups;
     `watermark` the value (SQL) that its rows were held against; `replay`, in the commit of one, what it judged and by
-    which rules; `days`, in that of a backfill, the first and the last (ISO).
+    which rules; `days`, in that of a backfill, the first and the last (ISO); `forgot` the files that a rebuild is
+    without, as they were forgotten upstream.
     """
 
     app: str
@@ -57,6 +58,7 @@ class Stamp:
     routes: Mapping[str, Any] = field(default_factory=dict)
     watermark: str = ""
     days: tuple[str, ...] = ()
+    forgot: tuple[str, ...] = ()
     replay: Mapping[str, Any] = field(default_factory=dict)
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -72,7 +74,7 @@ class Stamp:
     def metadata(self) -> str:
         told = ("run", "read", "mode", "code", "rules", "by")
         body = {name: getattr(self, name) for name in told}
-        more = ("remembers", "routes", "watermark", "days", "replay")
+        more = ("remembers", "routes", "watermark", "days", "forgot", "replay")
         return json.dumps({self.mark: body | {name: value for name in more if (value := getattr(self, name))}})
 
 
@@ -179,8 +181,19 @@ def once(df: DataFrame, app: str, run: int) -> DataFrameWriter:
     return df.write.format("delta").option("txnAppId", app).option("txnVersion", run)
 
 
+class Transaction(Protocol):
+    """What a commit by SQL needs to be made once: who makes it, under which number, and what it says about itself."""
+
+    @property
+    def app(self) -> str: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def metadata(self) -> str: ...
+
+
 @contextmanager
-def transaction(spark: SparkSession, stamp: Stamp) -> Iterator[None]:
+def transaction(spark: SparkSession, stamp: Transaction) -> Iterator[None]:
     """SQL statements take the transaction from the session's settings."""
     for name, field_ in _TXN.items():
         spark.conf.set(name, str(getattr(stamp, field_)))

@@ -1,0 +1,129 @@
+"""Takes the rows of a file out of its table again, exactly once, so that what reads the table follows.
+
+The ledger is told first: from then on no run reads these versions of the file. Then the rows go out of the table in one
+commit, and out of its quarantine, both under the number of the ledger's event. What a process that ended early left
+undone is completed by the next run of the table, or the next file that is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from lakehouse_assets.engine.arrivals import Ledger
+from lakehouse_assets.engine.arrivals_state import Entry, near
+from lakehouse_assets.engine.conditions import literal
+from lakehouse_assets.engine.delta_log import FORGET, TableLog, read_log, select, text
+from lakehouse_assets.engine.errors import LakehouseError, SourceError
+from lakehouse_assets.engine.run import quarantine, write
+from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
+from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.spec import Table
+
+# By path and batch, how many rows a table has.
+Rows = Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class _Forgetting:
+    """The commit by which rows of files go out: whose table, the number of the ledger's event, why and by whom."""
+
+    app: str
+    run: int
+    forgot: tuple[str, ...]
+    rows: int
+    why: str
+
+    @property
+    def metadata(self) -> str:
+        told = {"forgot": self.forgot, "rows": self.rows, "why": self.why, "number": self.run}
+        return json.dumps({FORGET: told})
+
+
+def forget(table: Table, env: Environment, path: str, by: str, reason: str = "") -> Outcome:
+    """Take the rows that a table has of a file out of it and its quarantine, and read the file no more.
+
+    A file of the same name that lands later is read as any other. Of one that failed or vanished, nothing is left to do
+    but to take it off the list of such files.
+
+    Raises:
+        LakehouseError: the table isn't made of files, or knows of no such file; or other runs kept committing first.
+    """
+    if table.source is None:
+        raise LakehouseError(f"Forgetting {path} in {table.key}: it reads tables, not files; {_readers_of_files(env)}")
+    why = f"forgotten by {by}: {reason}" if reason else f"forgotten by {by}"
+    return until_committed(lambda: _forget(table, env, path, why))
+
+
+def forget_versions(table: Table, env: Environment, files: Sequence[Arrival], why: str) -> tuple[int, int]:
+    """Forget versions of files, told apart from others of the same names; how many were known, with how many rows."""
+    log = read_log(env.lake.table(table.key), env.lake.storage)
+    rows = _counted(log, [f.path for f in files])
+    gone = Ledger(env.lake.arrivals(table.key), env.lake.storage).forget(files, why, rows)
+    finish_forgetting(table, env)
+    return len(gone), sum(rows.get((e.path, e.batch), 0) for e in gone)
+
+
+def finish_forgetting(table: Table, env: Environment) -> None:
+    """Carry out what was asked to be forgotten, and wasn't yet."""
+    app, lake = f"{table.key}/forget", env.lake
+    own, kept = (read_log(path, lake.storage) for path in (lake.table(table.key), lake.quarantine(table.key)))
+    done = min(log.transaction(app) for log in (own, kept) if log) if own or kept else 0
+    asked = Ledger(lake.arrivals(table.key), lake.storage).state().forgotten(done)
+    for number, found in groupby(asked, lambda e: e.seq):
+        entries = list(found)
+        if own is not None and own.transaction(app) < number:
+            _delete(table, env, own, entries, number)
+        if kept is not None:
+            kept = read_log(lake.quarantine(table.key), lake.storage) or kept
+            where = [(e.path, e.batch) for e in entries]
+            with write.explained(table):
+                quarantine.forget(kept, where, lake.quarantine(table.key), app, number, lake.storage)
+
+
+def _forget(table: Table, env: Environment, path: str, why: str) -> Outcome:
+    from lakehouse_assets.engine.run.arrive import finish_open_batch
+
+    finish_forgetting(table, env)
+    finish_open_batch(table, env)
+    state = Ledger(env.lake.arrivals(table.key), env.lake.storage).state()
+    versions = state.named(path)
+    if not versions:
+        raise SourceError(f"Forgetting {path!r} in {table.key}: it has read no such file{near(state, path)}")
+    gone, rows = forget_versions(table, env, [e.arrival for e in versions], why)
+    now = read_log(env.lake.table(table.key), env.lake.storage)
+    plan = Plan(table, "forget", f"{path} is forgotten: {rows:,} rows of {gone} versions of it went out", files=gone)
+    return Outcome(plan, 0, now.version if now and rows else None, files={"forgotten": gone})
+
+
+def _delete(table: Table, env: Environment, own: TableLog, entries: Sequence[Entry], number: int) -> None:
+    """Delete the rows of files in one commit, of each those of the batch that read it; none where there are no rows."""
+    rows = _counted(own, [e.path for e in entries])
+    there = [e for e in entries if (e.path, e.batch) in rows]
+    if not there:
+        return
+    mine = " OR ".join(f"(_source = {literal(e.path)} AND _batch = {e.batch})" for e in there)
+    paths = tuple(sorted({e.path for e in there}))
+    number_of_rows = sum(rows[e.path, e.batch] for e in there)
+    stamp, spark = (
+        _Forgetting(f"{table.key}/forget", number, paths, number_of_rows, there[0].error or ""),
+        env.session(),
+    )
+    with write.explained(table), write.transaction(spark, stamp):
+        spark.sql(f"DELETE FROM delta.`{env.lake.table(table.key)}` WHERE {mine}").collect()
+
+
+def _counted(log: TableLog | None, paths: Sequence[str]) -> Rows:
+    if log is None or not paths:
+        return {}
+    names = ", ".join(map(text, set(paths)))
+    query = f'SELECT "_source", "_batch", count(*) AS n FROM stored WHERE "_source" IN ({names}) GROUP BY 1, 2'
+    return {(row["_source"], row["_batch"]): row["n"] for row in select(log.table, "stored", query)}
+
+
+def _readers_of_files(env: Environment) -> str:
+    names = [key for key, table in env.lakehouse.tables.items() if table.source]
+    return f"name the table that read the file: {', '.join(names)}" if names else "no table reads files"
