@@ -23,6 +23,7 @@ from lakehouse_assets.engine.run.overtaken import overtaken
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
+from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
@@ -63,7 +64,7 @@ class Written:
 def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None, *, resumed: bool) -> Written:
     """Write the batch in one commit; `log` is that of the table, if there is one."""
     there, lost = still_there(batch.files) if resumed else (batch.files, [])
-    with write.explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
+    with traced(plan, env), write.explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
         reader = Reader(env, plan.table, _known(log, batch))
         sifted = sift(reader, there, lambda landed: _commit(plan, landed, env))
         made, instead = sifted.made, dict[str, Arrival]()

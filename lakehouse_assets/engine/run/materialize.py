@@ -26,6 +26,7 @@ from lakehouse_assets.engine.run.read import readable
 from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.replay import finish_replay
 from lakehouse_assets.engine.run.touched import rebuilding
+from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Table
 
@@ -76,7 +77,8 @@ def execute(plan: Plan, env: Environment) -> Outcome:
         UnreadableInput: what it is to read of a table isn't there any more.
     """
     table, spark = plan.table, env.session()
-    with write.explained(table), interpreted(spark, size(plan, env.lake)), readable(spark, plan.reads.values()):
+    feeds = readable(spark, plan.reads.values())
+    with traced(plan, env), write.explained(table), interpreted(spark, size(plan, env.lake)), feeds:
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(rows)
         with narrowed(plan, rows, tree, env.lake, spark) as work:

@@ -22,6 +22,7 @@ from lakehouse_assets.engine.run.commit import commit, remember_again
 from lakehouse_assets.engine.run.finish import finish_last_run
 from lakehouse_assets.engine.run.plan import Logs, Plan
 from lakehouse_assets.engine.run.refresh import Work
+from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Expectation, Table
 
@@ -112,7 +113,7 @@ def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
     told = asdict(judging)
     stamp = Stamp(_app(table), plan.run, {}, table.mode, table.code_version, judging.version, replay=told)
     # Kept, because Spark would read of the JSON only what is asked for, and see less of what can't be read.
-    with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
+    with traced(plan, env), write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
         rows = _rows(waiting, judging)
         seen = check.tally(rows, judging.rules)
         if seen.judged == seen.rejected:
