@@ -2,7 +2,7 @@
 
 from lakehouse_assets.engine.cdc import canal, debezium, maxwell
 from lakehouse_assets.engine.checks import null_share, reconciled, references, up_to_date, volume
-from lakehouse_assets.engine.conditions import between, drop, fail, matches, not_null, one_of, warn
+from lakehouse_assets.engine.conditions import between, drop, fail, matches, not_null, one_of, typed, warn
 from lakehouse_assets.engine.declare import (
     append,
     extract,
@@ -51,6 +51,7 @@ __all__ = [
     "snapshots",
     "sql_table",
     "table",
+    "typed",
     "up_to_date",
     "volume",
     "warn",

@@ -29,7 +29,7 @@ from lakehouse_assets.engine.arrivals_state import (
 )
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
-from lakehouse_assets.engine.sources.stores import reaching
+from lakehouse_assets.engine.sources.stores import reaching, unreachable
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -210,7 +210,7 @@ class Ledger:
         return len(again)
 
     def _attempt(self, decide: Callable[[State], T]) -> T:
-        from deltalake.exceptions import CommitFailedError
+        from deltalake.exceptions import CommitFailedError, DeltaError
 
         refused: CommitFailedError | None = None
         for _ in range(ATTEMPTS):
@@ -219,6 +219,8 @@ class Ledger:
                     return decide(State(self._open() or self._create()))
             except CommitFailedError as e:
                 refused = e
+            except DeltaError as e:  # as it calls a disk that is full
+                raise unreachable("Writing the ledger", self.path, e) from e
         raise WriteConflict(
             f"Writing the ledger {self.path}: other processes changed it {ATTEMPTS} times in a row; run again"
         ) from refused

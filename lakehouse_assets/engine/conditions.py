@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from lakehouse_assets.engine.spec import Action, Expectation
+from lakehouse_assets.engine.texts import Typed
 
 Literal = str | int | float | date
 
@@ -32,6 +33,17 @@ def drop(condition: str | Condition, name: str | None = None) -> Expectation:
 def fail(condition: str | Condition, name: str | None = None) -> Expectation:
     """Stop the write, before anything is committed, at the first row for which the condition isn't true."""
     return _expectation(condition, "fail", name)
+
+
+def typed(column: str = "", type: str = "") -> Typed:
+    """Let a column come as text, and send the rows whose text isn't one of its type to quarantine, with that text.
+
+    The table's function or query returns the text as it arrived; it's stored as the declared type. Nothing is rounded
+    or cut: `1.5` is no int, `99999999999` neither, and `1.239` no decimal(10,2). Blanks around a value are left out; a
+    null or an empty text is null. Without a column it's meant for all of the contract. A column that is no text stays
+    as it is. A `fail` that reads the column isn't broken by such a row.
+    """
+    return Typed(column, type)
 
 
 def not_null(column: str) -> Condition:

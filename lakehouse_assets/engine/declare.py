@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.inputs import Extract, Files, Http, Upstream
 from lakehouse_assets.engine.modes import Append, Daily, History, Merge, Refresh, Replace, WriteMode
 from lakehouse_assets.engine.spec import Column, Expectation, Table, TableCheck, Watermark
+from lakehouse_assets.engine.texts import Typed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,7 +24,7 @@ Input = str | Upstream | Files
 def table(
     *,
     columns: Sequence[Column] = (),
-    expect: Sequence[Expectation] = (),
+    expect: Sequence[Expectation | Typed] = (),
     checks: Sequence[TableCheck] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
@@ -45,7 +46,7 @@ def table(
         doc = fn.__doc__ or fn.__globals__.get("__doc__") or ""
         return _table(
             fn.__name__, Path(code.co_filename), code.co_firstlineno, doc, inputs,
-            fn=fn, columns=tuple(columns), expect=tuple(expect), checks=tuple(checks), write=write,
+            fn=fn, columns=tuple(columns), expect=expect, checks=tuple(checks), write=write,
             owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
         )  # fmt: skip
 
@@ -56,7 +57,7 @@ def sql_table(
     *,
     sql: str | None = None,
     columns: Sequence[Column] = (),
-    expect: Sequence[Expectation] = (),
+    expect: Sequence[Expectation | Typed] = (),
     checks: Sequence[TableCheck] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
@@ -75,21 +76,23 @@ def sql_table(
     query = sql if sql is not None else file.with_suffix(".sql").read_text()
     return _table(
         file.stem, file, caller.f_lineno, caller.f_globals.get("__doc__") or "", inputs,
-        sql=query, columns=tuple(columns), expect=tuple(expect), checks=tuple(checks), write=write,
+        sql=query, columns=tuple(columns), expect=expect, checks=tuple(checks), write=write,
         owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
     )  # fmt: skip
 
 
 def _table(
-    name: str, file: Path, line: int, doc: str, inputs: Mapping[str, Input], *, write: WriteMode | None, **rest: Any
-) -> Table:
+    name: str, file: Path, line: int, doc: str, inputs: Mapping[str, Input], *, write: WriteMode | None,
+    expect: Sequence[Expectation | Typed], **rest: Any,
+) -> Table:  # fmt: skip
     bound = {p: _bound(i, name) for p, i in inputs.items()}
     from_source = any(isinstance(i, Files) for i in bound.values())
     default: WriteMode = Append() if from_source else Replace()
     domain, layer = file.parts[-3:-1]
     return Table(
         domain=domain, layer=layer, name=name, doc=_clean(doc), inputs=bound, write=write or default,
-        file=file, line=line, **rest,
+        file=file, line=line, expect=tuple(e for e in expect if isinstance(e, Expectation)),
+        typed=tuple(e for e in expect if isinstance(e, Typed)), **rest,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from lakehouse_assets.engine.inputs import VARIABLE, Files
 from lakehouse_assets.engine.labels import label_problems
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.spec import LAYERS, UNIQUE, Domain, Table, Watermark
+from lakehouse_assets.engine.texts import can_be_typed
 
 _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"
@@ -163,6 +164,21 @@ def _column_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapp
             yield f"{_where(table)}: column {column.name!r} has type {column.type!r}, which Spark SQL doesn't know"
 
 
+def _text_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    declared = {c.name: c.type for c in table.columns}
+    for t in table.typed:
+        kind = t.type or declared.get(t.column, "")
+        if not t.column and not declared:
+            yield f"{_where(table)}: typed() is about its columns, and it declares none; name a column and its type"
+        elif t.column and not kind:
+            near = get_close_matches(t.column, declared, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "; declare it, or give its type"
+            yield f"{_where(table)}: typed({t.column!r}) is about no column of it{hint}"
+        elif t.column and (kind != declared.get(t.column, kind) or not can_be_typed(kind)):
+            why = f"declared as {declared[t.column]}" if can_be_typed(kind) else "which no text is cast to"
+            yield f"{_where(table)}: typed({t.column!r}) has the type {kind}, {why}; make them agree, or remove it"
+
+
 def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
     names = [r.name for r in table.rules] + [c.name for c in table.checks] + ([UNIQUE] if table.keys else [])
     for name in _repeated(names):
@@ -260,6 +276,7 @@ _CHECKS: tuple[_Check, ...] = (
     _label_problems,
     _parameter_problems,
     _column_problems,
+    _text_problems,
     _rule_problems,
     _write_problems,
 )

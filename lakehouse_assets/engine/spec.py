@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, WriteMode
+from lakehouse_assets.engine.texts import Typed, can_be_typed, check_name, names_in, parses
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -138,6 +139,7 @@ class Table:
     tags: Mapping[str, str] = field(default_factory=dict)
     watermark: Watermark | None = None
     partitions: Daily | None = None
+    typed: tuple[Typed, ...] = ()
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:
@@ -179,17 +181,39 @@ class Table:
         return self.write.delete_when if isinstance(self.write, Merge | History) else None
 
     @property
-    def rules(self) -> tuple[Expectation, ...]:
-        """The declared expectations, and one that drops a null for each required column that none of them covers.
+    def texts(self) -> dict[str, str]:
+        """The columns that may come as text → the types that they're cast to."""
+        declared = {c.name: c.type for c in self.columns}
+        named = {t.column: t.type or declared.get(t.column, "") for t in self.typed if t.column}
+        found = declared | named if any(not t.column for t in self.typed) else named
+        return {name: kind for name, kind in found.items() if kind and can_be_typed(kind)}
 
-        A row that deletes isn't stored, so all it has to have is its key.
+    @property
+    def parse_rules(self) -> dict[str, Expectation]:
+        """Of each column that may come as text, the expectation that drops what isn't of its type."""
+        return {
+            name: Expectation(check_name(name, kind), parses(name, kind), "drop",
+                              f"The text of `{name}` is one that {kind} holds exactly; others are in quarantine.")
+            for name, kind in self.texts.items()
+        }  # fmt: skip
+
+    @property
+    def rules(self) -> tuple[Expectation, ...]:
+        """The declared expectations, one that drops a null for each required column that none of them covers, and one
+        that drops what doesn't parse for each column that may come as text.
+
+        A row that deletes isn't stored, so all it has to have is its key. No row ends a run by what didn't parse in it.
         """
         covered = {e.condition for e in self.expect}
         implied = [(c, Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop")) for c in self.columns]
         keys = tuple(e for c, e in implied if c.key and e.condition not in covered)
         others = tuple(e for c, e in implied if c.required and not c.key and e.condition not in covered)
         late = (self.watermark.rule,) if self.watermark else ()
-        return keys + tuple(_unless(self.delete_when, e) for e in others + self.expect) + late
+        parse = self.parse_rules
+        own = tuple(parse[c.name] for c in self.columns if c.key and c.name in parse)
+        rest = tuple(rule for rule in parse.values() if rule not in own)
+        expect = tuple(_where_parsed(e, parse) for e in self.expect)
+        return keys + own + tuple(_unless(self.delete_when, e) for e in others + rest + expect) + late
 
     @property
     def has_quarantine(self) -> bool:
@@ -208,6 +232,15 @@ class Table:
         contract = [(c.name, c.type, c.required) for c in self.columns]
         late = repr(replace(self.watermark, behind="")) if self.watermark else ""
         return _digest([body, contract, self.rules_version, repr(self.write), repr(sorted(self.inputs.items())), late])
+
+
+def _where_parsed(rule: Expectation, parse: Mapping[str, Expectation]) -> Expectation:
+    """A `fail` that isn't broken by a row that goes to quarantine anyway, as a text that it reads doesn't parse."""
+    if rule.action != "fail":
+        return rule
+    read = names_in(rule.condition)
+    bad = " AND ".join(f"({p.condition})" for name, p in parse.items() if name.lower() in read)
+    return replace(rule, condition=f"NOT ({bad}) OR ({rule.condition})") if bad else rule
 
 
 def _unless(deletes: str | None, rule: Expectation) -> Expectation:

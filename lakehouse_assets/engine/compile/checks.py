@@ -77,9 +77,11 @@ def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
 def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
     """The rules judged on the rows as stored: what a run of the checks alone looks at."""
     from lakehouse_assets.engine.run.check import tally
+    from lakehouse_assets.engine.run.typed_columns import with_texts
 
     rules = [Expectation(r.name, r.condition, "warn") for r in table.rules]
-    verdicts = tally(spark.read.format("delta").load(lake.table(table.key)), rules)
+    stored = spark.read.format("delta").load(lake.table(table.key))
+    verdicts = tally(with_texts(stored, table.texts), rules)
     yield from rule_results(table, verdicts)
 
 

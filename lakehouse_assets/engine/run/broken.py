@@ -10,18 +10,18 @@ from typing import Any
 from lakehouse_assets.engine.errors import RuleFailed
 from lakehouse_assets.engine.run.check import FAILED
 from lakehouse_assets.engine.spec import Expectation, Table
+from lakehouse_assets.engine.texts import RAW, names_in
 
 # Of a row as JSON; what the expectation reads is told in full.
 _SHOWN = 500
-_STRING = re.compile(r"'(?:[^'\\]|\\.|'')*'")
-_NAME = re.compile(r"`([^`]+)`|([^\W\d]\w*)")
 
 
 def broken_rule(table: Table, text: str) -> RuleFailed:
     """The error about a row that ended a job, by what that job said."""
     name, _, told = text.split(f"{FAILED} ", 1)[1].split("\n", 1)[0].partition(" ")
     row = re.sub(r" SQLSTATE: \w+$", "", told.rstrip())
-    return told_of(table, name, _parsed(row), row)
+    parsed = _parsed(row)
+    return told_of(table, name, parsed, "" if parsed else row)
 
 
 def told_of(
@@ -42,7 +42,7 @@ def told_of(
 
 def read_by(rule: Expectation, row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a row that an expectation names; all of them where it names none."""
-    names = {(quoted or plain).lower() for quoted, plain in _NAME.findall(_STRING.sub("''", rule.condition))}
+    names = names_in(rule.condition)
     return {column: value for column, value in row.items() if column.lower() in names} or dict(row)
 
 
@@ -51,7 +51,7 @@ def _parsed(row: str) -> dict[str, Any]:
         found = json.loads(row)
     except json.JSONDecodeError:  # it was cut
         return {}
-    return found if isinstance(found, dict) else {}
+    return {name: value for name, value in found.items() if name != RAW}
 
 
 def _value(value: Any) -> str:

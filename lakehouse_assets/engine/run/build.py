@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import ContractError
+from lakehouse_assets.engine.run.typed_columns import typed_texts
 from lakehouse_assets.engine.spec import Column, Table
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def build(spark: SparkSession, table: Table, inputs: Mapping[str, DataFrame]) ->
         ContractError: a declared column is missing, has another type, or a column comes that wasn't declared.
     """
     made = table(**inputs) if table.sql is None else _query(spark, table.sql, inputs)
+    made = typed_texts(made, table.texts) if table.texts else made
     return conform(made, table) if table.columns else made
 
 
@@ -80,9 +82,13 @@ def _undeclared(columns: tuple[Column, ...], found: Mapping[str, str]) -> list[s
 
 def _mistyped(columns: tuple[Column, ...], found: Mapping[str, str]) -> list[str]:
     wrong = [(c, found[c.name]) for c in columns if c.name in found and not _fits(found[c.name], c.type)]
-    return [
-        f"{c.name!r} is {kind}, declared {c.type}; cast it (try_cast, if some values may not fit)" for c, kind in wrong
-    ]
+    return [f"{c.name!r} is {kind}, declared {c.type}; {_cast(c, kind)}" for c, kind in wrong]
+
+
+def _cast(column: Column, found: str) -> str:
+    if found == "string":
+        return f"add typed({column.name!r}) to expect, which quarantines what isn't one, or cast it"
+    return "cast it (try_cast, if some values may not fit)"
 
 
 def _fits(found: str, declared: str) -> bool:

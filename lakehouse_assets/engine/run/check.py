@@ -20,6 +20,7 @@ from lakehouse_assets.engine.run.verdicts import (
     from_histograms,
 )
 from lakehouse_assets.engine.spec import Expectation
+from lakehouse_assets.engine.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation
@@ -78,8 +79,8 @@ def barred(df: DataFrame) -> DataFrame:
 
 
 def accepted(judged: DataFrame, rules: Sequence[Expectation]) -> DataFrame:
-    """The rows that broke no `drop` rule, without their verdicts."""
-    return judged.where(~rejected(rules)).drop(*_masks(rules))
+    """The rows that broke no `drop` rule, without their verdicts and the texts that they came as."""
+    return judged.where(~rejected(rules)).drop(*_masks(rules), RAW)
 
 
 def rejected(rules: Sequence[Expectation]) -> Column:

@@ -95,7 +95,9 @@ def _forget(table: Table, env: Environment, path: str, why: str) -> Outcome:
         raise SourceError(f"Forgetting {path!r} in {table.key}: it has read no such file{near(state, path)}")
     gone, rows = forget_versions(table, env, [e.arrival for e in versions], why)
     now = read_log(env.lake.table(table.key), env.lake.storage)
-    plan = Plan(table, "forget", f"{path} is forgotten: {rows:,} rows of {gone} versions of it went out", files=gone)
+    plan = Plan(
+        table, "forget", f"{path} is forgotten: {rows:,} row(s) of {gone} version(s) of it went out", files=gone
+    )
     return Outcome(plan, 0, now.version if now and rows else None, files={"forgotten": gone})
 
 

@@ -55,7 +55,7 @@ def late_rows(table: Table, lake: Lake) -> Late:
         return Late({}, -1)
     query = f"SELECT row FROM ({latest('kept')}) AS waiting WHERE array_has(broken, '{ON_TIME}')"
     rows = [json.loads(found["row"]) for found in select(log.table, "kept", query)]
-    return Late(Counter(str(row[table.watermark.column])[:10] for row in rows), log.version)
+    return Late(Counter(str(row[table.watermark.column]).strip()[:10] for row in rows), log.version)
 
 
 def _kind(table: Table, column: str) -> str:

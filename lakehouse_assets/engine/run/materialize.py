@@ -29,6 +29,7 @@ from lakehouse_assets.engine.run.touched import rebuilding
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.texts import RAW
 
 
 def materialize(table: Table, env: Environment, full: bool = False, accept_loss: bool = False) -> Outcome:
@@ -84,8 +85,9 @@ def execute(plan: Plan, env: Environment) -> Outcome:
         with narrowed(plan, rows, tree, env.lake, spark) as work:
             done = commit(work, _stamp(work), env.lake, spark)
             settle(work.rows, work.plan, done.seen, env.lake)
-    lineage = if_understood(lambda: column_lineage(tree, set(env.lakehouse.tables))) if tree else None
-    return Outcome(work.plan, 0, done.version, done.seen, lineage or {}, proven=done.proven)
+    found = if_understood(lambda: column_lineage(tree, set(env.lakehouse.tables))) if tree else None
+    lineage = {column: origin for column, origin in (found or {}).items() if column != RAW}
+    return Outcome(work.plan, 0, done.version, done.seen, lineage, proven=done.proven)
 
 
 def _stamp(work: Work) -> Stamp:

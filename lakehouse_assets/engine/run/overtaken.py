@@ -25,11 +25,15 @@ from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.quarantine import as_json
 from lakehouse_assets.engine.run.sift import Reader, sift
 from lakehouse_assets.engine.sources.listing import Arrival, as_now
+from lakehouse_assets.engine.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Bronze = Callable[[Plan, "DataFrame", Environment], "DataFrame"]
+
+# The columns that a run puts in.
+_OF_RUN = {"_ingested_at", "_batch", RAW}
 
 
 def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Bronze) -> dict[str, Arrival]:
@@ -64,5 +68,5 @@ def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Br
 
 def _same(some: DataFrame, others: DataFrame) -> bool:
     """Whether the rows are the same but for time and number of the batch, and there are any."""
-    one, other = (df.select(as_json(sorted({*df.columns} - {"_ingested_at", "_batch"}))) for df in (some, others))
+    one, other = (df.select(as_json([df[f"`{c}`"] for c in sorted({*df.columns} - _OF_RUN)])) for df in (some, others))
     return not one.isEmpty() and one.exceptAll(other).isEmpty() and other.exceptAll(one).isEmpty()

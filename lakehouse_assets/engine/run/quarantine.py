@@ -3,7 +3,7 @@
 | column | meaning |
 |---|---|
 | id | the row, the same in all verdicts on it |
-| row | the rejected row as JSON, as the table's function made it |
+| row | the rejected row as JSON, as the table's function made it; with the texts that came, if one doesn't parse |
 | broken | the names of the rules it broke, warnings among them |
 | accepted | whether this verdict let the row into the table |
 | rules | the version (hash) of the rule set that judged it |
@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.delta_log import TableLog, select, text
 from lakehouse_assets.engine.run.check import broken_names, suspects
 from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.typed_columns import as_arrived
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import once
 from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.texts import RAW
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,11 +119,22 @@ def _write_few(rows: pa.Table, path: str, app: str, run: int, storage: Mapping[s
             raise
 
 
-def as_json(columns: Sequence[str], **options: str) -> Column:
+def as_json(columns: Sequence[Column], **options: str) -> Column:
     """A row's values of these columns as JSON, times to the microsecond; by Spark's default without its nulls."""
     from pyspark.sql import functions as F
 
-    return F.to_json(F.struct(*(F.col(f"`{c}`") for c in columns)), _EXACTLY | options)
+    return F.to_json(F.struct(*columns), _EXACTLY | options)
+
+
+def _row(df: DataFrame, table: Table) -> Column:
+    """A row with its values; with the texts that came, if one of them doesn't parse."""
+    from pyspark.sql import functions as F
+
+    values = as_json([F.col(f"`{c}`") for c in df.columns if c != RAW], ignoreNullFields="false")
+    if not table.texts:
+        return values
+    parses = F.expr(" AND ".join(f"({rule.condition})" for rule in table.parse_rules.values()))
+    return F.when(parses, values).otherwise(as_json(as_arrived(df, table.texts), ignoreNullFields="false"))
 
 
 def _verdict(df: DataFrame, plan: Plan) -> list[Column]:
@@ -131,7 +144,7 @@ def _verdict(df: DataFrame, plan: Plan) -> list[Column]:
     source = F.col("_source") if "_source" in df.columns else F.lit(read)
     return [
         F.expr("uuid()").alias("id"),
-        as_json(df.columns, ignoreNullFields="false").alias("row"),
+        _row(df, table).alias("row"),
         broken_names(table.rules).alias("broken"),
         F.lit(False).alias("accepted"),
         F.lit(table.rules_version).alias("rules"),

@@ -35,6 +35,7 @@ from lakehouse_assets.engine.run.touched import (
     touched_groups,
 )
 from lakehouse_assets.engine.run.write import Stamp, Superseded
+from lakehouse_assets.engine.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -104,7 +105,7 @@ def _groups(
 
 
 def _few(work: Work, chosen: list[Route], lake: Lake, own: TableLog, *, bound: bool) -> Work | None:
-    if set(own.columns) != set(work.rows.columns):
+    if set(own.columns) != set(work.rows.columns) - {RAW}:
         return None
     found = touched_groups(work.plan.table, chosen, work.plan.reads.values(), lake.storage, own)
     if found is None or found.rows > ROWS:

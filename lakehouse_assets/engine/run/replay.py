@@ -9,7 +9,7 @@ completed by whatever runs next.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_log import REPLAY, TableLog
@@ -23,6 +23,7 @@ from lakehouse_assets.engine.run.finish import finish_last_run
 from lakehouse_assets.engine.run.plan import Logs, Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.trace import traced
+from lakehouse_assets.engine.run.typed_columns import with_texts
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Expectation, Table
 
@@ -37,12 +38,16 @@ _READABLE = f"{_ROW} IS NOT NULL AND {_ROW}.{_ODD} IS NULL"
 
 @dataclass(frozen=True)
 class _Judging:
-    """What a replay judges: the rows that wait in a version of the quarantine, as columns (name → type), by rules."""
+    """What a replay judges: the rows that wait in a version of the quarantine, as columns (name → type), by rules.
+
+    `texts` are those of the columns that may be any text, with the types that they're cast to.
+    """
 
     quarantine: int
     columns: dict[str, str]
     rules: tuple[Expectation, ...]
     version: str
+    texts: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, told: dict[str, Any]) -> _Judging:
@@ -99,7 +104,9 @@ def _attempt(table: Table, env: Environment) -> Outcome:
     if own is None or kept is None or not rows:
         return Outcome(Plan(table, "nothing", "no row is in quarantine"), 0)
     plan = Plan(table, "replay", f"{rows} rows in quarantine", _next_number(table, logs))
-    return _execute(plan, env, _Judging(kept.version, _columns(table, own), table.rules, table.rules_version))
+    return _execute(
+        plan, env, _Judging(kept.version, _columns(table, own), table.rules, table.rules_version, table.texts)
+    )
 
 
 def _next_number(table: Table, logs: Logs) -> int:
@@ -144,8 +151,12 @@ def _rows(waiting: DataFrame, judging: _Judging) -> DataFrame:
 def _readable(waiting: DataFrame, judging: _Judging) -> DataFrame:
     from pyspark.sql import functions as F
 
-    columns = [F.col(f"{_ROW}.`{name}`").cast(kind).alias(name) for name, kind in judging.columns.items()]
-    return waiting.where(_READABLE).select(*columns, _KEPT)
+    columns = [F.col(f"{_ROW}.`{name}`").cast(kind).alias(name) for name, kind in _as_kept(judging).items()]
+    return with_texts(waiting.where(_READABLE).select(*columns, _KEPT), judging.texts, judging.texts)
+
+
+def _as_kept(judging: _Judging) -> dict[str, str]:
+    return judging.columns | dict.fromkeys(judging.texts, "string")
 
 
 def _waiting(table: Table, env: Environment, judging: _Judging, spark: SparkSession) -> DataFrame:
@@ -156,7 +167,7 @@ def _waiting(table: Table, env: Environment, judging: _Judging, spark: SparkSess
     waiting = spark.sql(quarantine.latest("lakehouse_quarantine")).drop("nth")
     odd = {"columnNameOfCorruptRecord": _ODD}
     # JSON has no keys but text.
-    read_as = [f"`{name}` {re.sub('map<[^,<]+,', 'map<string,', kind)}" for name, kind in judging.columns.items()]
+    read_as = [f"`{name}` {re.sub('map<[^,<]+,', 'map<string,', kind)}" for name, kind in _as_kept(judging).items()]
     row = F.from_json("row", f"{', '.join(read_as)}, `{_ODD}` string", odd)
     return waiting.select(F.struct("*").alias(_KEPT), row.alias(_ROW))
 
