@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, merge, not_null, table, warn
+from lakehouse_assets.engine import Column, between, drop, merge, not_null, table, typed, warn
 
 
 @table(
@@ -17,6 +17,7 @@ from lakehouse_assets.engine import Column, between, drop, merge, not_null, tabl
         Column("time_zone", "string", doc="IANA name, as America/New_York."),
     ],
     expect=[
+        typed(),
         drop(between("latitude", -90, 90)),
         drop(between("longitude", -180, 180)),
         warn(not_null("time_zone")),
@@ -27,9 +28,9 @@ def airports(raw: DataFrame) -> DataFrame:
     return raw.select(
         F.col("faa").alias("airport"),
         "name",
-        F.expr("try_cast(lat AS double)").alias("latitude"),
-        F.expr("try_cast(lon AS double)").alias("longitude"),
-        F.expr("try_cast(alt AS int)").alias("altitude_feet"),
+        F.col("lat").alias("latitude"),
+        F.col("lon").alias("longitude"),
+        F.col("alt").alias("altitude_feet"),
         F.col("tzone").alias("time_zone"),
         "_source",
         "_ingested_at",

@@ -9,7 +9,7 @@ from pyspark.sql import Column as Expr
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, fail, lookup, merge, not_null, table, warn
+from lakehouse_assets.engine import Column, between, drop, fail, lookup, merge, not_null, table, typed, warn
 
 
 @table(
@@ -34,6 +34,7 @@ from lakehouse_assets.engine import Column, between, drop, fail, lookup, merge, 
         Column("distance_miles", "int", nullable=False),
     ],
     expect=[
+        typed(),
         fail("origin <> destination", name="goes_somewhere"),
         drop(between("departure_delay_minutes", -180, 3000)),
         drop(between("arrival_delay_minutes", -180, 3000)),
@@ -50,31 +51,26 @@ def flights(raw: DataFrame, airports: DataFrame) -> DataFrame:
     placed = raw.join(origins, "origin", "left").join(destinations, "dest", "left")
     departure = F.to_utc_timestamp(_clock("sched_dep_time"), F.col("origin_zone"))
     timed = placed.withColumn("scheduled_departure_at", departure).withColumn("scheduled_arrival_at", _arrival())
-    departure_delay, arrival_delay = _whole("dep_delay"), _whole("arr_delay")
     return timed.select(
         "carrier",
-        _whole("flight").alias("flight"),
+        "flight",
         "origin",
-        "scheduled_departure_at",
-        F.expr("try_to_timestamp(concat_ws('-', year, month, day), 'y-M-d')").cast("date").alias("flight_date"),
+        _or_text("scheduled_departure_at", "sched_dep_time"),
+        F.concat_ws("-", "year", "month", "day").alias("flight_date"),
         F.col("dest").alias("destination"),
         F.col("tailnum").alias("tail_number"),
-        _later("scheduled_departure_at", departure_delay).alias("departed_at"),
-        departure_delay.alias("departure_delay_minutes"),
-        "scheduled_arrival_at",
-        _later("scheduled_arrival_at", arrival_delay).alias("arrived_at"),
-        arrival_delay.alias("arrival_delay_minutes"),
+        _later("scheduled_departure_at", "dep_delay").alias("departed_at"),
+        F.col("dep_delay").alias("departure_delay_minutes"),
+        _or_text("scheduled_arrival_at", "sched_arr_time"),
+        _later("scheduled_arrival_at", "arr_delay").alias("arrived_at"),
+        F.col("arr_delay").alias("arrival_delay_minutes"),
         F.col("dep_time").isNull().alias("cancelled"),
         (F.col("dep_time").isNotNull() & F.col("arr_delay").isNull()).alias("diverted"),
-        _whole("air_time").alias("air_time_minutes"),
-        _whole("distance").alias("distance_miles"),
+        F.col("air_time").alias("air_time_minutes"),
+        F.col("distance").alias("distance_miles"),
         "_source",
         "_ingested_at",
     )
-
-
-def _whole(column: str) -> Expr:
-    return F.expr(f"try_cast({column} AS int)")
 
 
 def _clock(column: str) -> Expr:
@@ -92,5 +88,11 @@ def _arrival() -> Expr:
     return F.when(same_day > F.col("scheduled_departure_at"), same_day).otherwise(next_day)
 
 
-def _later(column: str, minutes: Expr) -> Expr:
-    return F.timestamp_add("MINUTE", minutes, F.col(column))
+def _or_text(column: str, clock: str) -> Expr:
+    """A time as text, or what the feed has in its place if that isn't one of a clock's."""
+    is_clock = F.expr(f"try_to_timestamp(lpad({clock}, 4, '0'), 'HHmm') IS NOT NULL")
+    return F.when(is_clock, F.col(column).cast("string")).otherwise(F.col(clock)).alias(column)
+
+
+def _later(column: str, minutes: str) -> Expr:
+    return F.timestamp_add("MINUTE", F.expr(f"try_cast({minutes} AS int)"), F.col(column))

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, history, not_null, reconciled, table, warn
+from lakehouse_assets.engine import Column, between, drop, history, not_null, reconciled, table, typed, warn
 
 
 @table(
@@ -20,6 +20,7 @@ from lakehouse_assets.engine import Column, between, drop, history, not_null, re
         Column("engine", "string", doc="Kind of engine, as Turbo-fan."),
     ],
     expect=[
+        typed(),
         drop(between("seats", 1, 900)),
         warn(not_null("year_built")),
     ],
@@ -29,13 +30,13 @@ from lakehouse_assets.engine import Column, between, drop, history, not_null, re
 def planes(raw: DataFrame) -> DataFrame:
     return raw.select(
         F.col("tailnum").alias("tail_number"),
-        F.expr("try_cast(year AS int)").alias("year_built"),
+        F.col("year").alias("year_built"),
         "type",
         "manufacturer",
         "model",
-        F.expr("try_cast(engines AS int)").alias("engines"),
-        F.expr("try_cast(seats AS int)").alias("seats"),
-        F.expr("try_cast(speed AS int)").alias("cruising_speed_mph"),
+        "engines",
+        "seats",
+        F.col("speed").alias("cruising_speed_mph"),
         "engine",
         "_source",
         "_ingested_at",

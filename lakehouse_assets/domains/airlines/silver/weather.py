@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, merge, not_null, table, warn
+from lakehouse_assets.engine import Column, between, drop, merge, not_null, table, typed, warn
 
 MEASURES = {
     "temp": "temperature_f",
@@ -26,6 +26,7 @@ MEASURES = {
         *(Column(name, "double") for name in MEASURES.values()),
     ],
     expect=[
+        typed(),
         # The strongest surface wind ever measured is 253 mph (Barrow Island 1996, WMO).
         drop(between("wind_speed_mph", 0, 253)),
         drop(between("humidity_percent", 0, 100)),
@@ -35,7 +36,7 @@ MEASURES = {
     write=merge(on=["airport", "observed_at"], newest="_ingested_at"),
 )
 def weather(raw: DataFrame) -> DataFrame:
-    measures = [F.expr(f"try_cast({column} AS double)").alias(name) for column, name in MEASURES.items()]
+    measures = [F.col(column).alias(name) for column, name in MEASURES.items()]
     # The local hour comes twice when clocks go back; the feed's UTC hour doesn't.
-    hour = F.expr("try_to_timestamp(time_hour)").alias("observed_at")
+    hour = F.col("time_hour").alias("observed_at")
     return raw.select(F.col("origin").alias("airport"), hour, *measures, "_source", "_ingested_at")

@@ -7,7 +7,19 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, matches, merge, not_null, one_of, snapshots, table, warn
+from lakehouse_assets.engine import (
+    Column,
+    between,
+    drop,
+    matches,
+    merge,
+    not_null,
+    one_of,
+    snapshots,
+    table,
+    typed,
+    warn,
+)
 
 DATES = ("MMMM d, yyyy", "yyyy-MM-dd", "d-MMM-yy", "M/d/yyyy")
 
@@ -32,6 +44,7 @@ DATES = ("MMMM d, yyyy", "yyyy-MM-dd", "d-MMM-yy", "M/d/yyyy")
         Column("description", "string"),
     ],
     expect=[
+        typed(),
         drop(matches("show_id", r"^s?\d+$")),
         drop(one_of("type", "Movie", "TV Show")),
         drop(between("release_year", 1900, 2100)),
@@ -50,11 +63,11 @@ def catalogue(raw: DataFrame) -> DataFrame:
         F.trim("title").alias("title"),
         added.alias("date_added"),
         F.coalesce(*(F.try_to_timestamp(added, F.lit(form)) for form in DATES)).cast("date").alias("added_on"),
-        F.expr("try_cast(release_year AS int)").alias("release_year"),
+        "release_year",
         "rating",
         "duration",
-        F.expr(r"try_cast(regexp_extract(duration, '^(\\d+) min$') AS int)").alias("minutes"),
-        F.expr(r"try_cast(regexp_extract(duration, '^(\\d+) Seasons?$') AS int)").alias("seasons"),
+        F.regexp_extract("duration", r"^(\d+) min$", 1).alias("minutes"),
+        F.regexp_extract("duration", r"^(\d+) Seasons?$", 1).alias("seasons"),
         _listed("director").alias("directors"),
         _listed("cast").alias("actors"),
         _listed("country").alias("countries"),

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse_assets.domains.netflix.of_titles import of_titles
-from lakehouse_assets.engine import Column, lookup, merge, references, snapshots, table
+from lakehouse_assets.engine import Column, lookup, merge, references, snapshots, table, typed
 
 
 @table(
@@ -18,6 +18,7 @@ from lakehouse_assets.engine import Column, lookup, merge, references, snapshots
         Column("genre", "string", key=True, doc="As Netflix lists it."),
         Column("title", "string", nullable=False, doc="Of the movie or show."),
     ],
+    expect=[typed()],
     checks=[references("show_id", "silver.titles", "show_id")],
     write=merge(on=["show_id", "genre"], newest="_source", delete_when="_deleted"),
 )

@@ -6,7 +6,7 @@ A record that was broken over two lines has its cells under wrong names; both pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine import Column, between, drop, merge, not_null, one_of, snapshots, table, warn
+from lakehouse_assets.engine import Column, between, drop, merge, not_null, one_of, snapshots, table, typed, warn
 
 
 @table(
@@ -23,6 +23,7 @@ from lakehouse_assets.engine import Column, between, drop, merge, not_null, one_
         Column("description", "string"),
     ],
     expect=[
+        typed(),
         drop(one_of("type", "Movie", "TV Show")),
         drop(between("release_year", 1900, 2100)),
         drop("(type = 'Movie') = (minutes IS NOT NULL)", name="movies_have_minutes"),
@@ -33,15 +34,15 @@ from lakehouse_assets.engine import Column, between, drop, merge, not_null, one_
 )
 def titles(raw: DataFrame) -> DataFrame:
     return raw.select(
-        F.expr("try_cast(show_id AS bigint)").alias("show_id"),
+        "show_id",
         "type",
         F.trim("title").alias("title"),
-        F.expr("date(coalesce(try_to_timestamp(trim(date_added), 'M/d/yyyy'),"
-               " try_to_timestamp(trim(date_added), 'MMMM d, yyyy')))").alias("added_on"),
-        F.expr("try_cast(release_year AS int)").alias("release_year"),
+        F.expr("coalesce(string(date(coalesce(try_to_timestamp(trim(date_added), 'M/d/yyyy'),"
+               " try_to_timestamp(trim(date_added), 'MMMM d, yyyy')))), date_added)").alias("added_on"),
+        "release_year",
         "rating",
-        F.expr("try_cast(duration_minutes AS int)").alias("minutes"),
-        F.expr("try_cast(duration_seasons AS int)").alias("seasons"),
+        F.col("duration_minutes").alias("minutes"),
+        F.col("duration_seasons").alias("seasons"),
         F.trim("description").alias("description"),
         "_source",
         "_deleted",
