@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lakehouse_assets.engine.sources import delimited, documents, typed
 from lakehouse_assets.engine.sources.conform import Group, conform
+from lakehouse_assets.engine.sources.contents import Unreadable
 from lakehouse_assets.engine.sources.encodings import python_encoding
-from lakehouse_assets.engine.sources.headers import MOST_COLUMNS, TOO_MANY, Head, Unreadable, is_blank, read_head
+from lakehouse_assets.engine.sources.headers import Head, is_blank, read_head
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.naming import Target, target_of
 from lakehouse_assets.engine.sources.opening import unopenable
+from lakehouse_assets.engine.sources.records import MOST_COLUMNS, TOO_MANY
 from lakehouse_assets.engine.sources.stores import refusals, unreachable
 from lakehouse_assets.engine.sources.unreadable import bisect, reason
 

@@ -8,35 +8,32 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.encodings import is_wide, python_encoding
+from lakehouse_assets.engine.sources import contents
+from lakehouse_assets.engine.sources.contents import Unreadable
+from lakehouse_assets.engine.sources.encodings import is_exact, is_wide, python_encoding, unlike
 from lakehouse_assets.engine.sources.listing import Arrival, is_remote
+from lakehouse_assets.engine.sources.records import record_at, refuse_open_quotes
 from lakehouse_assets.engine.sources.stores import opened
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
 
-CHUNK = 256 * 1024
+# Blocks whose quotes are counted in half the time of greater ones, as the arrays made of them stay in the cache.
+CHUNK = 48 * 1024
 SMALL = 8 * 1024 * 1024
 # 20,000 columns with names of 800 characters; beyond it, a quote in the header was never closed.
 LONGEST_HEADER = 16 * 1024 * 1024
-# Spark takes 25 s to read one row of 10,000 columns, and grows with the square of their number.
-MOST_COLUMNS = 10_000
-TOO_MANY = f"it has more than {MOST_COLUMNS:,} columns; land it as records of a name and a value"
 # What a packed file may unpack to: so many times its size, and a gigabyte in any case. DEFLATE reaches 1,032 times.
 MOST_UNPACKED = 300
 UNPACKED_ANYWAY = 1 << 30
 # A record that Spark would hold in memory several times over.
 LONGEST_LINE = 1 << 28
 BOM = "\ufeff"
-
-
-class Unreadable(SourceError):
-    """One file can't be read; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +54,25 @@ class Head:
 
 @contextmanager
 def open_bytes(path: str) -> Iterator[IO[bytes]]:
-    """A file or object, unpacked if its name ends in .gz or .bz2."""
+    """A text file or object, unpacked if its name ends in .gz or .bz2.
+
+    Raises:
+        Unreadable: its bytes aren't what its name says.
+    """
     import bz2
     import gzip
 
-    with _raw(path) as raw:
+    with open_raw(path) as raw:
+        if why := contents.not_as_named(path, raw.read(contents.START)):
+            raise Unreadable(why)
+        raw.seek(0)
         unpack: dict[str, Callable[[IO[bytes]], AbstractContextManager[Any]]] = {"gz": gzip.open, "bz2": bz2.open}
         with unpack.get(path.rpartition(".")[2], nullcontext)(raw) as file:
             yield file
 
 
-def _raw(path: str) -> IO[bytes]:
+def open_raw(path: str) -> IO[bytes]:
+    """A file or object as it is."""
     if not is_remote(path):
         return Path(path).open("rb")
     store, name = opened(path)
@@ -82,23 +87,10 @@ def text_of(path: str, encoding: str, size: int | None = None) -> Iterator[str]:
         Unreadable: the file is gone, truncated, or isn't text in this encoding; or one of that `size` unpacks to so
             much more, or has so long a line, that it's taken for an attack or damaged.
     """
-    decoder = codecs.getincrementaldecoder(python_encoding(encoding))()
-    read, start, line = 0, b"", 0
     most = None if size is None else max(size * MOST_UNPACKED, UNPACKED_ANYWAY)
     try:
         with open_bytes(path) as file:
-            while chunk := file.read(CHUNK):
-                start = start or chunk[:4]
-                text = decoder.decode(chunk)
-                yield text.removeprefix(BOM) if read == 0 else text
-                read += len(chunk)
-                end = max(text.rfind("\n"), text.rfind("\r"))
-                line = line + len(text) if end < 0 else len(text) - end
-                if size is not None:
-                    _refuse_endless(read, most, line)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as e:
-        raise Unreadable(_not_text(encoding, start, read, e)) from e
+            yield from _decoded(file, encoding, most)
     except UnicodeError as e:  # as UTF-16 says it of a file without a byte order mark
         raise Unreadable(f"not valid {encoding} ({e}); declare encoding='{encoding}LE' or '{encoding}BE'") from e
     except (EOFError, zlib.error) as e:
@@ -109,39 +101,90 @@ def text_of(path: str, encoding: str, size: int | None = None) -> Iterator[str]:
         raise Unreadable(f"it can't be opened: {e}") from e
 
 
-def _refuse_endless(read: int, most: int | None, line: int) -> None:
-    if most is not None and read > most:
+def _decoded(file: IO[bytes], encoding: str, most: int | None) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(python_encoding(encoding))()
+    read, start, line = 0, b"", 0
+    try:
+        while chunk := file.read(CHUNK):
+            if read == 0:
+                start = chunk[: contents.START]
+                _refuse_other_mark(start, encoding)
+            pending = decoder.getstate()[0]
+            text = decoder.decode(chunk)
+            text = _begun(text, start) if read == 0 else text
+            _refuse_misread(text, pending + chunk, decoder.getstate()[0], encoding)
+            if "\0" in text:
+                raise Unreadable(contents.nul_reason(start, read + text.index("\0")))
+            yield text
+            read += len(chunk)
+            end = max(text.rfind("\n"), text.rfind("\r"))
+            line = line + len(text) if end < 0 else len(text) - end
+            if most is not None:
+                _refuse_endless(read, most, line)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as e:
+        raise Unreadable(_not_text(encoding, read, e)) from e
+
+
+def _refuse_other_mark(start: bytes, encoding: str) -> None:
+    mark, name = contents.marked(start), python_encoding(encoding)
+    other = name[-2:] in ("le", "be") and not start.startswith(BOM.encode(name))
+    if mark and (not name.startswith(mark.lower()) or other):
+        begins = f"it begins with the byte order mark of {mark}"
+        raise Unreadable(f"not valid {encoding}: {begins}; declare encoding={mark!r}")
+
+
+def _begun(text: str, start: bytes) -> str:
+    """The beginning of a text without a byte order mark."""
+    text = text.removeprefix(BOM)
+    if why := contents.other_than(None, start) or contents.not_a_table(text):
+        raise Unreadable(why)
+    return text
+
+
+def _refuse_misread(text: str, content: bytes, pending: bytes, encoding: str) -> None:
+    if is_exact(encoding):
+        return
+    if found := unlike(encoding, text, content.removesuffix(pending) if pending else content):
+        raise Unreadable(f"it has {found!r}, which Spark reads otherwise in {encoding}; land it as UTF-8")
+
+
+def _refuse_endless(read: int, most: int, line: int) -> None:
+    if read > most:
         raise Unreadable(f"it unpacks to more than {most:,} bytes, {MOST_UNPACKED} times its size; land it unpacked")
     if line > LONGEST_LINE:
         raise Unreadable(f"it has a line of more than {LONGEST_LINE:,} characters; break it into records")
 
 
-def _not_text(encoding: str, start: bytes, read: int, error: UnicodeDecodeError) -> str:
-    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    hint = "'UTF-16' (it begins with that byte order mark)" if wide else "the one it's in, such as 'cp1252'"
+def _not_text(encoding: str, read: int, error: UnicodeDecodeError) -> str:
     bad = error.object[error.start : error.start + 1]
     where = f"byte {bad!r} near position {read + error.start}"
-    return f"not valid {encoding} ({where}: {error.reason}); declare encoding={hint}"
+    return f"not valid {encoding} ({where}: {error.reason}); declare encoding=the one it's in, such as 'cp1252'"
 
 
 def is_blank(path: str, encoding: str) -> bool:
     """Whether a text file has nothing but white space."""
-    return not any(text.strip() for text in text_of(path, encoding))
+    pieces = text_of(path, encoding)
+    blank = not any(text.strip() for text in pieces)
+    if not is_exact(encoding):  # all of it has to be seen
+        deque(pieces, maxlen=0)
+    return blank
 
 
-def is_verifiable(file: Arrival) -> bool:
+def is_verifiable(file: Arrival, encoding: str) -> bool:
     """Whether to decode all of a file in Python: at 1 GB/s that's a small part of what Spark takes to parse it.
 
-    Of remote ones only those that take a moment; the rest are checked as Spark reads them.
+    Of remote ones only those that take a moment, or whose encoding Spark knows otherwise than Python; the rest are
+    checked as Spark reads them, but for their quotes.
     """
-    return not is_remote(file.path) or file.size <= SMALL
+    return not is_remote(file.path) or file.size <= SMALL or not is_exact(encoding)
 
 
 def read_head(file: Arrival, source: Files) -> Head | None:
     """The first record of a delimited file; None if there is none.
 
     Raises:
-        Unreadable: see `text_of`; or a quote in the first record is never closed.
+        Unreadable: see `text_of`; or a quoted cell isn't closed, or the first record is that of another format.
     """
     # Spark skips lines of white space when it splits by lines, and only empty ones when it doesn't.
     blank_lines = r"\A[\r\n]+" if source.multiline or is_wide(source.encoding) else r"\A[\x00-\x20]*[\r\n]"
@@ -149,75 +192,35 @@ def read_head(file: Arrival, source: Files) -> Head | None:
     pieces = text_of(file.path, source.encoding, file.size)
     for piece in pieces:
         text = re.sub(blank_lines, "", text + piece)
-        record = _first_record(text, source)
+        record = record_at(text, 0, source)
         if record is not None:
-            more = bool(text[record[1] :].strip()) or any(p.strip() for p in pieces)
-            verified = is_verifiable(file)
-            if verified:
-                deque(pieces, maxlen=0)
-            return _head(text, record, more, verified)
+            return _verified(file, source, _head(text, record), chain([text[record[1] :]], pieces))
         if len(text) > LONGEST_HEADER:
             raise Unreadable("a quote in its first record is never closed; declare quote= as the file has it")
     return _last_record(text, source) if text.strip() else None
 
 
+def _verified(file: Arrival, source: Files, head: Head, rest: Iterator[str]) -> Head:
+    """The head of a file, once it's seen that something follows it, and where that can be seen, that all is whole."""
+    if source.header and (why := contents.not_a_header(head.cells)):
+        raise Unreadable(why)
+    first = next((piece for piece in rest if piece.strip()), None)
+    verified = is_verifiable(file, source.encoding)
+    if first is not None and verified:
+        multiline = source.multiline or head.several_lines or is_wide(source.encoding)
+        refuse_open_quotes(chain([first], rest), source, multiline=multiline)
+    return replace(head, more=first is not None, verified=verified)
+
+
 def _last_record(text: str, source: Files) -> Head:
     """The record of a file whose only record doesn't end in a line break."""
-    record = _first_record(text + "\n", source)
+    record = record_at(text + "\n", 0, source)
     if record is None:
         raise Unreadable("a quote in its first record is never closed; declare quote= as the file has it")
-    return _head(text, record, more=False, verified=True)
+    return replace(_head(text, record), more=False, verified=True)
 
 
-def _head(text: str, record: tuple[list[str], int], more: bool, verified: bool) -> Head:
+def _head(text: str, record: tuple[list[str], int]) -> Head:
     cells, end = record
     line_break = "\r\n" if text.startswith("\r\n", end) else text[end : end + 1] or "\n"
-    return Head(tuple(cells), bool(re.search(r"[\r\n]", text[:end])), more, line_break, verified)
-
-
-def _first_record(text: str, source: Files) -> tuple[list[str], int] | None:
-    """The cells of the first record and where it ends (before its line break); None if the text stops before that."""
-    cells: list[str] = []
-    at = 0
-    while True:
-        cell = _cell(text, at, source)
-        if cell is None:
-            return None
-        value, at = cell
-        cells.append(value)
-        if len(cells) > MOST_COLUMNS:
-            raise Unreadable(TOO_MANY)
-        if text[at] in "\r\n":
-            return cells, at
-        at += len(source.delimiter)
-
-
-def _cell(text: str, at: int, source: Files) -> tuple[str, int] | None:
-    """The cell that begins at `at`, and where the delimiter or line break after it begins."""
-    value = ""
-    if source.quote and text.startswith(source.quote, at):
-        quoted = _quoted(text, at + 1, source)
-        if quoted is None:
-            return None
-        value, at = quoted
-    end = re.compile(rf"{re.escape(source.delimiter)}|[\r\n]").search(text, at)
-    return (value + text[at : end.start()], end.start()) if end else None
-
-
-def _quoted(text: str, at: int, source: Files) -> tuple[str, int] | None:
-    """A quoted cell's value from after its opening quote, and where it ends after the closing one."""
-    quote, escape = source.quote, source.escape
-    parts: list[str] = []
-    special = re.compile(f"[{re.escape(quote + escape)}]")
-    while (found := special.search(text, at)) and found.start() + 1 < len(text):
-        parts.append(text[at : found.start()])
-        following = text[found.start() + 1]
-        if following == quote and found[0] == escape:
-            parts.append(quote)
-            at = found.start() + 2
-        elif found[0] == quote:
-            return "".join(parts), found.start() + 1
-        else:
-            parts.append(found[0])
-            at = found.start() + 1
-    return None
+    return Head(tuple(cells), bool(re.search(r"[\r\n]", text[:end])), line_break=line_break)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, column, simple_type, source_path
-from lakehouse_assets.engine.sources.headers import Unreadable, open_bytes
+from lakehouse_assets.engine.sources.contents import START, Unreadable, other_than
+from lakehouse_assets.engine.sources.headers import open_raw
 from lakehouse_assets.engine.sources.naming import clean_header
 from lakehouse_assets.engine.sources.opening import load
 
@@ -26,39 +27,40 @@ def signature(path: str, kind: Format) -> str | None:
     import pyarrow as pa
 
     try:
-        return {"parquet": _parquet, "orc": _orc, "avro": _avro}[kind](path)
+        with open_raw(path) as file:
+            if why := other_than(kind, file.read(START)):
+                raise Unreadable(why)
+            file.seek(0)
+            return {"parquet": _parquet, "orc": _orc, "avro": _avro}[kind](file)
     except FileNotFoundError as e:
         raise Unreadable("it's gone: removed or renamed after it was listed, or its name isn't valid UTF-8") from e
     except (OSError, EOFError, ValueError, pa.ArrowException) as e:
         raise Unreadable(f"not a whole {kind} file: {str(e).splitlines()[0] if str(e) else 'it ends too early'}") from e
 
 
-def _parquet(path: str) -> str | None:
+def _parquet(file: IO[bytes]) -> str | None:
     from pyarrow import parquet
 
-    with open_bytes(path) as file:
-        found = parquet.ParquetFile(file)
-        # The Parquet schema, not Arrow's view of it: Spark goes by its annotations, such as the unit of a timestamp.
-        # Its first line names the Python object.
-        return str(found.schema).partition("\n")[2] if found.metadata.num_rows else None
+    found = parquet.ParquetFile(file)
+    # The Parquet schema, not Arrow's view of it: Spark goes by its annotations, such as the unit of a timestamp.
+    # Its first line names the Python object.
+    return str(found.schema).partition("\n")[2] if found.metadata.num_rows else None
 
 
-def _orc(path: str) -> str | None:
+def _orc(file: IO[bytes]) -> str | None:
     from pyarrow import orc
 
-    with open_bytes(path) as file:
-        found = orc.ORCFile(file)
-        return str(found.schema) if found.nrows else None
+    found = orc.ORCFile(file)
+    return str(found.schema) if found.nrows else None
 
 
-def _avro(path: str) -> str | None:
+def _avro(file: IO[bytes]) -> str | None:
     import json
 
     import fastavro
 
-    with open_bytes(path) as file:
-        found = fastavro.block_reader(file)
-        return json.dumps(found.writer_schema, sort_keys=True) if next(found, None) else None
+    found = fastavro.block_reader(file)
+    return json.dumps(found.writer_schema, sort_keys=True) if next(found, None) else None
 
 
 def read_typed(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> Group:

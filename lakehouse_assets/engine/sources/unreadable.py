@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import SourceError, SparkUnavailable
-from lakehouse_assets.engine.sources.headers import Unreadable, text_of
+from lakehouse_assets.engine.sources.contents import Unreadable
+from lakehouse_assets.engine.sources.headers import text_of
 from lakehouse_assets.engine.sources.opening import is_unplanned
 
 if TYPE_CHECKING:
