@@ -13,14 +13,16 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import fastavro
 import pyarrow as pa
 import pytest
+from pyarrow import orc, parquet
 
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import headers
 from lakehouse_assets.engine.sources.headers import read_head
 from lakehouse_assets.engine.sources.listing import list_arrivals
-from lakehouse_assets_tests.engine.reading import data, encoded, ledger, put, read, rows
+from lakehouse_assets_tests.engine.reading import FORMATS, data, encoded, ledger, put, read, rows
 
 TEXT = b"a,b\n1,x\n"
 
@@ -56,6 +58,7 @@ def test_a_line_break_in_a_cell_fails_the_file_that_isnt_declared_to_have_one(sp
         ('a,b\n1,"x\n2,"y"\n', {"multiline": True}, "in the middle of a cell"),
         ('a,b\n5" pipe,"x\ny",2\n', {}, "multiline=True"),
         ('a,b\n5" pipe,"a ""b""\n",2\n', {}, "multiline=True"),
+        ('a,b\n5" x,"y ""z"" w\n5" v",2\n', {}, "multiline=True"),
         ("a;b\n1;'x\n2';y\n", {"delimiter": ";", "quote": "'"}, "multiline=True"),
         ('a||b\n1||"x\n2||y"\n', {"delimiter": "||"}, "multiline=True"),
         ('a,b\n1,"x\\"\n2,y"\n', {"escape": "\\"}, "multiline=True"),
@@ -80,6 +83,7 @@ def test_a_quote_that_is_left_open_fails_its_file_and_names_the_remedy(tmp_path,
         ('a,b\n"""x""","y"""\n', {}, [('"x"', 'y"')]),
         ('a,b\n1,"x\n2,y\n', {"quote": ""}, [("1", '"x'), ("2", "y")]),
         ('a,b\n"x\\"y",z\n"x\\\\",z\n', {"escape": "\\"}, [('x"y', "z"), ("x\\", "z")]),
+        ('"a\\\\",b\n1,2\n', {"escape": "\\"}, [("1", "2")]),
         ('a,b\n1, "x\n', {}, [("1", ' "x')]),
         ('a,b\r\n1,"x"\r\n2,y\r\n', {}, [("1", "x"), ("2", "y")]),
         ('a,b\n1,"x\n\n"\n2,"y""\n,"\n', {"multiline": True}, [("1", "x\n\n"), ("2", 'y"\n,')]),
@@ -208,6 +212,48 @@ def test_other_bytes_than_the_formats_fail_their_file_only(spark, tmp_path, kind
     assert "gzip" in failed.pop("packed")
     assert ("HTML" if kind.startswith("json") else f"not a whole {kind} file") in failed.pop("page")
     assert not failed
+
+
+@pytest.mark.parametrize("evolve", ["add", "rescue", "fail"])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_that_shares_no_column_with_the_table_fails(spark, tmp_path, kind, evolve):
+    put(tmp_path, "good", encoded(["x"], kind))
+    source = Files("*", kind, evolve=evolve)
+    put(tmp_path, "other", {
+        "csv": b"b,c\n1,2\n", "jsonl": b'{"b": 1, "c": 2}\n', "json": b'[{"b": 1, "c": 2}]',
+    }.get(kind) or encoded_as({"b": [1], "c": [2]}, kind))  # fmt: skip
+    reading = read(spark, tmp_path, source, {"A": "string", "z": "string"})
+    assert [row["A"] for row in data(reading)] == ["x"]
+    assert reading.added == {}
+    assert "it has columns b, c; none of the table's A, z" in reading.failed[str(tmp_path / "other")]
+
+
+def encoded_as(columns: dict[str, list[int]], kind: str) -> bytes:
+    file = io.BytesIO()
+    match kind:
+        case "parquet":
+            parquet.write_table(pa.table(columns), file)
+        case "orc":
+            orc.write_table(pa.table(columns), file)
+        case _:
+            fields = [{"name": name, "type": "int"} for name in columns]
+            fastavro.writer(file, {"type": "record", "name": "r", "fields": fields}, pa.table(columns).to_pylist())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("delimiter", "declared"), [(";", ","), ("\t", ","), ("|", ";"), (",", ";")])
+def test_a_file_with_another_delimiter_fails_and_says_which(spark, tmp_path, delimiter, declared):
+    put(tmp_path, "1.csv", f"a{delimiter}b\n1{delimiter}2\n")
+    reading = read(spark, tmp_path, Files("*.csv", delimiter=declared), {"a": "string", "b": "string"})
+    assert f"declare delimiter={delimiter!r}" in reading.failed[str(tmp_path / "1.csv")]
+
+
+def test_an_object_without_keys_is_a_row_and_its_file_no_stranger(spark, tmp_path):
+    put(tmp_path, "1.jsonl", '{}\n{"new": 1, "a": 2}\n')
+    put(tmp_path, "2.jsonl", "{}\n")
+    reading = read(spark, tmp_path, Files("*.jsonl", "jsonl"), {"a": "string"})
+    found = sorted(((row["a"], row["new"]) for row in data(reading)), key=str)
+    assert found == [("2", "1"), (None, None), (None, None)]
 
 
 def test_a_file_packed_otherwise_stays_where_it_is_though_files_are_deleted(project):

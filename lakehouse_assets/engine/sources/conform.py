@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
 NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+_DAY = r"^\s*[+-]?\d{4,7}(-\d{1,2}){0,2}"
+_NANOS = r"[.]\d{6}\d*[1-9]"
+_ZONE = r":\d\d([.]\d*)?\s*(?![zZ]\s*$)([A-Za-z]|[+-]\d)"
 NESTED = ("struct", "array", "map")
 
 
@@ -73,8 +76,40 @@ def _fit(value: Column, kind: str, wanted: str) -> tuple[Column, Column | None]:
         return text, None
     fitted = _cast(value, text, kind, wanted)
     plain = kind == "string" and not wanted.startswith(NESTED)
-    survives = fitted.isNotNull() if plain else _same(value, text, fitted, kind, wanted)
+    survives = given_back(text, fitted, wanted) if plain else _same(value, text, fitted, kind, wanted)
     return F.when(survives, fitted), F.when(value.isNotNull() & ~F.coalesce(survives, F.lit(False)), text)
+
+
+def given_back(text: Column, fitted: Column, kind: str) -> Column:
+    """Whether a value says all that the text does which it was cast from; null where it couldn't be cast.
+
+    Spark rounds what a float or decimal can't hold, cuts a time at the microsecond and off a date, makes of an hour
+    without a day one of today, and forgets the zone where a type has none.
+    """
+    from pyspark.sql import functions as F
+
+    match kind.partition("(")[0]:
+        case "float" | "double":
+            few, least = (6, 1e-37) if kind == "float" else (15, 1e-300)
+            short = (F.length(text) <= few) & ~text.rlike("[dDfF]") & ((F.abs(fitted) >= least) | (_digits(text) == ""))
+            return (short & (F.abs(fitted) < float("inf"))) | (_digits(text) == _digits(fitted.cast("string")))
+        case "decimal":
+            return _digits(text) == _digits(fitted.cast("string"))
+        case "date":
+            return fitted.isNotNull() & text.rlike(rf"{_DAY}([T ]0?0:00(:00([.]0*)?)?)?\s*$")
+        case "timestamp":
+            return fitted.isNotNull() & text.rlike(_DAY) & ~text.rlike(_NANOS)
+        case "timestamp_ntz":
+            return fitted.isNotNull() & text.rlike(_DAY) & ~text.rlike(_NANOS) & ~text.rlike(_ZONE)
+    return fitted.isNotNull()
+
+
+def _digits(text: Column) -> Column:
+    """The digits of a number that aren't zeros before or after it; a name of infinity as it is, in one spelling."""
+    from pyspark.sql import functions as F
+
+    plain = F.regexp_replace(F.lower(F.trim(text)), r"^[+-]?[0.]*|e[+-]?\d+$|\.", "")
+    return F.regexp_replace(F.rtrim(plain, F.lit("0")), "^inf$", "infinity")
 
 
 def _cast(value: Column, text: Column, kind: str, wanted: str) -> Column:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.conform import Group, source_path
+from lakehouse_assets.engine.sources.conform import Group, given_back, source_path
 from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding
 from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target, clean_header
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 LOST = "\ufffd"  # what decoding puts in place of bytes that aren't valid in the encoding
 # A scalar type that a column of text is read as, and what all its cells look like. Leading zeros stay text: they are
-# codes, and a number would lose them.
+# codes, and a number would lose them. So do more than the 15 digits that a double always gives back, more than the six
+# of a fraction of a second, and hours of another zone.
 PATTERNS = {
     "bigint": r"^[+-]?(0|[1-9]\d{0,18})$",
-    "double": r"^[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$",
+    "double": r"^(?![+-]?[0.]*+(\.?\d){16})[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$",
     "boolean": r"^(?i:true|false)$",
     "date": r"^\d{4}-\d{2}-\d{2}$",
-    "timestamp": r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}",
+    "timestamp": r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6}0*)?)?(Z|[+]00:?00)?$",
 }
 
 
@@ -35,6 +36,13 @@ def header_of(head: Head, source: Files, declared: Sequence[str]) -> tuple[str, 
     if source.header:
         return clean_header(head.cells)
     return tuple(declared[i] if i < len(declared) else f"_c{i}" for i in range(len(head.cells)))
+
+
+def other_delimiter(head: Head, source: Files) -> str:
+    """The end of a message about a header of one cell, where that looks like several."""
+    one = head.cells[0] if len(head.cells) == 1 else ""
+    found = next((d for d in ";\t|," if d in one and d != source.delimiter), None)
+    return f"; its header is one cell {one[:60]!r}: declare delimiter={found!r}" if found else ""
 
 
 def read_delimited(
@@ -120,7 +128,9 @@ def _fits(names: Sequence[str], columns: Mapping[str, tuple[Column, str]]) -> li
 def _fit(cell: Column, kind: str, pattern: str) -> Column:
     from pyspark.sql import functions as F
 
-    return F.bool_and(F.when(cell.isNotNull(), cell.rlike(pattern) & cell.try_cast(kind).isNotNull()))
+    fitted = cell.try_cast(kind)
+    holds = fitted.isNotNull() & F.coalesce(given_back(cell, fitted, kind), F.lit(False))
+    return F.bool_and(F.when(cell.isNotNull(), cell.rlike(pattern) & holds))
 
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:

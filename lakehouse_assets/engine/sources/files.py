@@ -155,11 +155,20 @@ def _refused(target: Target, names: Collection[str]) -> str | None:
     """Why a file with these columns is refused, if it is."""
     if len(names) > MOST_COLUMNS:
         return TOO_MANY
+    if target.types and names and len(target.new(names)) == len(names):
+        shares = f"it has columns {_listed(names)}; none of the table's {_listed(target.types)}"
+        return f"{shares}; it may be another table's, or lack a header: move it, or declare header=False"
     new = target.new(names) if target.evolve == "fail" and target.types else []
     if not new:
         return None
-    listed = ", ".join(new)
-    return f"new column{'s' if len(new) > 1 else ''} {listed} while evolve='fail'; declare what is new, or say 'add'"
+    return (
+        f"new column{'s' if len(new) > 1 else ''} {_listed(new)} while evolve='fail'; declare what is new, or say 'add'"
+    )
+
+
+def _listed(names: Collection[str]) -> str:
+    """Some names for a message."""
+    return ", ".join(list(names)[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _spelled(found: Iterable[Sequence[str]], target: Target) -> dict[str, str]:
@@ -176,7 +185,7 @@ def _open_delimited(spark: SparkSession, source: Files, files: Sequence[Arrival]
             continue
         names = delimited.header_of(head, source, declared)
         if refusal := _refused(target, names):
-            failed[file.path] = refusal
+            failed[file.path] = refusal + delimited.other_delimiter(head, source)
         else:
             alike.setdefault((names, replace(head, cells=())), []).append(file)
     spelling = _spelled((names for names, _ in alike), target)
@@ -191,11 +200,13 @@ def _open_documents(spark: SparkSession, source: Files, files: Sequence[Arrival]
     blanks, failed = _look(files, lambda file: is_blank(file.path, source.encoding))
     empty = frozenset(f.path for f, blank in blanks.items() if blank)
     kept = [f for f, blank in blanks.items() if not blank]
-    if target.evolve == "fail" and target.types:
-        failed |= _with_new_keys(spark, source, kept, target)
-        kept = [f for f in kept if f.path not in failed]
     keys, broken = _keys(spark, source, kept)
     kept = [f for f in kept if f.path not in broken]
+    if target.types and target.new(documents.column_names(keys)):
+        refused = _with_new_keys(spark, source, kept, target)
+        broken |= refused
+        kept = [f for f in kept if f.path not in refused]
+        keys = _keys(spark, source, kept)[0] if refused else keys
     if not kept:
         return Opened([], failed | broken, empty)
     names = documents.column_names(keys)

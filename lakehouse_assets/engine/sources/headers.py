@@ -108,10 +108,12 @@ def _decoded(file: IO[bytes], encoding: str, most: int | None) -> Iterator[str]:
         while chunk := file.read(CHUNK):
             if read == 0:
                 start = chunk[: contents.START]
-                _refuse_other_mark(start, encoding)
+                _refuse_other(start, encoding)
             pending = decoder.getstate()[0]
             text = decoder.decode(chunk)
-            text = _begun(text, start) if read == 0 else text
+            text = text.removeprefix(BOM) if read == 0 else text
+            if read == 0 and (why := contents.not_a_table(text)):
+                raise Unreadable(why)
             _refuse_misread(text, pending + chunk, decoder.getstate()[0], encoding)
             if "\0" in text:
                 raise Unreadable(contents.nul_reason(start, read + text.index("\0")))
@@ -126,20 +128,14 @@ def _decoded(file: IO[bytes], encoding: str, most: int | None) -> Iterator[str]:
         raise Unreadable(_not_text(encoding, read, e)) from e
 
 
-def _refuse_other_mark(start: bytes, encoding: str) -> None:
+def _refuse_other(start: bytes, encoding: str) -> None:
+    if why := contents.other_than(None, start):
+        raise Unreadable(why)
     mark, name = contents.marked(start), python_encoding(encoding)
     other = name[-2:] in ("le", "be") and not start.startswith(BOM.encode(name))
     if mark and (not name.startswith(mark.lower()) or other):
         begins = f"it begins with the byte order mark of {mark}"
         raise Unreadable(f"not valid {encoding}: {begins}; declare encoding={mark!r}")
-
-
-def _begun(text: str, start: bytes) -> str:
-    """The beginning of a text without a byte order mark."""
-    text = text.removeprefix(BOM)
-    if why := contents.other_than(None, start) or contents.not_a_table(text):
-        raise Unreadable(why)
-    return text
 
 
 def _refuse_misread(text: str, content: bytes, pending: bytes, encoding: str) -> None:
