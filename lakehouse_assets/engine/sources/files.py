@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 from lakehouse_assets.engine.sources import delimited, documents, typed
 from lakehouse_assets.engine.sources.conform import Group, conform
 from lakehouse_assets.engine.sources.contents import Unreadable
+from lakehouse_assets.engine.sources.converted import read_converted
 from lakehouse_assets.engine.sources.encodings import python_encoding
 from lakehouse_assets.engine.sources.headers import Head, is_blank, read_head
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.naming import Target, target_of
-from lakehouse_assets.engine.sources.opening import unopenable
+from lakehouse_assets.engine.sources.opening import is_comparable, unopenable
 from lakehouse_assets.engine.sources.records import MOST_COLUMNS, TOO_MANY
 from lakehouse_assets.engine.sources.stores import refusals, unreachable
-from lakehouse_assets.engine.sources.unreadable import bisect, reason
+from lakehouse_assets.engine.sources.unreadable import bisect, raise_if_gone, reason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -241,23 +242,41 @@ def _with_new_keys(spark: SparkSession, source: Files, files: Sequence[Arrival],
 
 
 def _open_typed(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
-    from pyspark.errors import AnalysisException
-
     signatures, failed = _look(files, lambda file: typed.signature(file.path, source.format))
     groups: list[Group] = []
     for signature in dict.fromkeys(s for s in signatures.values() if s is not None):
         some = [f for f, s in signatures.items() if s == signature]
-        try:
-            group = typed.read_typed(spark, source, some)
-        except AnalysisException as e:
-            if still_there(some[:1])[1]:  # it's about that file alone
-                raise
-            failed |= {f.path: reason(source, f, str(e)) for f in some}
-            continue
-        if refusal := _refused(target, group.columns):
+        found, broken = _read_typed(spark, source, some)
+        failed |= broken
+        if found and (refusal := _refused(target, found[0].columns)):
             failed |= {f.path: refusal for f in some}
         else:
-            groups.append(group)
+            groups += found
     spelling = _spelled((list(g.columns) for g in groups), target)
     groups = [replace(g, columns={spelling[n.lower()]: c for n, c in g.columns.items()}) for g in groups]
     return Opened(groups, failed, frozenset(f.path for f, s in signatures.items() if s is None))
+
+
+def _read_typed(
+    spark: SparkSession, source: Files, files: Sequence[Arrival]
+) -> tuple[Sequence[Group], Mapping[str, str]]:
+    """Files with one schema, and the reasons for those that can't be read: by Spark, or else converted one by one."""
+    from pyspark.errors import PySparkException
+
+    try:
+        return [typed.read_typed(spark, source, files)], {}
+    except PySparkException as error:
+        raise_if_gone(error)
+        if still_there(files[:1])[1]:  # it's about that file alone
+            raise
+        why = str(error)
+    groups, failed = list[Group](), dict[str, str]()
+    for file in files:
+        try:
+            groups.append(read_converted(spark, source, file))
+            if is_comparable(file) and still_there([file])[1]:
+                groups.pop()
+                failed[file.path] = "it was overwritten while it was read"
+        except Unreadable as e:
+            failed[file.path] = f"{reason(source, file, why)}; {e}"
+    return groups, failed

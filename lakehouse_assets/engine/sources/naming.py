@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SYSTEM = ("_rescued", "_source", "_batch", "_ingested_at")
 IN_RESCUED = ("_corrupt", "_unparsed", "_raw")  # keys that we ourselves put into `_rescued`
-FORBIDDEN = " ,;{}()="  # what Delta doesn't allow in a name, beside control characters
+FORBIDDEN = re.compile(r"[ ,;{}()=\x00-\x1f\x7f-\x9f]")  # what Delta doesn't allow in a name, and control characters
 
 
 def quoted(name: str) -> str:
@@ -23,7 +23,7 @@ def quoted(name: str) -> str:
 
 def clean_name(name: str, blank: str) -> str:
     """A name that Delta accepts and that isn't one of ours; `blank` stands in for an empty one."""
-    clean = re.sub(f"[{re.escape(FORBIDDEN)}\\x00-\\x1f\\x7f-\\x9f]", "_", name.strip()) or blank
+    clean = FORBIDDEN.sub("_", name.strip()) or blank
     return clean + "_" if clean.lower() in SYSTEM + IN_RESCUED else clean
 
 

@@ -34,7 +34,7 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
         if files:
             probe(files)
     except (PySparkException, Unreadable) as e:
-        _raise_if_gone(e)
+        raise_if_gone(e)
         if is_unplanned(e):  # which file that is, is seen without Spark
             raise
         if len(files) == 1:
@@ -44,7 +44,13 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
     return {}
 
 
-def _raise_if_gone(error: Exception) -> None:
+def raise_if_gone(error: Exception) -> None:
+    """Raises what an error is about that isn't about the files.
+
+    Raises:
+        SparkUnavailable: the engine went away.
+        SourceError: an account is busy, or has let nobody in.
+    """
     from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
     # A failed query has a class of its own; this one itself is what the transport raises.
