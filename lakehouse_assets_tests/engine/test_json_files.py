@@ -80,12 +80,51 @@ def test_whole_documents_are_arrays_or_one_object(spark, tmp_path):
     assert [r["_rescued"] for r in found if r["_rescued"]] == [{"_unparsed": "7"}]
 
 
-def test_a_number_that_a_double_would_round_is_kept_as_text(spark, tmp_path):
-    line = '{"a": 0.12345678901234567890}'
-    put(tmp_path, "1.jsonl", line + '\n{"a": 12345678901234567890123}\n{"a": 2.25}\n')
-    found = {r["a"]: r["_rescued"] for r in rows(read(spark, tmp_path, Files("*.jsonl", format="jsonl")))}
-    assert {"_raw": line} in found.values()
-    assert (found["12345678901234567890123"], found["2.25"]) == (None, None)
+NUMBERS = [
+    "0.12345678901234567890", "1738703622.619", "1.10", "-1.5e-3", "1E400", "2e5", "-0", "12345678901234567890123",
+]  # fmt: skip
+NOT_JSON = ['{"a": 01.5}', "{ 1.5 : 2}", '{"a": 1.5f}', '{"a": +1.5}', '{"a": .5}', '{"a": 1.5.2}', '{"a": "1.5, 2.5']
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+def test_each_number_stands_as_it_stood_in_the_text_and_nothing_is_copied(spark, tmp_path, kind):
+    lines = [f'{{"a": {n}, "n": {{"x":[{n}, "1.5, \\"2.5"]}}, "s": "{n}"}}' for n in NUMBERS]
+    put(tmp_path, f"1.{kind}", "\n".join(lines) if kind == "jsonl" else f"[{', '.join(lines)}]")
+    found = rows(read(spark, tmp_path, Files(f"*.{kind}", format=kind)))
+    wanted = [(n, f'{{"x":[{n},"1.5, \\"2.5"]}}', n, None) for n in NUMBERS]
+    assert sorted((r["a"], r["n"], r["s"], r["_rescued"]) for r in found) == sorted(wanted)
+
+
+def test_what_is_no_json_stays_unparsed_and_what_no_text_holds_is_kept_whole(spark, tmp_path):
+    odd = ['{"a": "\\ud83d"}', '{"a": "\\ude00"}', '{"a": 1.10, "b": "\ufdd0"}', '{"a": 1.10, "b": "\\uFDD0"}']
+    fine = ['{"a": "\\ud83d\\ude00 \\\\ud83d"}', '{"a": 1, "b": "\ufdd0"}']
+    put(tmp_path, "1.jsonl", "\n".join([*NOT_JSON, *odd, *fine]))
+    found = [r["_rescued"] for r in rows(read(spark, tmp_path, Files("*.jsonl", format="jsonl")))]
+    assert sorted(r["_unparsed"] for r in found if r and "_unparsed" in r) == sorted(NOT_JSON)
+    assert sorted(r["_raw"] for r in found if r and "_raw" in r) == sorted(odd)
+    assert found.count(None) == len(fine)
+
+
+def test_a_file_that_has_no_object_a_line_fails_with_the_remedy_and_one_bad_line_does_not(spark, tmp_path):
+    put(tmp_path, "pretty.jsonl", '{\n "a": {\n "x": 1\n },\n "b":\n {}\n}\n')
+    put(tmp_path, "array.jsonl", '[{"a": 1}, {"a": 2}]\n')
+    put(tmp_path, "a line an element.jsonl", '[\n{"a": 1},\n{"a": 2}\n]\n')
+    put(tmp_path, "joined.jsonl", '[{"a": 1},\n{"a": 2}]')
+    put(tmp_path, "cut.jsonl", '\n[\n{"a": 1},\n{"z": 2}\n')
+    put(tmp_path, "csv.jsonl", "a,b\n1,2\n")
+    put(tmp_path, "fine.jsonl", '{"a": 1\n{"a": 2}\n[1, 2]\n')
+    reading = read(spark, tmp_path, Files("*.jsonl", format="jsonl"))
+    failed = {path.rpartition("/")[2].removesuffix(".jsonl"): why for path, why in reading.failed.items()}
+    assert sorted(failed) == ["a line an element", "array", "csv", "cut", "joined", "pretty"]
+    assert all("format='json'" in failed[name] for name in failed if name != "csv")
+    assert "'a,b'" in failed["csv"]
+    assert "format='csv'" in failed["csv"]
+    assert [(r["a"], r["_rescued"]) for r in rows(reading)] == [
+        ("2", None),
+        (None, {"_unparsed": "[1, 2]"}),
+        (None, {"_unparsed": '{"a": 1'}),
+    ]
+    assert "z" not in reading.df.columns
 
 
 def test_nested_json_that_the_tables_type_would_cut_is_rescued_whole(spark, tmp_path):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, source_path
 from lakehouse_assets.engine.sources.delimited import decoded
 from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding, python_encoding
+from lakehouse_assets.engine.sources.exact_json import is_inexact, parsed
 from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name
 from lakehouse_assets.engine.sources.opening import load
 
@@ -19,20 +18,7 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
 
-# Spark's parser stops at the end of the first value and says nothing about what follows it: `{"a":1}{"b":2}` would
-# lose b. So each value is parsed inside an object that must go on to this key.
-END = "\u2402lakehouse_end"
-# What Spark doesn't give back as it was: a fraction of more than 15 digits or a huge exponent, which it takes for a
-# double, and half of a surrogate pair. Text that looks like it is kept whole in `_rescued`, under `_raw`.
-# Each test goes with a character without which it can't be true, since looking for that is ten times as fast.
-INEXACT = (
-    (".", r"[:,\[\s]-?(?=[0-9.]{17})[0-9]+\.[0-9]"),
-    ("e", r"[:,\[\s]-?[0-9][0-9.]*e[+-]?[0-9]{3}"),
-    ("E", r"[:,\[\s]-?[0-9][0-9.]*E[+-]?[0-9]{3}"),
-    ("\\u", r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"),
-)
 BLANK = "_blank"  # the column of the empty key
-STRICT = {"mode": "PERMISSIVE", "allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 
 
 def read_objects(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
@@ -41,27 +27,41 @@ def read_objects(spark: SparkSession, source: Files, files: Sequence[Arrival]) -
 
     allow_encoding(spark, source.encoding)
     texts = _lines(spark, source, files) if source.format == "jsonl" else _elements(spark, source, files)
-    parsed = texts.withColumn("parsed", _parse(F.col("text"), "map<string,string>"))
-    return parsed.select("text", "_source", F.map_keys("parsed").alias("keys"), F.map_values("parsed").alias("vals"))
+    objects = parsed(texts, "parsed", F.col("text"), "map<string,string>")
+    return objects.select("text", "_source", F.map_keys("parsed").alias("keys"), F.map_values("parsed").alias("vals"))
 
 
-def keys_of(objects: DataFrame) -> list[str]:
-    """The keys in the files, in the order in which they stand in the objects; a job over the files."""
+def keys_of(objects: DataFrame) -> tuple[list[str], bool]:
+    """The keys in the files, in the order in which they stand in the objects, and whether some text is no object.
+
+    It takes a job over the files.
+    """
     from pyspark.sql import functions as F
 
-    # Objects have few different lists of keys: it's those that are taken apart, not the rows.
-    shapes = objects.where("keys IS NOT NULL").groupBy("keys").count()
-    keys = shapes.select("count", F.posexplode("keys").alias("at", "key"))
-    first = keys.groupBy("key").agg(F.min("at").alias("at"), F.sum("count").alias("n"))
-    return [row["key"] for row in first.orderBy("at", F.desc("n"), "key").collect()]
+    # Objects have few different lists of keys: it's those that are taken apart, not the rows. Those that are null are
+    # not filtered out: Spark would do that first, and parse each text once more for it.
+    shapes = objects.groupBy("keys").count()
+    keys = shapes.select("count", F.col("keys").isNull().alias("odd"), F.posexplode_outer("keys").alias("at", "key"))
+    first = keys.groupBy("odd", "key").agg(F.min("at").alias("at"), F.sum("count").alias("n"))
+    found = first.orderBy("at", F.desc("n"), "key").collect()
+    return [row["key"] for row in found if row["key"] is not None], any(row["odd"] for row in found)
+
+
+def odd_lines(objects: DataFrame) -> dict[str, bool]:
+    """Path → whether none of its lines is an object, for the files with a line that isn't; a job over the files."""
+    from pyspark.sql import functions as F
+
+    odd = F.count_if(F.col("keys").isNull()).alias("odd")
+    counted = objects.groupBy("_source").agg(odd, F.count(F.lit(1)).alias("all")).collect()
+    return {row["_source"]: row["odd"] == row["all"] for row in counted if row["odd"]}
 
 
 def keys_by_file(objects: DataFrame) -> dict[str, list[str]]:
     """Path → its keys; a job over the files."""
     from pyspark.sql import functions as F
 
-    shapes = objects.where("keys IS NOT NULL").groupBy("_source", "keys").count()
-    keys = shapes.select("_source", F.explode("keys").alias("key"))
+    shapes = objects.groupBy("_source", "keys").count()
+    keys = shapes.select("_source", F.explode_outer("keys").alias("key")).where("key IS NOT NULL")
     found = keys.groupBy("_source").agg(F.sort_array(F.collect_set("key")).alias("keys"))
     return {row["_source"]: row["keys"] for row in found.collect()}
 
@@ -79,8 +79,7 @@ def group_of(objects: DataFrame, spelling: Mapping[str, str], keys: Sequence[str
     names = {key: spelling[clean_name(key, BLANK).lower()] for key in keys}
     alike = len(set(names.values())) < len(names)
     unparsed = F.when(F.col("keys").isNull(), F.col("text"))
-    tests = [F.contains("text", F.lit(sign)) & F.col("text").rlike(pattern) for sign, pattern in INEXACT]
-    inexact = F.when(F.col("keys").isNotNull() & reduce(or_, tests), F.col("text"))
+    inexact = F.when(F.col("keys").isNotNull() & is_inexact(F.col("text")), F.col("text"))
     # Columns of their own, so that each is found once for a row however often it's used.
     df = objects.withColumn("names", _named(names) if alike else F.col("keys")).withColumn("raw", inexact)
     df = df.withColumn("extras", _extras(list(names.values())))
@@ -119,15 +118,6 @@ def _extras(columns: Sequence[str]) -> Column:
     return F.when(repeated, F.transform(F.filter(entries, later), renamed))
 
 
-def _parse(text: Column, kind: str) -> Column:
-    """A text as `kind`; null unless it is one JSON value of that kind from beginning to end."""
-    from pyspark.sql import functions as F
-
-    wrapped = F.concat(F.lit('{"value":'), text, F.lit(f',"{END}":1}}'))
-    whole = F.from_json(wrapped, f"value {kind}, `{END}` int", STRICT)
-    return F.when(whole[END] == 1, whole["value"])
-
-
 def _lines(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
     from pyspark.sql import functions as F
 
@@ -162,9 +152,9 @@ def _elements(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> D
     listed = F.when(F.col("text").startswith("["), F.col("text")).otherwise(
         F.concat(F.lit("["), F.col("text"), F.lit("]"))
     )
-    elements = _parse(listed, "array<string>")
     broken = F.raise_error(F.concat(F.lit("not a JSON document: "), F.col("_source"))).cast("array<string>")
-    found = df.select(F.explode(F.coalesce(elements, broken)).alias("text"), "_source")
+    found = parsed(df, "elements", listed, "array<string>")
+    found = found.select(F.explode(F.coalesce("elements", broken)).alias("text"), "_source")
     return found.withColumn("text", F.coalesce("text", F.lit("null")))
 
 

@@ -15,6 +15,7 @@ from lakehouse_assets.engine.sources.encodings import python_encoding
 from lakehouse_assets.engine.sources.headers import Head, is_blank, read_head
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.naming import Target, target_of
+from lakehouse_assets.engine.sources.not_lines import not_lines
 from lakehouse_assets.engine.sources.opening import is_comparable, unopenable
 from lakehouse_assets.engine.sources.records import MOST_COLUMNS, TOO_MANY
 from lakehouse_assets.engine.sources.stores import refusals, unreachable
@@ -218,15 +219,31 @@ def _open_documents(spark: SparkSession, source: Files, files: Sequence[Arrival]
 def _keys(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> tuple[list[str], dict[str, str]]:
     """The keys in the files that can be read, and the reasons for those that can't."""
     keys: dict[str, None] = {}
+    odd = False
 
     def probe(some: Sequence[Arrival]) -> None:
-        found = documents.keys_of(documents.read_objects(spark, source, some))
+        nonlocal odd
+        found, some_odd = documents.keys_of(documents.read_objects(spark, source, some))
         if len(found) > MOST_COLUMNS:
             raise Unreadable(TOO_MANY)
         keys.update(dict.fromkeys(found))
+        odd = odd or some_odd
 
     broken = bisect(source, files, probe)
-    return list(keys), broken
+    refused = _not_lines(spark, source, [f for f in files if f.path not in broken]) if odd else {}
+    if not refused:
+        return list(keys), broken
+    found, others = _keys(spark, source, [f for f in files if f.path not in broken | refused])
+    return found, broken | refused | others
+
+
+def _not_lines(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> dict[str, str]:
+    """The files declared `jsonl` that are something else, with the reason."""
+    if source.format != "jsonl":
+        return {}
+    objects = documents.read_objects(spark, source, files)
+    suspects = documents.odd_lines(objects)
+    return {path: why for path, none in suspects.items() if (why := not_lines(path, source.encoding, none=none))}
 
 
 def _with_new_keys(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> dict[str, str]:

@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.sources.headers import Unreadable, text_of
+from lakehouse_assets.engine.sources.contents import Unreadable
+from lakehouse_assets.engine.sources.headers import text_of
 from lakehouse_assets.engine.sources.naming import SYSTEM, clean_header
 
 if TYPE_CHECKING:
