@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Event = Mapping[str, Any]
 Key = tuple[Any, ...]
+# What a table compares before its other columns, wherever it stands in `newest`.
+_POSITION = "_position"
 
 
 @dataclass(frozen=True)
@@ -44,25 +46,38 @@ class Expected:
         return [row for key in sorted(keys, key=_sortable) for row in self._history(keys[key], tracked)]
 
     def _history(self, events: Sequence[Event], tracked: Sequence[str]) -> list[dict[str, Any]]:
-        at, rows, is_open = self.newest[0], list[dict[str, Any]](), False
-        for event in {e[at]: e for e in events}.values():  # of several at one instant the last
+        rows, is_open = list[dict[str, Any]](), False
+        for at, event in self._timed(events).items():
             if self.deleted(event) or (is_open and any(rows[-1][c] != event[c] for c in tracked)):
                 if is_open:
-                    rows[-1] |= {"valid_to": event[at], "is_current": False}
+                    rows[-1] |= {"valid_to": at, "is_current": False}
                 is_open = False
             if is_open:
                 rows[-1] |= dict(event)
             elif not self.deleted(event):
-                rows.append({**event, "valid_from": event[at], "valid_to": None, "is_current": True})
+                rows.append({**event, "valid_from": at, "valid_to": None, "is_current": True})
                 is_open = True
         return rows
+
+    def _timed(self, events: Sequence[Event]) -> dict[Any, Event]:
+        """The events by instant: their own time, or that of one before if it's later; of several at one the last."""
+        column = next((c for c in self.newest if c != _POSITION), self.newest[0])
+        latest, found = None, dict[Any, Event]()
+        for event in events:
+            latest = max((t for t in (latest, event[column]) if t is not None), default=None)
+            found[latest] = event
+        return found
 
     def _key(self, event: Event) -> Key:
         return tuple(event[c] for c in self.on)
 
+    @property
+    def _order(self) -> list[str]:
+        return sorted(self.newest, key=lambda column: column != _POSITION)
+
     def _place(self, event: Event) -> tuple[Any, ...]:
         """Where an event comes: by `newest`, deletions after others, then by the other columns; nulls first."""
-        ordered, rest = ([event[c] for c in names] for names in (self.newest, self.others))
+        ordered, rest = ([event[c] for c in names] for names in (self._order, self.others))
         return _sortable(ordered), self.deleted(event), _sortable(rest)
 
 

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+# A row's place in the log it comes from; where a table is ordered by it, it's compared before all else.
+POSITION = "_position"
+
+
+def _placed(newest: tuple[str, ...]) -> tuple[str, ...]:
+    return (POSITION, *(c for c in newest if c != POSITION)) if POSITION in newest else newest
+
 
 @dataclass(frozen=True)
 class Append:
@@ -15,7 +22,8 @@ class Append:
 class Merge:
     """One row a key: of several, the one with the greatest `newest` columns wins, whatever order they arrive in.
 
-    Of rows with equal `newest` one that deletes wins, else the one whose other columns are greatest, in order of
+    `_position`, a place in a log, is compared first wherever it stands in `newest`: a later commit may have an earlier
+    time. Of rows with equal `newest` one that deletes wins, else the one whose other columns are greatest, in order of
     declaration: so the result doesn't depend on arrival. A winning row that meets the condition `delete_when` removes
     the key, and older rows that arrive after it don't bring the key back. Nulls are a key like others.
     """
@@ -24,6 +32,11 @@ class Merge:
     newest: tuple[str, ...] = ()
     delete_when: str | None = None
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns of `newest` as they're compared."""
+        return _placed(self.newest)
+
 
 @dataclass(frozen=True)
 class History:
@@ -31,14 +44,26 @@ class History:
 
     An event opens a version if a column of `track` differs from the version before (by default all columns but `on`
     and `newest`); other columns have the values of the version's last event. `valid_from` is the first column of
-    `newest`; of several events of a key at one such instant one counts, chosen as in `Merge`. An event that meets
-    `delete_when` ends the version that is open. The table is the same whatever order the events arrive in.
+    `newest` beside `_position`; of several events of a key at one such instant one counts, chosen as in `Merge`. Where
+    `_position` orders events that have other times, a version begins at its event's time, but never before an event
+    that it follows. An event that meets `delete_when` ends the version that is open. The table is the same whatever
+    order the events arrive in.
     """
 
     on: tuple[str, ...]
     newest: tuple[str, ...]
     delete_when: str | None = None
     track: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns of `newest` as they're compared."""
+        return _placed(self.newest)
+
+    @property
+    def at(self) -> str:
+        """The column that has the time of an event."""
+        return next((c for c in self.newest if c != POSITION), self.newest[0])
 
 
 # What `History` adds to the columns of a table.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lakehouse_assets.engine.inputs import Files, Upstream
-from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, WriteMode
+from lakehouse_assets.engine.modes import POSITION, VALIDITY, Append, Daily, History, Merge, WriteMode
 from lakehouse_assets.engine.texts import Typed, can_be_typed, check_name, names_in, parses
 
 if TYPE_CHECKING:
@@ -80,6 +80,13 @@ class TableCheck:
 UNIQUE = "unique_key"
 # The rule that a row behind the watermark breaks.
 ON_TIME = "on_time"
+
+
+# The rule of a table that is ordered by places in a log, for all its rows.
+POSITION_KNOWN = Expectation(
+    "position_known", f"`{POSITION}` IS NOT NULL", "drop",
+    "The event is understood, and its place in the log is known; `_problem` says what is wrong with one.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -202,7 +209,8 @@ class Table:
         """The declared expectations, one that drops a null for each required column that none of them covers, and one
         that drops what doesn't parse for each column that may come as text.
 
-        A row that deletes isn't stored, so all it has to have is its key. No row ends a run by what didn't parse in it.
+        A row that deletes isn't stored, so all it has to have is its key, and its place where there is one. No
+        row ends a run by what didn't parse in it.
         """
         covered = {e.condition for e in self.expect}
         implied = [(c, Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop")) for c in self.columns]
@@ -213,7 +221,13 @@ class Table:
         own = tuple(parse[c.name] for c in self.columns if c.key and c.name in parse)
         rest = tuple(rule for rule in parse.values() if rule not in own)
         expect = tuple(_where_parsed(e, parse) for e in self.expect)
-        return keys + own + tuple(_unless(self.delete_when, e) for e in others + rest + expect) + late
+        told = keys + own + self._in_order
+        return told + tuple(_unless(self.delete_when, e) for e in others + rest + expect) + late
+
+    @property
+    def _in_order(self) -> tuple[Expectation, ...]:
+        placed = isinstance(self.write, Merge | History) and POSITION in self.write.newest
+        return (POSITION_KNOWN,) if placed else ()
 
     @property
     def has_quarantine(self) -> bool:

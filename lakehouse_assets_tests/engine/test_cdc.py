@@ -144,7 +144,7 @@ def test_a_changed_key_leaves_the_old_one_and_a_deleted_row_stays_away(project: 
     assert project.rows("silver.current", "id", "name") == [(2, "x")]
 
 
-def test_a_message_that_is_not_understood_is_in_quarantine(project: Project) -> None:
+def test_a_message_that_is_not_understood_is_in_quarantine_with_the_reason(project: Project) -> None:
     project.bronze("feed", 'format="jsonl"')
     project.table("silver.current", CURRENT.format(form="debezium"))
     good, strange = FEEDS["debezium"][0], {"op": "c", "before": None, "after": "not a row", "source": {"ts_ms": 1}}
@@ -152,4 +152,6 @@ def test_a_message_that_is_not_understood_is_in_quarantine(project: Project) -> 
     project.run("bronze.feed")
     project.run("silver.current")
     assert project.rows("silver.current", "id", "name") == [(1, "x")]
-    assert len(project.rejected("silver.current")) == 1
+    ((broken, row),) = project.rejected("silver.current", "broken", "row")
+    assert "position_known" in broken
+    assert "no image" in json.loads(row)["_problem"]

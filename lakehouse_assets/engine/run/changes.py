@@ -32,14 +32,19 @@ def others(table: Table, mode: Merge | History) -> list[str]:
 
 
 def order(table: Table, mode: Merge | History, side: str, gone: str, have: Collection[str] | None = None) -> str:
-    """The order of a key's events as SQL: by `newest`, then a deletion after the others, then by the other columns.
+    """The order of a key's events as SQL: by `mode.order`, then a deletion after the others, then by the other columns.
 
     Declared columns that are not among those a table has yet are null.
     """
     kinds = {c.name: c.type for c in table.columns}
     told = {c: f"{side}`{c}`" if have is None or c in have else f"CAST(NULL AS {kinds[c]})" for c in kinds}
-    newest = [told.get(c, f"{side}`{c}`") for c in mode.newest]
+    newest = [told.get(c, f"{side}`{c}`") for c in mode.order]
     return f"struct({', '.join([*newest, gone, *(told[c] for c in others(table, mode))])})"
+
+
+def ordering(table: Table, mode: Merge | History) -> list[str]:
+    """The columns, quoted, whose order is the one of a key's events."""
+    return [f"`{c}`" for c in (*mode.order, GONE, *others(table, mode))]
 
 
 def last_of(rows: DataFrame, by: Sequence[str], table: Table, mode: Merge | History) -> DataFrame:
@@ -48,7 +53,7 @@ def last_of(rows: DataFrame, by: Sequence[str], table: Table, mode: Merge | Hist
     from pyspark.sql import functions as F
 
     # By columns, not by one struct of them, which Spark would carry through the sort beside them.
-    last = (F.col(f"`{c}`").desc() for c in (*mode.newest, GONE, *others(table, mode)))
+    last = (F.col(c).desc() for c in ordering(table, mode))
     nth: Column = F.row_number().over(Window.partitionBy(*by).orderBy(*last))
     return rows.withColumn("__nth", nth).where("__nth = 1").drop("__nth")
 

@@ -33,7 +33,7 @@ def unless_deleted(changes: DataFrame, dead: DataFrame, table: Table, mode: Merg
     """The changes that are newer than the deletion of their key, if it was deleted."""
     from pyspark.sql import functions as F
 
-    when = [f"struct({', '.join(f'{side}.`{c}`' for c in mode.newest)})" for side in ("s", "d")]
+    when = [f"struct({', '.join(f'{side}.`{c}`' for c in mode.order)})" for side in ("s", "d")]
     outdated = F.expr(f"{same_key(table, mode.on, 's', 'd')} AND {when[0]} <= {when[1]}")
     return changes.alias("s").join(dead.alias("d"), outdated, "left_anti")
 

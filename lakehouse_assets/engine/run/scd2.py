@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.modes import VALIDITY, History
 from lakehouse_assets.engine.run import changes as base
-from lakehouse_assets.engine.run.changes import GONE, last_of, others, same_key
+from lakehouse_assets.engine.run.changes import GONE, last_of, ordering, others, same_key
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Table
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FROM, TO, CURRENT = VALIDITY
+_AT = "__at"
 
 
 def versions(events: DataFrame, table: Table, mode: History) -> DataFrame:
@@ -25,13 +26,13 @@ def versions(events: DataFrame, table: Table, mode: History) -> DataFrame:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    at, columns = F.col(f"`{mode.newest[0]}`"), [c for c in events.columns if c != GONE]
+    at, columns = F.col(_AT), [c for c in events.columns if c != GONE]
     in_order = Window.partitionBy(*mode.on).orderBy(at)
     tracked = F.struct(*(F.col(f"`{c}`") for c in mode.track or others(table, mode)))
     before = F.lag(tracked).over(in_order)
     opens = ~F.col(GONE) & (F.coalesce(F.lag(GONE).over(in_order), F.lit(True)) | ~tracked.eqNullSafe(before))
     marked = (
-        last_of(events, [*mode.on, mode.newest[0]], table, mode)
+        last_of(_timed(events, table, mode), [*mode.on, _AT], table, mode)
         .withColumn("__opens", opens)
         .withColumn("__version", F.sum(F.col("__opens").cast("int")).over(in_order))
         .withColumn("__ends", F.lead(F.col("__opens") | F.col(GONE)).over(in_order))
@@ -41,6 +42,18 @@ def versions(events: DataFrame, table: Table, mode: History) -> DataFrame:
     # A version has the values of its last event, the one that is followed by an end or by nothing.
     last = marked.where(f"NOT {GONE} AND coalesce(__ends, true)").withColumn(CURRENT, F.col("__ends").isNull())
     return last.select(*(F.col(f"`{c}`") for c in columns), *VALIDITY)
+
+
+def _timed(events: DataFrame, table: Table, mode: History) -> DataFrame:
+    """The events with their instants: the time that each tells, or that of an event before it if that is later."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    at = F.col(f"`{mode.at}`")
+    if mode.order == mode.newest:  # then time comes first, or there is none
+        return events.withColumn(_AT, at)
+    before = Window.partitionBy(*mode.on).orderBy(*ordering(table, mode))
+    return events.withColumn(_AT, F.max(at).over(before.rowsBetween(Window.unboundedPreceding, Window.currentRow)))
 
 
 def of_keys(rows: DataFrame, changes: DataFrame, table: Table, mode: History) -> DataFrame:

@@ -1,4 +1,4 @@
-"""What a file that should have a JSON object on each line is instead, in words for the person who declared it."""
+"""What a file declared to have a JSON object on each line is instead, in words for the person who declared it."""
 
 from __future__ import annotations
 
