@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,14 +51,13 @@ def plan(names: Names = None, full: Full = False) -> None:
 
 @app.command()
 def tables() -> None:
-    """Every declared table: rows, rejected rows, size, version, and when it was last written."""
+    """Every declared table: rows, those with rescued values, rejected rows, size, version, and when it was written."""
     from lakehouse_assets.engine.delta_log import read_log
     from lakehouse_assets.engine.run.quarantine import waiting
 
     lakehouse, lake = open_lakehouse(), open_lake()
-    shown = grid(
-        "table", "rows", "rejected", "MB", "version", "written (UTC)", right=["rows", "rejected", "MB", "version"]
-    )
+    numbers = ["rows", "rescued", "rejected", "MB", "version"]
+    shown = grid("table", *numbers, "written (UTC)", right=numbers)
     for key in lakehouse.tables:
         log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
         if log is None:
@@ -65,7 +65,8 @@ def tables() -> None:
             continue
         at = log.commits[0].at.strftime("%Y-%m-%d %H:%M:%S") if log.commits else ""
         rejected = count(waiting(kept)) if kept else ""
-        shown.add_row(key, count(log.rows), rejected, f"{log.bytes / 1e6:.1f}", str(log.version), at)
+        numbers = [count(log.rows), count(log.rescued), rejected, f"{log.bytes / 1e6:.1f}", str(log.version)]
+        shown.add_row(key, *numbers, at)
     console.print(shown)
 
 
@@ -107,17 +108,22 @@ def history(name: Name, rows: Rows = 20) -> None:
 def files(
     name: Name, rows: Rows = 50, failed: Annotated[bool, typer.Option(help="only those that failed")] = False
 ) -> None:
-    """The arrivals ledger of a table: which file was read in which batch, and what became of it."""
+    """The arrivals ledger of a table: which file was read in which batch, and what became of it and its values."""
     from lakehouse_assets.engine.arrivals import Ledger
+    from lakehouse_assets.engine.delta_log import read_log
 
     lake, table = open_lake(), find(open_lakehouse(), name)
     if table.source is None:
         raise NotFound(f"{table.key} reads tables, not files; `lakehouse history {name}` shows what it read")
     entries = Ledger(lake.arrivals(table.key), lake.storage).entries()
     entries = [e for e in entries if not failed or e.status == "failed"]
-    shown = grid("file", "status", "batch", "rows", "bytes", "error", right=["batch", "rows", "bytes"])
-    for e in entries[-rows:]:
-        shown.add_row(escape(e.path), e.status, str(e.batch), count(e.rows), count(e.size), escape(e.error or ""))
+    log, last = read_log(lake.table(table.key), lake.storage), entries[-rows:]
+    rescued = log.rescued_by_file({e.path for e in last if e.rows}) if log else Counter[tuple[str, int]]()
+    numbers = ["batch", "rows", "rescued", "bytes"]
+    shown = grid("file", "status", *numbers, "error", right=numbers)
+    for e in last:
+        told = [str(e.batch), count(e.rows), count(rescued[e.path, e.batch] if e.rows else None), count(e.size)]
+        shown.add_row(escape(e.path), e.status, *told, escape(e.error or ""))
     console.print(shown)
     if len(entries) > rows:
         console.print(f"[dim]the last {rows} of {len(entries):,}; more with --rows[/]")

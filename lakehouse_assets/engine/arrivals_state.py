@@ -61,6 +61,13 @@ class State:
         names = ", ".join(f.name for f in fields(Entry))
         return [Entry(**row) for row in self._select(f"{names} FROM latest WHERE {_one_of(statuses)} ORDER BY path")]
 
+    def unreadable(self) -> list[tuple[str, str]]:
+        """The paths whose newest version has failed, with the reason; by path."""
+        found = self._select("""path, error FROM
+            (SELECT *, row_number() OVER (PARTITION BY path ORDER BY seq DESC, modified DESC) AS age FROM latest)
+            WHERE age = 1 AND status = 'failed' ORDER BY path""")
+        return [(row["path"], row["error"] or "") for row in found]
+
     def open_batch(self) -> tuple[int, list[Arrival]] | None:
         """The batch that is planned and not marked, with its files by path."""
         # One batch is open at a time, and marked whole: what has a greater number than all that ended is open.

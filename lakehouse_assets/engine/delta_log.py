@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -273,6 +274,21 @@ class TableLog:
         """How many rows there are of each value of a column, among those that meet a condition."""
         query = f'SELECT "{column}" AS value, count(*) AS rows FROM stored WHERE {where} GROUP BY 1'
         return {row["value"]: row["rows"] for row in select(self.table, "stored", query)}
+
+    @property
+    def rescued(self) -> int | None:
+        """How many rows have values in `_rescued`; None where the files' statistics don't tell, or there's no such."""
+        nulls = self.nulls.get("_rescued")
+        return None if nulls is None else self.rows - nulls
+
+    def rescued_by_file(self, paths: Collection[str]) -> Counter[tuple[str, int]]:
+        """How many rows with values in `_rescued` each of some arrived files gave, by path and batch."""
+        if not paths or not {"_rescued", "_source", "_batch"} <= self.columns.keys():
+            return Counter()
+        named = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+        query = f"""SELECT "_source", "_batch", count(*) AS rows FROM stored
+            WHERE "_rescued" IS NOT NULL AND "_source" IN ({named}) GROUP BY 1, 2"""
+        return Counter({(row["_source"], row["_batch"]): row["rows"] for row in select(self.table, "stored", query)})
 
     def days(self, column: str, after: int | None = None) -> list[str]:
         """The days (ISO) that a date column has in the table, or in the rows that changed after a version."""

@@ -11,12 +11,13 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.collector import collector_paused
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
-from lakehouse_assets.engine.errors import DeclarationError
+from lakehouse_assets.engine.errors import DeclarationError, SourceError
 from lakehouse_assets.engine.faults import Fault, attempt
 from lakehouse_assets.engine.inputs import VARIABLE, Files
 from lakehouse_assets.engine.labels import label_problems
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
-from lakehouse_assets.engine.spec import LAYERS, UNIQUE, Domain, Table, Watermark
+from lakehouse_assets.engine.sources.encodings import python_encoding
+from lakehouse_assets.engine.spec import FILES_READABLE, LAYERS, UNIQUE, Domain, Table, Watermark
 from lakehouse_assets.engine.texts import can_be_typed
 
 _TYPE = re.compile(
@@ -180,7 +181,8 @@ def _text_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
 
 
 def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
-    names = [r.name for r in table.rules] + [c.name for c in table.checks] + ([UNIQUE] if table.keys else [])
+    own = [UNIQUE] * bool(table.keys) + [FILES_READABLE] * (table.source is not None)
+    names = [r.name for r in table.rules] + [c.name for c in table.checks] + own
     for name in _repeated(names):
         yield f"{_where(table)}: two rules or checks are called {name!r}; give one of them name=…"
     if not table.takes_new_rows and any(check.adds_up for check in table.checks):
@@ -210,6 +212,10 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], tables: Mappin
 
 
 def _source_problems(table: Table, source: Files, tables: Mapping[str, Table]) -> Iterator[str]:
+    try:
+        python_encoding(source.encoding)
+    except SourceError as error:
+        yield f"{_where(table)}: {str(error).removeprefix('Reading files: ')}"
     if source.http is not None and not source.http.urls:
         yield f"{_where(table)}: its http(…) names no address; give it one"
     unknown = set(VARIABLE.findall(source.extract.query)) - {"SINCE"} if source.extract else set()

@@ -78,6 +78,7 @@ class TableCheck:
 
 # The check that every table with a key has.
 UNIQUE = "unique_key"
+FILES_READABLE = "files_readable"
 # The rule that a row behind the watermark breaks.
 ON_TIME = "on_time"
 

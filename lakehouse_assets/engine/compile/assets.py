@@ -15,6 +15,7 @@ from lakehouse_assets.engine.compile.checks import (
     stored_results,
     table_results,
 )
+from lakehouse_assets.engine.compile.files_readable import files_result
 from lakehouse_assets.engine.compile.landing import landing_key
 from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def, written_days
@@ -128,6 +129,7 @@ def _materialized(
     log = read_log(path, storage)
     if log is None:  # it waits for files or for another table; what reads it is skipped
         context.log_event(dg.AssetObservation(asset_key(table.key), metadata=idle_metadata(outcome, log)))
+        yield from _files(table, env, context)
         return
     for event in written_days(table, outcome, log, before.version if before else None):
         context.log_event(event)
@@ -164,17 +166,24 @@ def _result(
         asset_key=asset_key(table.key),
         metadata=metadata,
         data_version=dg.DataVersion(f"{log.id}@{log.version}"),
-        check_results=[c for c in checks if _selected(c, context)],
+        check_results=[*(c for c in checks if _selected(c, context)), *_files(table, env, context)],
     )
 
 
 def _checked(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    yield from _files(table, env, context)
     if read_log(env.lake.table(table.key), env.lake.storage) is None:
         context.log.warning(f"{table.key}: it isn't built yet, so there is nothing to judge")
         return
     for result in (*stored_results(table, env.lake, env.session()), *table_results(table, env)):
         if _selected(result, context):
             yield result
+
+
+def _files(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    """Whether its files could be read, if it has any and that is asked."""
+    if table.source is not None and _selected(result := files_result(table, env.lake), context):
+        yield result
 
 
 def _selected(result: dg.AssetCheckResult, context: dg.AssetExecutionContext) -> bool:

@@ -10,6 +10,7 @@ from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
 )
 
+from lakehouse_assets.engine.compile.files_readable import files_spec
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.table_checks import (
@@ -20,7 +21,7 @@ from lakehouse_assets.engine.run.table_checks import (
     table_checks,
 )
 from lakehouse_assets.engine.run.verdicts import Verdicts
-from lakehouse_assets.engine.spec import Action, Expectation, Table, TableCheck
+from lakehouse_assets.engine.spec import FILES_READABLE, Action, Expectation, Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,7 +37,8 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
     """One check per rule and per table check. Those that are errors block what is downstream."""
     asset = dg.AssetKey(table.key.split("."))
     rules = [_rule_spec(rule, asset, table.rules_version) for rule in table.rules]
-    return rules + [_table_spec(c, asset) for c in table_checks(table)]
+    files = [files_spec(asset)] if table.source else []
+    return rules + [_table_spec(c, asset) for c in table_checks(table)] + files
 
 
 def _rule_spec(rule: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
@@ -121,7 +123,7 @@ def _table_result(
 def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """The last verdicts again, for a run that found nothing to do: what they were about hasn't changed."""
     storage = context.instance.event_log_storage
-    for key in context.selected_asset_check_keys:
+    for key in (k for k in context.selected_asset_check_keys if k.name != FILES_READABLE):
         # Left out are those that were planned and not evaluated, as this run's own.
         history = storage.get_asset_check_execution_history(key, limit=1, status=EVALUATED)
         last = history[0].evaluation if history else None
