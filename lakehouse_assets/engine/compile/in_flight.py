@@ -28,7 +28,10 @@ _UNDER_WAY = [*_BEGUN, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.CANCELING
 
 
 def note_process(instance: dg.DagsterInstance, run_id: str, lake: str) -> None:
-    """Write down in a run's tags that this process carries it out, and in which lake."""
+    """Write down in a run's tags that this process carries it out, and in which lake.
+
+    All steps of a run are in one process (`in_process_executor` in definitions.py), so this is the process of the run.
+    """
     instance.add_run_tags(run_id, {PROCESS_TAG: f"{run_id} {_identity(os.getpid())}", LAKE_TAG: lake})
 
 
@@ -59,7 +62,9 @@ def _not_taken_up(record: dg.RunRecord, instance: dg.DagsterInstance) -> str | N
     # A launcher that looks after its processes (Kubernetes, Docker) also knows how long they may take to start.
     looked_after = instance.run_launcher.supports_check_run_worker_health
     late = time.time() - record.update_timestamp.timestamp() > START_SECONDS
-    if looked_after or not late or _noted(record.dagster_run):
+    run = record.dagster_run
+    noted = run.tags.get(PROCESS_TAG, "").startswith(run.run_id)  # in whatever form, as that of another version
+    if looked_after or not late or noted:
         return None
     return f"no process took it up within {START_SECONDS} s"
 
