@@ -6,7 +6,8 @@ transactions of what a RESTORE undoes, so that the same step would be skipped as
 
 from __future__ import annotations
 
-from lakehouse_assets.engine.delta_log import Commit, TableLog
+from lakehouse_assets.engine.delta_commits import Commit
+from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.spec import Table
 
 

@@ -15,7 +15,8 @@ from itertools import groupby
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry, near
 from lakehouse_assets.engine.conditions import literal
-from lakehouse_assets.engine.delta_log import FORGET, TableLog, read_log, select, text
+from lakehouse_assets.engine.delta_commits import FORGET
+from lakehouse_assets.engine.delta_log import TableLog, read_log, select, text
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.run import quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed

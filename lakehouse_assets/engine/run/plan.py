@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
-from lakehouse_assets.engine.delta_log import Commit, TableLog, read_log
+from lakehouse_assets.engine.delta_commits import Commit
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.lake import Lake

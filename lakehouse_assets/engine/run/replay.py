@@ -12,7 +12,8 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import REPLAY, TableLog
+from lakehouse_assets.engine.delta_commits import REPLAY
+from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.modes import VALIDITY, Refresh, Replace
 from lakehouse_assets.engine.run import check, quarantine, write

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakehouse_assets.engine.delta_log import MARK, REPLAY, TableLog
+from lakehouse_assets.engine.delta_commits import MARK, REPLAY
+from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import ContractError, LakehouseError, SparkUnavailable, WriteFailed
 from lakehouse_assets.engine.run.broken import broken_rule
 from lakehouse_assets.engine.run.causes import all_told, cause_of, remedy_for
