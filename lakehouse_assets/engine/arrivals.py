@@ -27,6 +27,7 @@ from lakehouse_assets.engine.arrivals_state import (
     renamed,
     schema,
 )
+from lakehouse_assets.engine.delta_log import undamaged
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
 from lakehouse_assets.engine.sources.stores import reaching, unreachable
@@ -95,15 +96,16 @@ class Ledger:
         """
         return self._attempt(lambda state: self._plan(state, files, most, most_bytes))
 
-    def plan_rebuild(self, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
+    def plan_rebuild(self, files: Sequence[Arrival], after: int = 0) -> tuple[int, list[Arrival]]:
         """Make all of the files the next batch, read before or not, for a table that's made anew from them.
 
-        If a batch is open already, that one is returned instead.
+        If a batch is open already, that one is returned instead. Its number is greater than `after`, the last one that
+        the table has, of which a ledger that was removed or restored doesn't know.
 
         Raises:
             WriteConflict: other processes kept changing the ledger.
         """
-        return self._attempt(lambda state: self._plan_rebuild(state, files))
+        return self._attempt(lambda state: self._plan_rebuild(state, files, after))
 
     def rebuilds(self, batch: int) -> bool:
         """Whether the open batch with this number makes the table anew."""
@@ -140,6 +142,20 @@ class Ledger:
         """
         return self._attempt(lambda state: self._retry(state, path))
 
+    def reopen(self, files: Sequence[Arrival]) -> None:
+        """Let versions of files that were read be read again, as their rows are no longer in the table.
+
+        Raises:
+            WriteConflict: other processes kept changing the ledger.
+        """
+        meant = {version_of(f) for f in files}
+
+        def again(state: State) -> None:
+            read = [e for e in state.where("done", "renamed") if version_of(e.arrival) in meant]
+            self._append(state, [event(e.arrival, e.batch, "retry") for e in read])
+
+        self._attempt(again)
+
     @property
     def version(self) -> int:
         """The Delta version; -1 before the first write."""
@@ -166,11 +182,11 @@ class Ledger:
         self._append(state, events + [event(f, 0, "vanished", VANISHED) for f in gone])
         return batch, new
 
-    def _plan_rebuild(self, state: State, files: Sequence[Arrival]) -> tuple[int, list[Arrival]]:
+    def _plan_rebuild(self, state: State, files: Sequence[Arrival], after: int) -> tuple[int, list[Arrival]]:
         already = state.open_batch()
         if already:
             return already
-        batch, everything = state.last("batch") + 1, sorted(set(files), key=lambda f: (f.path, f.etag))
+        batch, everything = max(state.last("batch"), after) + 1, sorted(set(files), key=lambda f: (f.path, f.etag))
         self._append(state, [{**event(f, batch, "planned"), "rebuild": True} for f in everything])
         return batch, everything
 
@@ -230,7 +246,7 @@ class Ledger:
         from deltalake.exceptions import TableNotFoundError
 
         try:
-            with reaching("Reading the ledger", self.path):
+            with undamaged(self.path), reaching("Reading the ledger", self.path):
                 return DeltaTable(self.path, storage_options=self.storage_options)
         except TableNotFoundError:
             return None

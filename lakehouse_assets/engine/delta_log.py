@@ -73,16 +73,20 @@ class TableLog:
         """The newest commit of one of our runs whose work is still there."""
         return next((c for c in self.standing if c.run is not None), None)
 
-    @cached_property
+    @property
     def by_hand(self) -> Commit | None:
-        """The commit by which someone else changed rows after our last run, or took back what we had committed."""
+        """The newest commit by which someone else changed rows after our last run, or took back what we committed."""
+        return next(iter(self.hands), None)
+
+    @cached_property
+    def hands(self) -> list[Commit]:
+        """All of those commits, newest first."""
         standing, last = {commit.version for commit in self.standing}, self.last_run.version if self.last_run else -1
         undone = any(commit.ours and commit.version not in standing for commit in self._since_rebuild)
         restored = next((commit for commit in self.commits if commit.restores and commit.version > last), None)
-        if undone and restored:
-            return restored
-        foreign = (c for c in self.standing if c.version > last and c.changes_data and not c.ours)
-        return next(foreign, None) if self.last_run else None
+        foreign = [c for c in self.standing if c.version > last and c.changes_data and not c.ours]
+        found = foreign if self.last_run else []
+        return [restored, *found] if undone and restored else found
 
     @cached_property
     def as_our_runs_left_it(self) -> TableLog:

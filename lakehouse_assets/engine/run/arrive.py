@@ -12,13 +12,14 @@ from dataclasses import replace
 from lakehouse_assets.engine.arrivals import VANISHED, Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.arrivals_state import Entry, State
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
 from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, write_batch
 from lakehouse_assets.engine.run.forget import finish_forgetting, forget_versions
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.sift import source_of
+from lakehouse_assets.engine.run.undone import find_undone
 from lakehouse_assets.engine.sources import http
 from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, version_of
@@ -39,7 +40,7 @@ def materialize_arrivals(table: Table, env: Environment, full: bool, accept_loss
     failed = _downloaded(table, env)
     finish_forgetting(table, env)
     lost = _give_up(table, env) if full and accept_loss else 0
-    outcome = _read_arrivals(table, env, full)
+    outcome = _read_arrivals(table, env, full, accept_loss)
     if lost:
         reason = f"{outcome.plan.reason}; {lost:,} rows are lost, as their files are gone"
         outcome = replace(outcome, plan=replace(outcome.plan, reason=reason))
@@ -57,7 +58,7 @@ def _downloaded(table: Table, env: Environment) -> dict[str, str]:
     return http.fetch(source.http, f"{env.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}")
 
 
-def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
+def _read_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
     ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
     state = ledger.state()
     unfinished = state.open_batch()
@@ -65,11 +66,12 @@ def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
     if unfinished:
         batch = Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0]))
         taken.append(_take(table, env, ledger, batch, resumed=True))
-    known, source = frozenset() if full else state.settled(), source_of(table)
+    why = "" if full else _brought_back(table, env, ledger)
+    known, source = frozenset() if full else ledger.state().settled(), source_of(table)
     left = list_arrivals(source, env.lake.landing_folder(table.domain), known)
     bounds = (source.files_per_batch, source.bytes_per_batch)
     while True:
-        number, files = _plan_rebuild(table, ledger, left) if full else ledger.plan(left, *bounds)
+        number, files = _plan_rebuild(table, env, left, accept_loss) if full else ledger.plan(left, *bounds)
         if not files:
             break
         taken.append(_take(table, env, ledger, Batch(number, files, ledger.rebuilds(number)), resumed=False))
@@ -77,7 +79,24 @@ def _read_arrivals(table: Table, env: Environment, full: bool) -> Outcome:
         left = [f for f in left if version_of(f) not in planned]
         if full or not left:
             break
-    return together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
+    made = together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
+    return replace(made, plan=replace(made.plan, reason=why)) if why else made
+
+
+def _brought_back(table: Table, env: Environment, ledger: Ledger) -> str:
+    """Let files be read again whose rows someone took out of the table, and take out those that are back; why that is.
+
+    Raises:
+        SourceError: the table was changed in another way by hand, or such a file is gone.
+    """
+    undone = find_undone(table, env.lake)
+    if undone.refused:
+        raise SourceError(undone.refused)
+    if undone.back:
+        forget_versions(table, env, undone.back, "forgotten before, and back by hand")
+    if undone.again:
+        ledger.reopen(undone.again)
+    return undone.reason
 
 
 def _put_away(table: Table, env: Environment) -> dict[str, int]:
@@ -99,8 +118,11 @@ def finish_open_batch(table: Table, env: Environment) -> None:
         _take(table, env, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
 
 
-def _plan_rebuild(table: Table, ledger: Ledger, listing: list[Arrival]) -> tuple[int, list[Arrival]]:
-    state = ledger.state()
+def _plan_rebuild(
+    table: Table, env: Environment, listing: list[Arrival], accept_loss: bool
+) -> tuple[int, list[Arrival]]:
+    ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
+    state, log = ledger.state(), read_log(env.lake.table(table.key), env.lake.storage)
     gone = _gone(state, listing)
     if gone:
         rows, kept = sum(e.rows or 0 for e in gone), source_of(table).afterwards == "keep"
@@ -109,8 +131,22 @@ def _plan_rebuild(table: Table, ledger: Ledger, listing: list[Arrival]) -> tuple
             f"(as {gone[0].path}); it would lose their {rows} rows. {'Put them back, refresh' if kept else 'Refresh'} "
             f"what is downstream only, or give `lakehouse run {table.key} --full --accept-loss` if the loss is meant"
         )
+    last = log.transaction(table.key) if log else 0
+    if log and last > state.last("batch") and not accept_loss:
+        _refuse_unlisted(table, log, listing)
     forgotten = {version_of(e.arrival) for e in state.where("forgotten")}
-    return ledger.plan_rebuild([f for f in listing if version_of(f) not in forgotten])
+    return ledger.plan_rebuild([f for f in listing if version_of(f) not in forgotten], last)
+
+
+def _refuse_unlisted(table: Table, log: TableLog, listing: list[Arrival]) -> None:
+    """Refuse to lose rows of files that are gone, of which the ledger doesn't know, as it was removed or restored."""
+    sources = {row["s"] for row in select(log.table, "stored", 'SELECT DISTINCT "_source" AS s FROM stored')}
+    gone = sorted(sources - {f.path for f in listing})
+    if gone:
+        raise SourceError(
+            f"Full refresh of {table.key}: {len(gone)} files whose rows it has are gone (as {gone[0]}). Put them back, "
+            f"or give `lakehouse run {table.key} --full --accept-loss` if the loss is meant"
+        )
 
 
 def _gone(state: State, listing: list[Arrival]) -> list[Entry]:

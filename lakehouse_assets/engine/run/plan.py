@@ -10,6 +10,7 @@ from typing import Any, Literal
 from lakehouse_assets.engine.delta_commits import Commit
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace
@@ -18,7 +19,7 @@ from lakehouse_assets.engine.run.by_hand import changed_by_hand
 from lakehouse_assets.engine.sources.http import unset
 from lakehouse_assets.engine.spec import Table
 
-Way = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget"]
+Way = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused"]
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,23 @@ def plan_all(lakehouse: Lakehouse, lake: Lake, keys: Iterable[str], full: bool =
     plans: dict[str, Plan] = {}
     for key, table in lakehouse.tables.items():
         if key in chosen:
-            plans[key] = _foresee(plan_table(table, lakehouse, logs, full), plans, lakehouse, logs)
+            plans[key] = _foresee(_plan_or_tell(table, lakehouse, logs, full), plans, lakehouse, logs)
     return list(plans.values())
+
+
+def _plan_or_tell(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> Plan:
+    """The plan; where the table, or one that it reads, can't be looked at, it says so, and the others go on."""
+    try:
+        return plan_table(table, lakehouse, logs, full)
+    except LakehouseError as error:
+        return Plan(table, "refused", str(error))
 
 
 def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse, logs: Logs) -> Plan:
     """The plan once the upstreams in this run have done their part."""
-    moving = [plans[k] for k in lakehouse.upstreams(plan.table).values() if k in plans and plans[k].way != "nothing"]
-    if not moving or plan.way == "full":
+    moving = [plans[k] for k in lakehouse.upstreams(plan.table).values() if k in plans]
+    moving = [p for p in moving if p.way not in ("nothing", "refused")]
+    if not moving or plan.way in ("full", "refused"):
         return plan
     names = ", ".join(f"{p.table.layer}.{p.table.name}" for p in moving)
     if logs.table(plan.table.key) is None:
@@ -119,6 +129,7 @@ def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = Fals
 
 def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     from lakehouse_assets.engine.arrivals import Ledger
+    from lakehouse_assets.engine.run.undone import find_undone
     from lakehouse_assets.engine.sources.files import list_arrivals
 
     state = Ledger(logs.lake.arrivals(table.key), logs.lake.storage).state()
@@ -130,6 +141,10 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     found = len(list_arrivals(source, landing, known))
     if full:
         return Plan(table, "full", f"a full refresh was asked for; {found} files", files=found)
+    undone = find_undone(table, logs.lake)
+    if undone.refused or undone.again or undone.back:
+        way: Way = "refused" if undone.refused else "append"
+        return Plan(table, way, undone.refused or undone.reason or "forgotten rows are back", files=found)
     if source.http and logs.lake.downloads and not unset(source.http):
         return Plan(table, "append", f"{found} new files, and its addresses are asked for more", files=found)
     if not found:
