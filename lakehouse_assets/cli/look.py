@@ -21,16 +21,19 @@ from lakehouse_assets.cli.app import (
     open_lakehouse,
     select,
 )
+from lakehouse_assets.engine.errors import DamagedTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_assets.engine.lake import Lake
 
 Name = Annotated[str, typer.Argument(metavar="TABLE", help="domain.layer.name, or as much of its end as is unique")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TABLE|DOMAIN]...", help="all, if none is named")]
 Rows = Annotated[int, typer.Option("--rows", "-n", min=1, help="how many rows to show")]
 Full = Annotated[bool, typer.Option("--full", help="rebuild the tables from all they read")]
 
-STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green", "refresh": "green"}
+STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green", "refresh": "green", "refused": "red"}
 
 
 @app.command()
@@ -52,22 +55,31 @@ def plan(names: Names = None, full: Full = False) -> None:
 @app.command()
 def tables() -> None:
     """Every declared table: rows, those with rescued values, rejected rows, size, version, and when it was written."""
-    from lakehouse_assets.engine.delta_log import read_log
-    from lakehouse_assets.engine.run.quarantine import waiting
-
-    lakehouse, lake = open_lakehouse(), open_lake()
+    lakehouse, lake, damaged = open_lakehouse(), open_lake(), list[str]()
     numbers = ["rows", "rescued", "rejected", "MB", "version"]
     shown = grid("table", *numbers, "written (UTC)", right=numbers)
     for key in lakehouse.tables:
-        log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
-        if log is None:
-            shown.add_row(key, "[dim]not built[/]")
-            continue
-        at = log.commits[0].at.strftime("%Y-%m-%d %H:%M:%S") if log.commits else ""
-        rejected = count(waiting(kept)) if kept else ""
-        numbers = [count(log.rows), count(log.rescued), rejected, f"{log.bytes / 1e6:.1f}", str(log.version)]
-        shown.add_row(key, *numbers, at)
+        try:
+            shown.add_row(key, *_measures(key, lake))
+        except DamagedTable as error:  # which costs itself, and none of the others
+            damaged.append(str(error))
+            shown.add_row(key, "[red]damaged[/]")
     console.print(shown)
+    for problem in damaged:
+        console.print(f"[red]✗[/] {escape(problem)}", highlight=False, soft_wrap=True)
+
+
+def _measures(key: str, lake: Lake) -> tuple[str, ...]:
+    """What `tables` shows of a table beside its name."""
+    from lakehouse_assets.engine.delta_log import read_log
+    from lakehouse_assets.engine.run.quarantine import waiting
+
+    log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
+    if log is None:
+        return ("[dim]not built[/]",)
+    at = log.commits[0].at.strftime("%Y-%m-%d %H:%M:%S") if log.commits else ""
+    rejected = count(waiting(kept)) if kept else ""
+    return count(log.rows), count(log.rescued), rejected, f"{log.bytes / 1e6:.1f}", str(log.version), at
 
 
 @app.command()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import op_name
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
-from lakehouse_assets.engine.compile.sensors import Decision, Waiting, downstream, lake_sensor, one_run
+from lakehouse_assets.engine.compile.sensors import Decision, Waiting, by_table, downstream, lake_sensor, one_run
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.late import late_rows
@@ -43,8 +43,11 @@ def _evaluate(
 
     def look() -> Waiting:
         # With the version: more of the same days, after a run that went well, are another reason for one.
-        found = {t.key: late_rows(t, lake) for t in tables}
-        return {key: [late.version, *sorted(late.days)] if late.days else [] for key, late in found.items()}
+        return by_table(context, tables, waiting)
+
+    def waiting(table: Table) -> list[Any]:
+        late = late_rows(table, lake)
+        return [late.version, *sorted(late.days)] if late.days else []
 
     def request(waiting: Waiting) -> dg.RunRequest:
         replayed = [t for t in tables if t.key in waiting]

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.compile.assets import asset_key
 from lakehouse_assets.engine.compile.cursor import Cursor, read_cursor
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
 from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.spec import Table
 
@@ -103,7 +104,7 @@ def evaluate(
     def look() -> Waiting:
         if notified:
             notified()
-        return {t.key: pending(t, lake, days, listed=whole or not notified) for t in tables}
+        return by_table(context, tables, lambda t: pending(t, lake, days, listed=whole or not notified))
 
     def request(waiting: Waiting) -> dg.RunRequest:
         counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items())
@@ -134,6 +135,26 @@ def one_run(
     tries = cursor.tries + 1 if digest == cursor.digest else 1
     new = Cursor(digest, now, tries, cursor.listed)
     return dg.SensorResult(run_requests=[request(waiting)], cursor=new.text())
+
+
+def by_table(
+    context: dg.SensorEvaluationContext, tables: Sequence[Table], look: Callable[[Table], Sequence[Any]]
+) -> Waiting:
+    """What waits, by table. One that can't be looked at is told of, and doesn't keep the others waiting.
+
+    Raises:
+        LakehouseError: none of them can be looked at.
+    """
+    found, failed = dict[str, Sequence[Any]](), list[LakehouseError]()
+    for table in tables:
+        try:
+            found[table.key] = look(table)
+        except LakehouseError as error:
+            context.log.error(f"{table.key} is left out: {error}")
+            failed.append(error)
+    if failed and not found:
+        raise failed[0]
+    return found
 
 
 def pending(table: Table, lake: Lake, days: Sequence[date] = (), *, listed: bool = True) -> list[tuple[str, str]]:
