@@ -109,11 +109,15 @@ def _nanoseconds(path: str) -> dict[str, str]:
     """The columns of a Parquet file that are timestamps of nanoseconds, with the type of Spark's that's nearest."""
     import json
 
+    import pyarrow as pa
     from pyarrow import parquet
 
-    with open_raw(path) as file:
-        schema = parquet.ParquetFile(file).schema
-        leaves = [schema.column(n) for n in range(len(schema))]
+    try:
+        with open_raw(path) as file:
+            schema = parquet.ParquetFile(file).schema
+            leaves = [schema.column(n) for n in range(len(schema))]
+    except (OSError, pa.ArrowException):  # it was whole a moment ago: the query ends as for any file that has changed
+        return {}
     told = {leaf.path: json.loads(leaf.logical_type.to_json()) for leaf in leaves}
     finest = {name: kind for name, kind in told.items() if kind.get("timeUnit") == "nanoseconds"}
     stamps = {name: kind for name, kind in finest.items() if kind["Type"] == "Timestamp"}
