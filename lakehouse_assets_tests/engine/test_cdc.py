@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,29 @@ def images(form: str, message: dict[str, Any]) -> list[tuple[dict[str, Any], boo
     if form == "debezium":
         payload = message.get("payload", message)
         gone = payload["op"] == "d"
-        return [(payload["before"] if gone else payload["after"], gone)]
+        image = payload["before"] if gone else payload["after"]
+        return [({name: _decimal(value, scales(message).get(name)) for name, value in image.items()}, gone)]
     if form == "canal":
         return [(row, message["type"] == "DELETE") for row in ([] if message.get("isDdl") else message["data"])]
     return [(message["data"], message["type"] == "delete")]
+
+
+def scales(message: dict[str, Any]) -> dict[str, int]:
+    """The decimals that a message's schema says are bytes, with their scale."""
+    schemas = [s for s in (message.get("schema") or {}).get("fields", []) if s["field"] in ("before", "after")]
+    fields = [f for s in schemas for f in s["fields"] if f.get("name") == "org.apache.kafka.connect.data.Decimal"]
+    return {f["field"]: int(f["parameters"]["scale"]) for f in fields}
+
+
+def _decimal(value: Any, scale: int | None) -> Any:
+    """Its bytes as a decimal; some captures, which someone wrote by hand, have the decimal itself."""
+    if scale is None or not isinstance(value, str):
+        return value
+    try:
+        number = int.from_bytes(base64.b64decode(value, validate=True), "big", signed=True)
+    except ValueError:
+        return value
+    return f"{Decimal(f'{number}E-{scale}'):f}"
 
 
 # Rows that are there after a change, and deleted rows. Canal has 93 messages of changes, some with several rows.

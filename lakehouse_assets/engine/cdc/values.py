@@ -20,6 +20,7 @@ _SCHEMA = (
 )
 # The types of MongoDB that are one text; dates and binary data are told in several ways, and stay JSON.
 _EXTENDED = r'^\{"\$(?:oid|numberInt|numberLong|numberDouble|numberDecimal)":"([^"]*)"\}$'
+_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _WRITTEN = r"^-?[0-9]+(\.[0-9]+)?$"
 
 
@@ -110,7 +111,8 @@ def _number(base64: Column) -> Column:
     """The number that big-endian bytes in two's complement are, as text; null beyond 38 digits."""
     from pyspark.sql import functions as F
 
-    return _let(F.hex(F.try_to_binary(base64, F.lit("base64"))), _signed)
+    whole = F.when(base64.rlike(_BASE64), base64)  # Spark takes texts of other lengths too
+    return _let(F.hex(F.try_to_binary(whole, F.lit("base64"))), _signed)
 
 
 def _signed(digits: Column) -> Column:
