@@ -100,9 +100,9 @@ def test_an_interrupted_run_is_cancelled_and_said_to_be_in_one_line(command: Com
     project.table("bronze.slow", SLOW.format(mark=mark))
     project.land("slow/1.csv", "id\n1\n")
     with command.started("run") as process:
-        wait_until(mark.exists, 60)
+        wait_until(mark.exists, 120)  # 5 s, more beside other work
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert out.splitlines()[-1].startswith("Interrupted.")
     assert "✗" not in out
