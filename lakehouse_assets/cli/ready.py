@@ -73,10 +73,10 @@ def require_rejected_rows(table: Table, lake: Lake) -> bool:
     return rows > 0
 
 
-def refuse_loss_without_rebuild(full: bool, accept_loss: bool) -> None:
-    """Raises NotApplicable where a loss is accepted and nothing is asked to be rebuilt."""
-    if accept_loss and not full:
-        raise NotApplicable("--accept-loss is about rebuilding; add --full, or leave it out")
+def refuse_loss_without_rebuild(tables: Sequence[Table], full: bool, accept_loss: bool) -> None:
+    """Raises NotApplicable where a loss is accepted, and nothing is asked to be rebuilt nor reads snapshots."""
+    if accept_loss and not full and not any(table.snapshots for table in tables):
+        raise NotApplicable("--accept-loss is about rebuilding, and about snapshots; add --full, or leave it out")
 
 
 def refuse_left_out(names: Sequence[str], lakehouse: Lakehouse) -> None:

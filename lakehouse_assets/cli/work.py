@@ -42,14 +42,17 @@ if TYPE_CHECKING:
 def run(
     names: Names = None,
     full: Full = False,
-    accept_loss: Annotated[bool, typer.Option("--accept-loss", help="also if rows can't be had again")] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="also if rows can't be had again, or most are gone")
+    ] = False,
     downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
 ) -> None:
     """Bring tables up to date, through Dagster: the run is in the UI like any other."""
-    refuse_loss_without_rebuild(full, accept_loss)
     lakehouse = open_lakehouse()
     complain(lakehouse)
-    _bring_up_to_date(select(lakehouse, names or [], downstream), lakehouse, full, accept_loss)
+    keys = select(lakehouse, names or [], downstream)
+    refuse_loss_without_rebuild([lakehouse.tables[key] for key in keys], full, accept_loss)
+    _bring_up_to_date(keys, lakehouse, full, accept_loss)
     refuse_left_out(names or [], lakehouse)
 
 

@@ -107,15 +107,19 @@ def lookup(table: str) -> Upstream:
     return Upstream(table, lookup=True)
 
 
-def snapshots(table: str, on: str | Sequence[str], at: str = "_batch") -> Upstream:
+def snapshots(table: str, on: str | Sequence[str], at: str = "_batch", loses: float = 0.5) -> Upstream:
     """A table of whole snapshots, read as changes between them, for `merge` and `history`.
 
     Brings the rows that are new or differ from the snapshot before, and the rows that are gone with `_deleted` set and
     the `at` of the snapshot that lacks them. `on` is the key, `at` the column that tells snapshots apart and orders
     them, as that table has it: text as text, so a date in it should be an ISO date. They may arrive in any order, each
     whole in one batch. A snapshot without a row isn't seen.
+
+    A snapshot that lacks more than the share `loses` of the keys that the one before it has, and more than one, is held
+    back, and so is one most of whose rows are rejected: the run writes nothing, and its check `snapshots_plausible`
+    fails and says how to accept it. A dump in another format would otherwise be taken for a deletion of everything.
     """
-    return Upstream(table, snapshot_on=_names(on), snapshot_at=at)
+    return Upstream(table, snapshot_on=_names(on), snapshot_at=at, snapshot_loses=loses)
 
 
 def _bound(given: Input, name: str) -> Upstream | Files:

@@ -91,10 +91,13 @@ class Upstream:
     """A table read by another. A `lookup` is read whole, at one version; any other input brings its new rows only.
 
     With `snapshot_on`, a key, the table's rows are whole snapshots of something, told apart and ordered by the column
-    `snapshot_at`: what it brings is how each snapshot differs from the one before.
+    `snapshot_at`: what it brings is how each snapshot differs from the one before. One that lacks more than the share
+    `snapshot_loses` of the keys of the one before is held back.
     """
 
     table: str
     lookup: bool = False
     snapshot_on: tuple[str, ...] = ()
     snapshot_at: str = ""
+    # Not part of what decides a table's contents, for which its `repr` is taken.
+    snapshot_loses: float = field(default=0.5, repr=False)

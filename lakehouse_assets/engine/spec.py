@@ -79,6 +79,8 @@ class TableCheck:
 # The check that every table with a key has.
 UNIQUE = "unique_key"
 FILES_READABLE = "files_readable"
+# The check that a table has which reads snapshots.
+SNAPSHOTS_PLAUSIBLE = "snapshots_plausible"
 # The rule that a row behind the watermark breaks.
 ON_TIME = "on_time"
 
@@ -172,6 +174,11 @@ class Table:
     def upstreams(self) -> dict[str, Upstream]:
         """Parameter name → upstream table, sources left out."""
         return {p: i for p, i in self.inputs.items() if isinstance(i, Upstream)}
+
+    @property
+    def snapshots(self) -> list[Upstream]:
+        """The upstream tables of which it reads whole snapshots."""
+        return [i for i in self.upstreams.values() if i.snapshot_on]
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from lakehouse_assets.engine.errors import CheckFailed
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
 
@@ -109,3 +110,69 @@ def test_a_row_of_no_snapshot_is_not_lost(dumps: Project) -> None:
     run(dumps)
     assert dumps.rows("silver.current", "id") == [(1,)]
     assert len(dumps.rejected("silver.current")) == 1
+
+
+def test_snapshots_in_which_a_key_has_several_rows_are_what_each_says_alone(dumps: Project) -> None:
+    for day, names in {10: "ab", 11: "a", 12: "aab", 13: "bc", 14: "c"}.items():
+        dumps.land(f"dumps/{day}.csv", "\n".join(["id,day,name", *(f"1,{day},{name}" for name in names)]))
+        run(dumps)
+        assert dumps.rows("silver.current", "name") == [(max(names),)], day
+
+
+# A table whose snapshots are told apart by their batches, as dumps without a date are.
+BY_BATCH = """
+@table(raw=snapshots("bronze.dumps", on="id"), expect=[drop("name <> '?'", name="named")],
+       columns=[Column("id", "int", key=True), Column("name", "string")],
+       write=merge(on="id", newest="_batch", delete_when="_deleted"))
+def current(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr("int(id) id", "name", "_batch", "_deleted")
+"""
+# A dump that can't be meant, and how many rows are left once it's accepted.
+BAD = {
+    "in another format": (["key,name", *(f"{key},a" for key in range(10))], 0),
+    "that lacks most keys": (["id,name", *(f"{key},a" for key in range(4))], 4),
+    "most of whose rows are rejected": (["id,name", *(f"{key},?" for key in range(10))], 10),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_snapshot_that_can_t_be_meant_is_held_back_until_it_s_accepted(dumps: Project, kind: str) -> None:
+    lines, left = BAD[kind]
+    for table in (BY_BATCH, BY_BATCH.replace("merge(", "history(").replace("current", "versions")):
+        dumps.table(f"silver.{'current' if 'def current' in table else 'versions'}", table)
+    dumps.land("dumps/1.csv", "\n".join(["id,name", *(f"{key},a" for key in range(10))]))
+    run(dumps)
+    before = dumps.rows("silver.versions")
+    dumps.land("dumps/2.csv", "\n".join(lines))
+    dumps.run("bronze.dumps")
+    for name in ("silver.current", "silver.versions"):
+        with pytest.raises(CheckFailed, match="nothing was written") as held:
+            dumps.run(name)
+        assert f"`lakehouse run shop.{name} --accept-loss`" in str(held.value)
+    assert dumps.rows("silver.versions") == before
+    found = dumps.by_dagster("silver.current").get_asset_check_evaluations()
+    assert [check.check_name for check in found if not check.passed] == ["snapshots_plausible"]
+    dumps.run("silver.current", accept_loss=True)
+    assert len(dumps.rows("silver.current")) == left
+    assert dumps.run("silver.current").plan.way == "nothing"
+
+
+def test_an_empty_snapshot_changes_nothing_and_is_told(dumps: Project) -> None:
+    land(dumps, 10, {1: "a", 2: "b"})
+    run(dumps)
+    dumps.land("dumps/11.csv", "id,day,name\n")
+    run(dumps)
+    found = dumps.by_dagster("silver.current").get_asset_check_evaluations()
+    (told,) = (check.description for check in found if check.check_name == "snapshots_plausible" and not check.passed)
+    assert "11.csv has no row" in (told or "")
+    assert dumps.rows("silver.current", "id") == [(1,), (2,)]
+
+
+def test_a_share_that_is_declared_lets_a_snapshot_lose_so_many_keys(dumps: Project) -> None:
+    dumps.table("silver.current", CURRENT.replace('at="day"', 'at="day", loses=0.9'))
+    land(dumps, 10, dict.fromkeys(range(10), "a"))
+    run(dumps)
+    land(dumps, 11, {1: "a"})
+    dumps.run("bronze.dumps")
+    dumps.run("silver.current")
+    assert dumps.rows("silver.current", "id") == [(1,)]

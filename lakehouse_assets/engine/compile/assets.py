@@ -19,6 +19,7 @@ from lakehouse_assets.engine.compile.files_readable import files_result
 from lakehouse_assets.engine.compile.landing import landing_key
 from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def, written_days
+from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_result
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
@@ -181,8 +182,10 @@ def _checked(table: Table, env: Environment, context: dg.AssetExecutionContext) 
 
 
 def _files(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
-    """Whether its files could be read, if it has any and that is asked."""
+    """Whether its files could be read, or the snapshots that it reads be meant, if it has any and that is asked."""
     if table.source is not None and _selected(result := files_result(table, env.lake), context):
+        yield result
+    if table.snapshots and _selected(result := snapshots_result(table, env.lake), context):
         yield result
 
 

@@ -11,6 +11,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from lakehouse_assets.engine.compile.files_readable import files_spec
+from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_spec
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.table_checks import (
@@ -21,7 +22,7 @@ from lakehouse_assets.engine.run.table_checks import (
     table_checks,
 )
 from lakehouse_assets.engine.run.verdicts import Verdicts
-from lakehouse_assets.engine.spec import FILES_READABLE, Action, Expectation, Table, TableCheck
+from lakehouse_assets.engine.spec import FILES_READABLE, SNAPSHOTS_PLAUSIBLE, Action, Expectation, Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,7 +39,8 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
     asset = dg.AssetKey(table.key.split("."))
     rules = [_rule_spec(rule, asset, table.rules_version) for rule in table.rules]
     files = [files_spec(asset)] if table.source else []
-    return rules + [_table_spec(c, asset) for c in table_checks(table)] + files
+    plausible = [snapshots_spec(asset)] if table.snapshots else []
+    return rules + [_table_spec(c, asset) for c in table_checks(table)] + files + plausible
 
 
 def _rule_spec(rule: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
@@ -123,7 +125,7 @@ def _table_result(
 def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """The last verdicts again, for a run that found nothing to do: what they were about hasn't changed."""
     storage = context.instance.event_log_storage
-    for key in (k for k in context.selected_asset_check_keys if k.name != FILES_READABLE):
+    for key in (k for k in context.selected_asset_check_keys if k.name not in (FILES_READABLE, SNAPSHOTS_PLAUSIBLE)):
         # Left out are those that were planned and not evaluated, as this run's own.
         history = storage.get_asset_check_execution_history(key, limit=1, status=EVALUATED)
         last = history[0].evaluation if history else None

@@ -17,6 +17,7 @@ from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.finish import finish_last_run, inputs_of
 from lakehouse_assets.engine.run.groups import as_json
+from lakehouse_assets.engine.run.hold_back import hold_back
 from lakehouse_assets.engine.run.interpret import interpreted, size
 from lakehouse_assets.engine.run.late import behind
 from lakehouse_assets.engine.run.lineage import column_lineage
@@ -82,6 +83,7 @@ def execute(plan: Plan, env: Environment) -> Outcome:
     with traced(plan, env), write.explained(table), interpreted(spark, size(plan, env.lake)), feeds:
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(rows)
+        hold_back(plan, rows, env.lake, spark)
         with narrowed(plan, rows, tree, env.lake, spark) as work:
             done = commit(work, _stamp(work), env.lake, spark)
             settle(work.rows, work.plan, done.seen, env.lake)

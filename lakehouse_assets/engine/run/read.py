@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.inputs import Upstream
@@ -100,15 +100,46 @@ def _between_snapshots(rows: DataFrame, news: DataFrame, upstream: Upstream) -> 
     at, columns = upstream.snapshot_at, rows.columns
     data = [c for c in columns if c != at and not c.startswith("_")]
     pairs = _neighbours(rows, news, at)
-    now = rows.join(F.broadcast(pairs), F.expr(f"`{at}` = __now"))
-    before = rows.join(F.broadcast(pairs), F.expr(f"`{at}` = __before"))
-    same, same_key = (_alike(names) for names in (data, upstream.snapshot_on))
-    upserts = now.alias("l").join(before.alias("r"), F.expr(same), "left_anti")
-    gone = before.alias("l").join(now.alias("r"), F.expr(same_key), "left_anti").withColumn(at, F.col("__now"))
+    now, before = _of_pairs(rows, pairs, at)
+    changed = _apart(now, before, data).select("__now", *upstream.snapshot_on).distinct()
+    same_key = F.expr(_alike(upstream.snapshot_on))
+    upserts = now.alias("l").join(changed.alias("r"), same_key, "left_semi")
+    gone = before.alias("l").join(now.alias("r"), same_key, "left_anti").withColumn(at, F.col("__now"))
     timeless = news.where(f"`{at}` IS NULL")  # of no snapshot; for the rules to judge
     live, dead = F.lit(False).alias("_deleted"), F.lit(True).alias("_deleted")
     kept = upserts.select(*columns, live).unionByName(timeless.select(*columns, live))
     return kept.unionByName(gone.select(*columns, dead))
+
+
+def _of_pairs(rows: DataFrame, pairs: DataFrame, at: str) -> tuple[DataFrame, DataFrame]:
+    """The rows of the snapshots and of those before them, each with its pair."""
+    from pyspark.sql import functions as F
+
+    now = rows.join(F.broadcast(pairs), F.expr(f"`{at}` = __now"))
+    return now, rows.join(F.broadcast(pairs), F.expr(f"`{at}` = __before"))
+
+
+def _apart(now: DataFrame, before: DataFrame, data: Sequence[str]) -> DataFrame:
+    """The rows that one snapshot has more often than the other."""
+    from pyspark.sql import functions as F
+
+    names = ["__now", *(f"`{c}`" for c in data)]
+    both = now.select(*names, F.lit(1).alias("__n")).union(before.select(*names, F.lit(-1).alias("__n")))
+    return both.groupBy(*names).agg(F.sum("__n").alias("__n")).where("__n <> 0")
+
+
+def lost_keys(spark: SparkSession, read: Read) -> list[tuple[Any, int, int]]:
+    """Of each new snapshot: what tells it apart, how many keys the one before has, and how many of those it lacks."""
+    from pyspark.sql import functions as F
+
+    at, on = read.upstream.snapshot_at, read.upstream.snapshot_on
+    rows = _whole(spark, read)
+    now, before = _of_pairs(rows, _neighbours(rows, _news(spark, read), at), at)
+    keys = before.select("__now", *on).distinct().alias("l")
+    there = now.select("__now", *on).distinct().withColumn("__there", F.lit(1)).alias("r")
+    found = keys.join(there, F.expr(_alike(on)), "left").groupBy("l.__now")
+    counted = found.agg(F.count(F.lit(1)), F.count_if(F.col("__there").isNull())).orderBy("__now")
+    return [(row[0], row[1], row[2]) for row in counted.collect()]
 
 
 def _neighbours(rows: DataFrame, news: DataFrame, at: str) -> DataFrame:
