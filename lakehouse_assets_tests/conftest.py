@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import fsspec
+import hypothesis as hypothesis  # before `defs()` hides from it, by gc.freeze, who holds trio's random numbers
 import pytest
 
 from lakehouse_assets.engine.run.interpret import interpreted

@@ -111,7 +111,8 @@ def test_there_is_a_check_for_each_rule_and_only_errors_block(loaded: dg.Definit
     checks = {(t.key, c.name): c.severity == "error" for t in lakehouse.tables.values() for c in t.checks}
     keys = {(t.key, "unique_key"): True for t in lakehouse.tables.values() if t.keys}
     files = {(t.key, "files_readable"): False for t in lakehouse.tables.values() if t.source}
-    assert found == {**rules, **checks, **keys, **files}
+    plausible = {(t.key, "snapshots_plausible"): True for t in lakehouse.tables.values() if t.snapshots}
+    assert found == {**rules, **checks, **keys, **files, **plausible}
 
 
 @pytest.mark.parametrize(
