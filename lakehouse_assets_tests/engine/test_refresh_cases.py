@@ -113,3 +113,21 @@ def test_a_plan_that_isn_t_understood_costs_lineage_and_a_whole_refresh(
         assert (outcome.plan.way, outcome.lineage) == ("full", {})
         assert "the plan of its query isn't understood" in outcome.plan.reason
     assert sum(row[1] for row in project.rows("gold.g")) == len(OTHERS)
+
+
+def test_a_merge_that_changes_no_row_is_no_news(project: Project) -> None:
+    sales(project, "day date, amount int")
+    gold(project, "day date, n bigint", "day", "SELECT day, count(*) AS n FROM sales GROUP BY day")
+    project.table("silver.seen", """
+        @table(raw="silver.sales", write=merge(on="id"), columns=[Column("id", "int", key=True)])
+        def seen(raw: DataFrame) -> DataFrame:
+            return raw.select("id")
+    """)  # fmt: skip
+    deliver(project, 1, "id,seq,day,amount", *(f"{n},5,2020-01-{n - 99:02},1" for n in OTHERS))
+    for name in ("gold.g", "silver.seen"):
+        project.run(name)
+    before = project.log("silver.sales").version
+    deliver(project, 2, "id,seq,day,amount", "100,1,2020-01-01,1", "101,2,2020-01-02,9")
+    assert [commit.operation for commit in project.log("silver.sales").since(before) or []] == ["MERGE"]
+    for name in ("gold.g", "silver.seen"):
+        assert project.run(name).plan.way == "nothing", name
