@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.inputs import Upstream
+from lakehouse_assets.engine.run.causes import cause_of
 from lakehouse_assets.engine.run.plan import Read
 from lakehouse_assets.engine.run.write import about_rows
 
@@ -88,8 +89,7 @@ def _unreadable(spark: SparkSession, reads: Iterable[Read]) -> str | None:
                 rows.write.format("noop").mode("overwrite").save()
         except PySparkException as error:
             what = f"version {read.to}" if read.after is None else f"the changes since version {read.after}"
-            why = str(error).strip().split("\n", 1)[0].split(" SQLSTATE", 1)[0][:300]
-            return f"{what} of {read.key} can't be read ({why})"
+            return f"{what} of {read.key} can't be read ({cause_of(error)})"
     return None
 
 
