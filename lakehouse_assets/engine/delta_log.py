@@ -81,7 +81,9 @@ class TableLog:
     @cached_property
     def hands(self) -> list[Commit]:
         """All of those commits, newest first."""
-        standing, last = {commit.version for commit in self.standing}, self.last_run.version if self.last_run else -1
+        # A backfill mends its days and leaves the others.
+        runs = (c.version for c in self.standing if c.run is not None and not c.run.get("days"))
+        standing, last = {commit.version for commit in self.standing}, next(runs, -1)
         undone = any(commit.ours and commit.version not in standing for commit in self._since_rebuild)
         restored = next((commit for commit in self.commits if commit.restores and commit.version > last), None)
         foreign = [c for c in self.standing if c.version > last and c.changes_data and not c.ours]

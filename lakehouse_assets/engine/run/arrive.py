@@ -66,8 +66,7 @@ def _read_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool
     if unfinished:
         batch = Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0]))
         taken.append(_take(table, env, ledger, batch, resumed=True))
-    why = "" if full else _brought_back(table, env, ledger)
-    known, source = frozenset() if full else ledger.state().settled(), source_of(table)
+    known, source = frozenset() if full else state.settled(), source_of(table)
     left = list_arrivals(source, env.lake.landing_folder(table.domain), known)
     bounds = (source.files_per_batch, source.bytes_per_batch)
     while True:
@@ -79,23 +78,23 @@ def _read_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool
         left = [f for f in left if version_of(f) not in planned]
         if full or not left:
             break
-    made = together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
-    return replace(made, plan=replace(made.plan, reason=why)) if why else made
+    return together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
 
 
-def _brought_back(table: Table, env: Environment, ledger: Ledger) -> str:
+def bring_back(table: Table, env: Environment) -> str:
     """Let files be read again whose rows someone took out of the table, and take out those that are back; why that is.
 
     Raises:
         SourceError: the table was changed in another way by hand, or such a file is gone.
     """
+    finish_open_batch(table, env)
     undone = find_undone(table, env.lake)
     if undone.refused:
         raise SourceError(undone.refused)
     if undone.back:
         forget_versions(table, env, undone.back, "forgotten before, and back by hand")
     if undone.again:
-        ledger.reopen(undone.again)
+        Ledger(env.lake.arrivals(table.key), env.lake.storage).reopen(undone.again)
     return undone.reason
 
 
@@ -112,8 +111,8 @@ def _put_away(table: Table, env: Environment) -> dict[str, int]:
 def finish_open_batch(table: Table, env: Environment) -> None:
     """Complete a batch that was committed, and not marked, by a process that ended early."""
     ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
-    log = read_log(env.lake.table(table.key), env.lake.storage)
     unfinished = ledger.state().open_batch()
+    log = read_log(env.lake.table(table.key), env.lake.storage) if unfinished else None
     if unfinished and log and log.transaction(table.key) >= unfinished[0]:
         _take(table, env, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
 

@@ -87,7 +87,7 @@ def _mistyped(columns: tuple[Column, ...], found: Mapping[str, str]) -> list[str
 
 def _cast(column: Column, found: str) -> str:
     if found == "string":
-        return f"add typed({column.name!r}) to expect, which quarantines what isn't one, or cast it"
+        return f"cast it, or add typed({column.name!r}) to expect, which quarantines what isn't one"
     return "cast it (try_cast, if some values may not fit)"
 
 

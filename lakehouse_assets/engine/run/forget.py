@@ -71,9 +71,10 @@ def forget_versions(table: Table, env: Environment, files: Sequence[Arrival], wh
 def finish_forgetting(table: Table, env: Environment) -> None:
     """Carry out what was asked to be forgotten, and wasn't yet."""
     app, lake = f"{table.key}/forget", env.lake
+    state = Ledger(lake.arrivals(table.key), lake.storage).state()
     own, kept = (read_log(path, lake.storage) for path in (lake.table(table.key), lake.quarantine(table.key)))
     done = min(log.transaction(app) for log in (own, kept) if log) if own or kept else 0
-    asked = Ledger(lake.arrivals(table.key), lake.storage).state().forgotten(done)
+    asked = state.forgotten(done)
     for number, found in groupby(asked, lambda e: e.seq):
         entries = list(found)
         if own is not None and own.transaction(app) < number:

@@ -33,10 +33,13 @@ from lakehouse_assets.engine.spec import Table
 from lakehouse_assets.engine.texts import RAW
 
 
-def materialize(table: Table, env: Environment, full: bool = False, accept_loss: bool = False) -> Outcome:
+def materialize(
+    table: Table, env: Environment, full: bool = False, accept_loss: bool = False, *, by_hand: bool = True
+) -> Outcome:
     """Bring a table up to date with what it reads, or rebuild it if `full`.
 
-    With `accept_loss` a rebuild may leave out rows and versions that can't be had again.
+    With `accept_loss` a rebuild may leave out rows and versions that can't be had again, and snapshots that look wrong
+    are taken in. Unless `by_hand`, what others did to the table is left for a later run to mend.
 
     Raises:
         LakehouseError: a rule declared with `fail` was broken, a rebuild failed a check or would lose rows, the
@@ -44,17 +47,19 @@ def materialize(table: Table, env: Environment, full: bool = False, accept_loss:
     """
     if table.source:
         return until_committed(lambda: _arrivals(table, env, full, accept_loss))
-    return until_committed(lambda: _attempt(table, env, full, accept_loss))
+    return until_committed(lambda: _attempt(table, env, Logs(env.lake, by_hand), full, accept_loss))
 
 
 def _arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
-    from lakehouse_assets.engine.run.arrive import materialize_arrivals  # which loads PySpark
+    from lakehouse_assets.engine.run.arrive import bring_back, materialize_arrivals  # which loads PySpark
 
-    return materialize_arrivals(table, env, full, accept_loss)
+    why = "" if full else bring_back(table, env)
+    done = materialize_arrivals(table, env, full, accept_loss)
+    return replace(done, plan=replace(done.plan, reason=why)) if why else done
 
 
-def _attempt(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
-    logs, lost = Logs(env.lake), ""
+def _attempt(table: Table, env: Environment, logs: Logs, full: bool, accept_loss: bool) -> Outcome:
+    lost = ""
     try:
         finish_last_run(table, env, logs)
         finish_replay(table, env, logs)

@@ -62,9 +62,10 @@ class Plan:
 
 @dataclass
 class Logs:
-    """The logs of a lake, each read once in one act of planning."""
+    """The logs of a lake, each read once in one act of planning, which looks at what was done `by_hand` or doesn't."""
 
     lake: Lake
+    by_hand: bool = True
     _seen: dict[str, TableLog | None] = field(default_factory=dict)
 
     def table(self, key: str) -> TableLog | None:
@@ -192,8 +193,8 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
     """Why nothing less than the whole table will do; None if less will."""
     if own is None:
         return "first build"
-    hand = changed_by_hand(table, own, logs.quarantine(table.key), logs.memory(table.key))
-    if hand:
+    kept, known = logs.quarantine(table.key), logs.memory(table.key)
+    if hand := changed_by_hand(table, own, kept, known) if logs.by_hand else None:
         return hand
     if own.last_run is None or own.last_run.run is None:
         return "the log no longer says what was read"
