@@ -87,7 +87,6 @@ def bring_back(table: Table, env: Environment) -> str:
     Raises:
         SourceError: the table was changed in another way by hand, or such a file is gone.
     """
-    finish_open_batch(table, env)
     undone = find_undone(table, env.lake)
     if undone.refused:
         raise SourceError(undone.refused)

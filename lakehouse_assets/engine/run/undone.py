@@ -32,7 +32,8 @@ class Undone:
 
 def find_undone(table: Table, lake: Lake) -> Undone:
     """What has to be done before files are read, so that the table has the rows of each that was read, once."""
-    log, state = read_log(lake.table(table.key), lake.storage), Ledger(lake.arrivals(table.key), lake.storage).state()
+    state = Ledger(lake.arrivals(table.key), lake.storage).state()
+    log = read_log(lake.table(table.key), lake.storage)
     if log is None:
         done = [e for e in state.where("done") if e.rows]
         return _again(table, state, done, "its table is gone", "put them back") if done else Undone()
