@@ -27,7 +27,7 @@ from lakehouse_assets.engine.arrivals_state import (
     renamed,
     schema,
 )
-from lakehouse_assets.engine.delta_log import undamaged
+from lakehouse_assets.engine.delta_log import is_conflict, undamaged
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
 from lakehouse_assets.engine.sources.stores import reaching, unreachable
@@ -233,10 +233,10 @@ class Ledger:
             try:
                 with reaching("Writing the ledger", self.path):
                     return decide(State(self._open() or self._create()))
-            except CommitFailedError as e:
+            except DeltaError as e:  # as it also calls a disk that is full
+                if not isinstance(e, CommitFailedError) or not is_conflict(e):
+                    raise unreachable("Writing the ledger", self.path, e) from e
                 refused = e
-            except DeltaError as e:  # as it calls a disk that is full
-                raise unreachable("Writing the ledger", self.path, e) from e
         raise WriteConflict(
             f"Writing the ledger {self.path}: other processes changed it {ATTEMPTS} times in a row; run again"
         ) from refused

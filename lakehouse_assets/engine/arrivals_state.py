@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lakehouse_assets.engine.delta_log import arrow, select
+from lakehouse_assets.engine.delta_log import arrow, select, texts
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
 from lakehouse_assets.engine.sources.stores import reaching
 
@@ -150,8 +150,7 @@ def _one_of(statuses: Sequence[str]) -> str:
 
 
 def _paths(files: Sequence[Arrival]) -> str:
-    names = ", ".join("'" + path.replace("'", "''") + "'" for path in {f.path for f in files})
-    return f"path IN ({names})"
+    return f"path IN ({texts({f.path for f in files})})"
 
 
 def schema() -> pa.Schema:

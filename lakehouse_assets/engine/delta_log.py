@@ -73,6 +73,16 @@ class TableLog:
         """The newest commit of one of our runs whose work is still there."""
         return next((c for c in self.standing if c.run is not None), None)
 
+    @cached_property
+    def earlier_runs(self) -> list[Mapping[str, Any]]:
+        """What our runs wrote about themselves, from the last rebuild on, newest first, without the last of them.
+
+        That one may have ended before it came to what is kept beside the table.
+        """
+        runs = [(c, c.run) for c in self.standing if c.run is not None]
+        since = next((i for i, (commit, _) in enumerate(runs) if commit.rebuilds), len(runs))
+        return [run for _, run in runs[1 : since + 1]]
+
     @property
     def by_hand(self) -> Commit | None:
         """The newest commit by which someone else changed rows after our last run, or took back what we committed."""
@@ -193,12 +203,15 @@ class TableLog:
 
     def rescued_by_file(self, paths: Collection[str]) -> Counter[tuple[str, int]]:
         """How many rows with values in `_rescued` each of some arrived files gave, by path and batch."""
-        if not paths or not {"_rescued", "_source", "_batch"} <= self.columns.keys():
-            return Counter()
-        named = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        query = f"""SELECT "_source", "_batch", count(*) AS rows FROM stored
-            WHERE "_rescued" IS NOT NULL AND "_source" IN ({named}) GROUP BY 1, 2"""
-        return Counter({(row["_source"], row["_batch"]): row["rows"] for row in select(self.table, "stored", query)})
+        known = {"_rescued", "_source", "_batch"} <= self.columns.keys()
+        return Counter(self.rows_by_file(paths, where='"_rescued" IS NOT NULL') if known else {})
+
+    def rows_by_file(self, paths: Collection[str] | None = None, where: str = "true") -> dict[tuple[str, int], int]:
+        """How many rows that meet a condition each arrived file gave, by path and batch; of some files, or of all."""
+        if paths is not None:
+            where += f' AND "_source" IN ({texts(paths)})' if paths else " AND false"
+        query = f'SELECT "_source", "_batch", count(*) AS rows FROM stored WHERE {where} GROUP BY 1, 2'
+        return {(row["_source"], row["_batch"]): row["rows"] for row in select(self.table, "stored", query)}
 
     def days(self, column: str, after: int | None = None) -> list[str]:
         """The days (ISO) that a date column has in the table, or in the rows that changed after a version."""
@@ -254,9 +267,20 @@ def errors_of_delta_rs() -> tuple[type[Exception], ...]:
     return (DeltaError, pa.ArrowException, ArithmeticError, OSError, TypeError, ValueError)
 
 
+def is_conflict(error: Exception) -> bool:
+    """Whether delta-rs refused a commit as another came first, and not as the table is one that it can't write to."""
+    never = ("Unsupported table features", "Table features must be specified", "table is append-only")
+    return not any(reason in str(error) for reason in never)
+
+
 def text(value: str) -> str:
     """A text as delta-rs' SQL writes it."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def texts(values: Collection[str]) -> str:
+    """Texts as its SQL lists them."""
+    return ", ".join(map(text, values))
 
 
 def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:

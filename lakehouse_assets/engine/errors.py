@@ -24,10 +24,10 @@ class ContractError(LakehouseError):
 
 
 class RuleFailed(LakehouseError):
-    """A row broke a rule declared with `fail`; nothing was written. `row` has the row, as far as it's known."""
+    """A row broke a rule declared with `fail`; nothing was written. `row` has its values, or its text if it was cut."""
 
-    def __init__(self, message: str, check: str, row: Mapping[str, Any] | None = None) -> None:
-        self.check, self.row = check, dict(row or {})
+    def __init__(self, message: str, check: str, row: Mapping[str, Any] | str = "") -> None:
+        self.check, self.row = check, row
         super().__init__(message)
 
 

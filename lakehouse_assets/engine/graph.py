@@ -14,7 +14,7 @@ from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full
 from lakehouse_assets.engine.errors import DeclarationError, SourceError
 from lakehouse_assets.engine.faults import Fault, attempt
 from lakehouse_assets.engine.inputs import VARIABLE, Files
-from lakehouse_assets.engine.labels import label_problems
+from lakehouse_assets.engine.labels import NAME, label_problems
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.sources.encodings import python_encoding
 from lakehouse_assets.engine.spec import FILES_READABLE, LAYERS, SNAPSHOTS_PLAUSIBLE, UNIQUE, Domain, Table, Watermark
@@ -24,7 +24,6 @@ _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"
     r"|decimal\(\d+, ?\d+\)|(array|map|struct)<.+>)"
 )
-_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 @collector_paused()
@@ -189,7 +188,7 @@ def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
     if not table.takes_new_rows and any(check.adds_up for check in table.checks):
         yield f"{_where(table)}: adds up its rows, but takes in no new rows of another table; remove that check"
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             yield f"{_where(table)}: a rule is called {name!r}; give it name=… of letters, digits and underscores"
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from lakehouse_assets.engine.spec import Domain, Table
 
-_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _OWNER = re.compile(r"team:[\w\-. ]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 _CRON = re.compile(r"@\w+|\s*[\d*/,\-]+(\s+[\w*/,\-#?]+){4}\s*")
 _TAG = re.compile(r"([\w\-.]{1,63}/)?[\w\-.]{1,63}", re.ASCII)
@@ -18,7 +18,7 @@ _SHORTEST = timedelta(minutes=1)
 
 def label_problems(table: Table, domain: Domain | None) -> Iterator[str]:
     """What is wrong with how a table is named, owned, scheduled and tagged."""
-    for name in [n for n in (table.domain, table.name) if not _NAME.fullmatch(n)]:
+    for name in [n for n in (table.domain, table.name) if not NAME.fullmatch(n)]:
         yield f"{name!r} can't be a name; use letters, digits and underscores"
     for key, value in table.tags.items():
         if not (_TAG.fullmatch(key) and _TAG_VALUE.fullmatch(value)):

@@ -15,7 +15,7 @@ SILVER = """
 def {name}(raw: DataFrame) -> DataFrame:
     return raw
 """
-# A table that says when it's being made, and goes on for longer than any test waits.
+# A table that says when it's being made, and sleeps on until the test interrupts it.
 SLOW = """
 import time
 from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,15 @@ def test_a_restore_to_what_the_last_run_made_undoes_what_was_done_by_hand(shop: 
         assert ids(shop, name) == [1, 2, 3], name
 
 
+def test_a_restore_to_a_time_is_one_to_the_version_of_that_time(shop: Project) -> None:
+    deliver(shop, 1, 1, 2)
+    by_hand(shop, "silver.newest", "DELETE FROM {} WHERE id = 1")
+    before = shop.log("silver.newest").commits[0].at - timedelta(milliseconds=1)
+    by_hand(shop, "silver.newest", f"RESTORE TABLE {{}} TO TIMESTAMP AS OF '{before:%Y-%m-%d %H:%M:%S.%f}'")
+    assert ids(shop, "silver.newest") == [1, 2]
+    assert shop.plan("silver.newest").way == "nothing"
+
+
 @pytest.mark.parametrize(
     "statement",
     ["DELETE FROM {} WHERE id = 1", "UPDATE {} SET id = 7", "INSERT OVERWRITE {} SELECT * FROM {} WHERE id = 2"],
@@ -142,6 +152,20 @@ def test_files_whose_rows_were_deleted_or_whose_table_is_gone_are_read_again(pro
     project.land("o/3.csv", "id\n3\n")
     assert "its table is gone; 2 files" in bronze_run(project)
     assert ids(project, "bronze.o") == [1, 2, 3, 10, 20]
+    assert project.run("bronze.o").plan.way == "nothing"
+
+
+def test_rows_of_a_forgotten_file_that_somebody_brought_back_go_out_again(project: Project) -> None:
+    project.bronze("o")
+    project.land("o/1.csv", "id\n1\n")
+    path = project.land("o/2.csv", "id\n2\n20\n")
+    project.run("bronze.o")
+    project.forget("bronze.o", path)
+    by_hand(project, "bronze.o", f"RESTORE TABLE {{}} TO VERSION AS OF {project.log('bronze.o').version - 1}")
+    assert ids(project, "bronze.o") == [1, 2, 20]
+    assert project.plan("bronze.o").reason == "forgotten rows are back"
+    project.run("bronze.o")
+    assert ids(project, "bronze.o") == [1]
     assert project.run("bronze.o").plan.way == "nothing"
 
 

@@ -202,6 +202,17 @@ def test_the_last_commit_of_a_row_wins_in_any_order_and_what_has_no_place_is_rej
     assert unsaid == []
 
 
+def test_a_message_that_comes_as_the_text_of_a_column_is_the_same_change(project: Project) -> None:
+    project.bronze("feed", 'format="jsonl"')
+    project.table("silver.current", CURRENT.format(form="debezium", mode="merge", name="current"))
+    messages: list[Message] = [debezium("c", 1, "first", lsn=1), debezium("u", 1, "last", lsn=2)]
+    enveloped = {"schema": {"type": "struct"}, "payload": debezium("c", 2, "enveloped", lsn=3)}
+    land(project, 1, [{"value": json.dumps(m)} for m in (*messages, enveloped)] + [{"value": None}])
+    project.run("silver.current")
+    assert project.rows("silver.current", "id", "name") == [(1, "last"), (2, "enveloped")]
+    assert project.rejected("silver.current") == []
+
+
 def in_base64(number: int, size: int) -> str:
     return base64.b64encode(number.to_bytes(size, "big", signed=True)).decode()
 

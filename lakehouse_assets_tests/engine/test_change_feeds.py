@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
 
 DOWNSTREAM = {
@@ -91,3 +92,24 @@ def test_tables_whose_input_has_no_readable_changes_are_rebuilt_and_say_why(
         assert "shop.bronze.o" in outcome.plan.reason, name
         assert sorted(row[0] for row in shop.rows(name, "id")) == whole, name
         assert shop.run(name).plan.way == "nothing", name
+
+
+def test_a_run_whose_rejected_rows_cannot_be_found_again_is_followed_by_a_rebuild(project: Project) -> None:
+    project.bronze("o")
+    project.table("silver.added", """
+        @table(raw="bronze.o", write=append(), columns=[Column("id", "int")], expect=[drop("id <> 200")])
+        def added(raw: DataFrame) -> DataFrame:
+            return raw.selectExpr("int(id) id")
+    """)  # fmt: skip
+    deliver(project, 1)
+    project.run("silver.added")
+    deliver(project, 2)
+    assert run_and_die(project, "silver.added", "before lakehouse_assets.engine.run.quarantine:keep") == -9
+    sql(project, "OPTIMIZE {}")
+    sql(project, "VACUUM {} RETAIN 0 HOURS")
+    plan = project.run("silver.added").plan
+    assert plan.way == "full"
+    assert plan.reason.startswith("what its last run rejected can't be found again: the changes since version 0 of")
+    assert sorted(row[0] for row in project.rows("silver.added")) == [*range(100, 110), *range(201, 210)]
+    assert len(project.rejected("silver.added")) == 1
+    assert project.run("silver.added").plan.way == "nothing"

@@ -6,15 +6,20 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from lakehouse_assets import cli
+from lakehouse_assets.engine.compile.metadata import preview
 from lakehouse_assets.engine.delta_log import read_log
-from lakehouse_assets.engine.errors import DamagedTable
+from lakehouse_assets.engine.errors import DamagedTable, LakehouseError, SourceError
 from lakehouse_assets.engine.run.plan import plan_all
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.sensors import Sensor
@@ -93,3 +98,40 @@ def test_rows_are_counted_without_those_that_deletion_vectors_have_removed(proje
     assert log.rows == spark.sql(f"SELECT count(*) AS n FROM {path}").collect()[0]["n"]
     assert log.rows < 100
     assert set(log.nulls.values()) == {None}
+
+
+def test_a_day_that_python_lacks_costs_the_preview_and_not_the_run(tmp_path: Path) -> None:
+    settings = {"delta.enableChangeDataFeed": "true"}
+    far = 27 * 146_097 + (date(2121, 8, 18) - date(1970, 1, 1)).days  # 27 times the 400 years that the calendar repeats
+    for days in ([19000], [far]):
+        rows = pa.table({"day": pa.array(days, pa.date32())})
+        write_deltalake(tmp_path, rows, mode="append", configuration=settings)
+    log = read_log(str(tmp_path), {})
+    assert log is not None
+    assert preview(log).startswith("No rows can be shown: ")
+    assert log.days("day") == log.days("day", after=0) == ["+12921-08-18", "2022-01-08"]
+
+
+@pytest.mark.parametrize("what", ["ledger", "quarantine"])
+def test_what_delta_rs_cannot_write_is_no_conflict_and_the_way_that_is_named_works(project: Project, what: str) -> None:
+    project.table("bronze.o", """
+        @table(landed=files("o/*"), expect=[drop("id <> '9'")])
+        def o(landed: DataFrame) -> DataFrame:
+            return landed
+    """)  # fmt: skip
+    project.land("o/1.csv", "id\n1\n9\n")
+    project.run("bronze.o")
+    path = {"ledger": project.lake.arrivals, "quarantine": project.lake.quarantine}[what]("shop.bronze.o")
+    feature = "SET TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
+    project.engine.session().sql(f"ALTER TABLE delta.`{path}` {feature}").collect()
+    project.land("o/2.csv", "id\n2\n3\n")
+    for _ in range(2):
+        with pytest.raises(LakehouseError, match=r"Unsupported table features.*; take .* or move its folder away"):
+            project.run("bronze.o")
+    Path(path).rename(f"{path}_away")
+    with suppress(SourceError):  # whose message says how to go on
+        project.run("bronze.o")
+    project.run("bronze.o", full=True)
+    assert project.rows("bronze.o", "id") == [("1",), ("2",), ("3",)]
+    assert len(project.rejected("bronze.o")) == 1
+    assert project.run("bronze.o").plan.way == "nothing"

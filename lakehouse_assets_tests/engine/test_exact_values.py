@@ -84,3 +84,18 @@ def test_a_text_that_its_columns_type_cant_give_back_is_rescued(spark, tmp_path,
     assert all(any(row[name] is not None for name in names.values()) for row in found[:held])
     wanted = [{names[kind]: text} for kind, some in NOT_HELD.items() for text in some]
     assert [row["_rescued"] for row in found[held:]] == wanted
+
+
+def test_a_number_in_json_is_held_to_the_same_rule_as_a_text(spark, tmp_path):
+    put(tmp_path, "1.jsonl", '{"n": 1, "x": 0.1, "money": 1.20, "count": 7}\n'
+        '{"n": 2, "x": 0.12345678901234567891, "money": 1.239, "count": 1.5}\n'
+        '{"n": 3, "x": 1e400, "money": 12345678901, "count": 99999999999}\n')  # fmt: skip
+    columns = [Column("x", "double"), Column("money", "decimal(10,2)"), Column("count", "int")]
+    found = rows(read(spark, tmp_path, Files("*.jsonl", "jsonl"), {}, *columns))
+    assert [(row["x"], str(row["money"]), row["count"]) for row in found] == [
+        (0.1, "1.20", 7), (None, "None", None), (None, "None", None)]  # fmt: skip
+    assert [row["_rescued"] for row in found] == [
+        None,
+        {"x": "0.12345678901234567891", "money": "1.239", "count": "1.5"},
+        {"x": "1e400", "money": "12345678901", "count": "99999999999"},
+    ]

@@ -20,7 +20,7 @@ from lakehouse_assets_tests.sensors import Sensor
 STARTED = dg.DagsterRunStatus.STARTED
 TAGS = {RUN_TAG: "shop", LAKE_TAG: "/lake"}
 
-# A run as it is under way: its one table stops in the middle of its step, and says so.
+# A run as it is under way: its one table says that its step has begun, and sleeps on until the test kills it.
 RUN = """
 import sys, time
 import dagster as dg

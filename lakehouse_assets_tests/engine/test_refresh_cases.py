@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
+from deltalake.exceptions import DeltaError
 
 from lakehouse_assets_tests.project import Project, listed
 
@@ -54,6 +55,24 @@ def test_a_group_with_the_same_rows_in_other_numbers_is_put_in_place(
     first = date(2024, 1, 1)
     assert project.run("gold.g").plan.way == "refresh"
     assert [row for row in project.rows("gold.g") if row[0] == first] == [(first, "x"), (first, "y"), (first, "y")]
+
+
+def test_a_table_that_delta_rs_cannot_write_is_refreshed_by_spark(project: Project) -> None:
+    sales(project, "day date, amount int")
+    gold(project, "day date, total bigint", "day", "SELECT day, sum(amount) AS total FROM sales GROUP BY day")
+    deliver(project, 1, "id,seq,day,amount", "1,1,2024-01-01,5", *(f"{n},1,2020-01-{n - 99:02},1" for n in OTHERS))
+    project.run("gold.g")
+    path = f"delta.`{project.lake.table('shop.gold.g')}`"
+    feature = "SET TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
+    project.engine.session().sql(f"ALTER TABLE {path} {feature}").collect()
+    with pytest.raises(DeltaError, match="Unsupported table features"):
+        project.log("gold.g").table.delete("total = -1")
+    deliver(project, 2, "id,seq,day,amount", "1,2,2024-01-01,7")
+    outcome = project.run("gold.g")
+    assert (outcome.plan.way, outcome.plan.groups) == ("refresh", 1)
+    assert project.log("gold.g").commits[0].operation == "MERGE"
+    assert (date(2024, 1, 1), 7) in project.rows("gold.g")
+    assert len(project.rows("gold.g")) == len(OTHERS) + 1
 
 
 # By the name of a column: its type and that of what it's grouped into, the grouping, a value as it's written, its

@@ -98,6 +98,16 @@ def test_a_row_made_of_many_is_traced_to_the_tables_that_were_read(shop: Project
         shop.run("gold.delays")
 
 
+def test_of_a_row_that_is_too_long_to_be_told_the_beginning_is(shop: Project) -> None:
+    shop.table("silver.flights", SILVER.format(source=""))
+    shop.land("flights/2.csv", HEADER + f"4,{'x' * 120_000},{'x' * 120_000},7\n")
+    shop.run("bronze.flights")
+    with pytest.raises(RuleFailed, match=r'rule \'goes_somewhere\' is broken.* of \{"flight":4,"origin":"xxx') as told:
+        shop.run("silver.flights")
+    assert "flights/2.csv line 2" in str(told.value)
+    assert len(str(told.value)) < 2_000
+
+
 ROW = {"a": "2", "b": None, "_source": "x", "_batch": 1}
 TEXTS = {
     "a short record": (Files("", header=True), "a,b\n1,x\n2\n", (3, 3)),

@@ -14,8 +14,8 @@ from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.engine.delta_log import arrow_of
-from lakehouse_assets.engine.run.delta_rs_sql import PLAIN, expression, literal
-from lakehouse_assets.engine.run.touched import Touched, _differing, spark_condition
+from lakehouse_assets.engine.run.delta_rs_sql import PLAIN, expression
+from lakehouse_assets.engine.run.touched import Touched, _condition, _differing, spark_condition
 
 KINDS = {
     "b": ("boolean", pa.bool_()), "t": ("tinyint", pa.int8()), "s": ("smallint", pa.int16()), "i": ("int", pa.int32()),
@@ -46,9 +46,7 @@ def value(kind: str, random: Random) -> Any:
         case "boolean":
             return random.random() < 0.5
         case "string":
-            return random.choice(
-                ["", "it's", "a\\b", 'say "x"', "ä€😀", " x", "x ", "%", "NULL", "2024-01-05", "\n", "`"]
-            )
+            return random.choice(TEXTS)
         case "date":
             return instant(random).date()
         case "timestamp":
@@ -101,10 +99,6 @@ def test_what_the_types_don_t_prove_isn_t_asked_of_delta_rs() -> None:
     assert expression("`c`", {"c": "string collate"}) is None
 
 
-def same(column: str, value: Any) -> str:
-    return f"`{column}` IS NULL" if value is None else f"`{column}` = {literal(value)}"
-
-
 def test_a_condition_on_any_values_finds_the_same_rows_in_both_engines(spark: SparkSession, table: Path) -> None:
     random, plain = Random(4), [name for name, kind in SPARK_TYPES.items() if kind in PLAIN]
     stored, read = DeltaTable(table), spark.read.format("delta").load(str(table))
@@ -114,13 +108,7 @@ def test_a_condition_on_any_values_finds_the_same_rows_in_both_engines(spark: Sp
         groups = list({tuple(row[c] for c in by) for row in random.sample(whole, 12)} | {(None,) * len(by)})
         conditions.append(spark_condition(Touched(by, groups, 0), SPARK_TYPES))
         wanted.append([row["n"] for row in whole if tuple(row[c] for c in by) in groups])
-        equal = [
-            " AND ".join(
-                f"`{c}` IS NULL" if v is None else f"`{c}` = {literal(v)}" for c, v in zip(by, group, strict=True)
-            )
-            for group in groups
-        ]
-        found = arrow_of(f"SELECT n FROM t WHERE {' OR '.join(f'({e})' for e in equal)}", {"t": stored})
+        found = arrow_of(f"SELECT n FROM t WHERE {_condition(by, groups)}", {"t": stored})
         assert sorted(found.column("n").to_pylist()) == sorted(wanted[-1]), by
     flags = read.selectExpr("n", *(f"coalesce({c}, false) AS c{i}" for i, c in enumerate(conditions))).collect()
     for i, rows in enumerate(wanted):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -96,19 +96,22 @@ def preview(log: TableLog) -> str:
     """A few rows as a Markdown table, long cells cut; why there is none where delta-rs can't read them."""
     try:
         head = log.head(PREVIEW_ROWS)
-        rows = head.to_pylist()
+        rows = [[_cut(value) for value in row.values()] for row in head.to_pylist()]
     except errors_of_delta_rs() as error:  # a type that it lacks, or a time that Python has not
-        return f"No rows can be shown: {_cell(error)}"
-    lines = [_row(head.column_names), _row(["---"] * len(head.column_names))]
-    lines += [_row([_cell(v) for v in row.values()]) for row in rows]
-    return "\n".join(lines)
+        return f"No rows can be shown: {_cell(_cut(error))}"
+    return as_markdown(head.column_names, rows)
 
 
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def as_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows as a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
-def _cell(value: object) -> str:
+def _cut(value: object) -> str:
     text = "" if value is None else str(value)
-    cut = text if len(text) <= PREVIEW_CELL else f"{text[: PREVIEW_CELL - 1]}…"
-    return cut.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return text if len(text) <= PREVIEW_CELL else f"{text[: PREVIEW_CELL - 1]}…"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").splitlines())

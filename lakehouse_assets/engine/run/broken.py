@@ -20,17 +20,18 @@ def broken_rule(table: Table, text: str) -> RuleFailed:
     """The error about a row that ended a job, by what that job said."""
     name, _, told = text.split(f"{FAILED} ", 1)[1].split("\n", 1)[0].partition(" ")
     row = re.sub(r" SQLSTATE: \w+$", "", told.rstrip())
-    parsed = _parsed(row)
-    return told_of(table, name, parsed, "" if parsed else row)
+    return told_of(table, name, _parsed(row) or row)
 
 
-def told_of(
-    table: Table, name: str, row: Mapping[str, Any], shown: str = "", origin: str = "", way: str = ""
-) -> RuleFailed:
-    """The error about a row that broke an expectation; `origin` is where it's from, `way` a way on beside the usual."""
+def told_of(table: Table, name: str, row: Mapping[str, Any] | str, origin: str = "", way: str = "") -> RuleFailed:
+    """The error about a row that broke an expectation; `origin` is where it's from, `way` a way on beside the usual.
+
+    A row whose JSON was cut is a text.
+    """
     rule = next((r for r in table.rules if r.name == name), Expectation(name, "", "fail"))
-    values = ", ".join(f"{column}={_value(value)}" for column, value in read_by(rule, row).items())
-    whole = shown or json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+    known = {} if isinstance(row, str) else row
+    values = ", ".join(f"{column}={_value(value)}" for column, value in read_by(rule, known).items())
+    whole = row if isinstance(row, str) else json.dumps(row, separators=(",", ":"), ensure_ascii=False)
     cut = whole if len(whole) <= _SHOWN else f"{whole[:_SHOWN]}…"
     other = "declare the rule with drop in the place of fail, which quarantines such rows"
     message = (

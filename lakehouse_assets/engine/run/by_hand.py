@@ -27,8 +27,6 @@ def _told(what: str, commit: Commit) -> str:
 
 
 def _lost(table: Table, own: TableLog, kept: TableLog | None) -> bool:
-    """Whether there is no quarantine, though runs before the last wrote one; the last may not have come to it."""
-    runs = [(c, c.run) for c in own.standing if c.run is not None]
-    since = next((i for i, (commit, _) in enumerate(runs) if commit.rebuilds), len(runs))
-    written = any(run.get("rules") == table.rules_version for _, run in runs[1 : since + 1])
+    """Whether there is no quarantine, though runs before the last wrote one."""
+    written = any(run.get("rules") == table.rules_version for run in own.earlier_runs)
     return table.has_quarantine and kept is None and written

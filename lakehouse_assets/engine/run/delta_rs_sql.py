@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import arrow_of, errors_of_delta_rs
+from lakehouse_assets.engine.delta_log import arrow_of, errors_of_delta_rs, text
 from lakehouse_assets.engine.run.locality import Hop, Route
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def told(routes: Sequence[Route], kinds: Mapping[str, Mapping[str, str]], by: Se
 
     `kinds` has the types of the columns of each table, by its key.
     """
-    found = [_route(route, kinds, by) for route in routes]
-    return None if None in found else [route for route in found if route is not None]
+    found = [one for route in routes if (one := _route(route, kinds, by))]
+    return found if len(found) == len(routes) else None
 
 
 def _route(route: Route, kinds: Mapping[str, Mapping[str, str]], by: Sequence[str]) -> Route | None:
@@ -69,8 +69,8 @@ def _route(route: Route, kinds: Mapping[str, Mapping[str, str]], by: Sequence[st
         return None
     if not route.via:
         return replace(route, own=own[0]) if own[1] == tuple(by) else None
-    hops = [_hop(hop, kinds, own[1], by) for hop in route.via]
-    return None if None in hops else replace(route, own=own[0], via=tuple(hop for hop in hops if hop))
+    hops = [one for hop in route.via if (one := _hop(hop, kinds, own[1], by))]
+    return replace(route, own=own[0], via=tuple(hops)) if len(hops) == len(route.via) else None
 
 
 def _hop(hop: Hop, kinds: Mapping[str, Mapping[str, str]], wanted: Sequence[str], by: Sequence[str]) -> Hop | None:
@@ -114,7 +114,7 @@ def literal(value: Any) -> str | None:
         case bool() | int():
             return str(value).lower()
         case str():
-            return "'" + value.replace("'", "''") + "'"
+            return text(value)
         case datetime():
             zone = 'Some("UTC")' if value.tzinfo else "None"
             return f"arrow_cast('{value.replace(tzinfo=None).isoformat()}', 'Timestamp(Microsecond, {zone})')"

@@ -8,7 +8,7 @@ undone is completed by the next run of the table, or the next file that is forgo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,16 +16,13 @@ from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry, near
 from lakehouse_assets.engine.conditions import literal
 from lakehouse_assets.engine.delta_commits import FORGET
-from lakehouse_assets.engine.delta_log import TableLog, read_log, select, text
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.run import quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources.listing import Arrival
 from lakehouse_assets.engine.spec import Table
-
-# By path and batch, how many rows a table has.
-Rows = Mapping[tuple[str, int], int]
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def forget(table: Table, env: Environment, path: str, by: str, reason: str = "")
 def forget_versions(table: Table, env: Environment, files: Sequence[Arrival], why: str) -> tuple[int, int]:
     """Forget versions of files, told apart from others of the same names; how many were known, with how many rows."""
     log = read_log(env.lake.table(table.key), env.lake.storage)
-    rows = _counted(log, [f.path for f in files])
+    rows = log.rows_by_file({f.path for f in files}) if log else {}
     gone = Ledger(env.lake.arrivals(table.key), env.lake.storage).forget(files, why, rows)
     finish_forgetting(table, env)
     return len(gone), sum(rows.get((e.path, e.batch), 0) for e in gone)
@@ -80,10 +77,9 @@ def finish_forgetting(table: Table, env: Environment) -> None:
         if own is not None and own.transaction(app) < number:
             _delete(table, env, own, entries, number)
         if kept is not None:
-            kept = read_log(lake.quarantine(table.key), lake.storage) or kept
-            where = [(e.path, e.batch) for e in entries]
             with write.explained(table):
-                quarantine.forget(kept, where, lake.quarantine(table.key), app, number, lake.storage)
+                quarantine.forget([(e.path, e.batch) for e in entries], lake.quarantine(table.key), app, number,
+                                  lake.storage)  # fmt: skip
 
 
 def _forget(table: Table, env: Environment, path: str, why: str) -> Outcome:
@@ -105,27 +101,16 @@ def _forget(table: Table, env: Environment, path: str, why: str) -> Outcome:
 
 def _delete(table: Table, env: Environment, own: TableLog, entries: Sequence[Entry], number: int) -> None:
     """Delete the rows of files in one commit, of each those of the batch that read it; none where there are no rows."""
-    rows = _counted(own, [e.path for e in entries])
+    rows = own.rows_by_file({e.path for e in entries})
     there = [e for e in entries if (e.path, e.batch) in rows]
     if not there:
         return
     mine = " OR ".join(f"(_source = {literal(e.path)} AND _batch = {e.batch})" for e in there)
     paths = tuple(sorted({e.path for e in there}))
-    number_of_rows = sum(rows[e.path, e.batch] for e in there)
-    stamp, spark = (
-        _Forgetting(f"{table.key}/forget", number, paths, number_of_rows, there[0].error or ""),
-        env.session(),
-    )
+    gone = sum(rows[e.path, e.batch] for e in there)
+    stamp, spark = _Forgetting(f"{table.key}/forget", number, paths, gone, there[0].error or ""), env.session()
     with write.explained(table), write.transaction(spark, stamp):
         spark.sql(f"DELETE FROM delta.`{env.lake.table(table.key)}` WHERE {mine}").collect()
-
-
-def _counted(log: TableLog | None, paths: Sequence[str]) -> Rows:
-    if log is None or not paths:
-        return {}
-    names = ", ".join(map(text, set(paths)))
-    query = f'SELECT "_source", "_batch", count(*) AS n FROM stored WHERE "_source" IN ({names}) GROUP BY 1, 2'
-    return {(row["_source"], row["_batch"]): row["n"] for row in select(log.table, "stored", query)}
 
 
 def _readers_of_files(env: Environment) -> str:

@@ -28,7 +28,8 @@ REJECTED = 0.5
 def hold_back(plan: Plan, rows: DataFrame, lake: Lake, spark: SparkSession) -> None:
     """Refuse snapshots that can't be meant, unless that was accepted; `rows` are what a run makes of them.
 
-    A rebuild isn't held up by snapshots of the past: it has to prove that it keeps what there is.
+    A rebuild isn't held up by snapshots of the past: it has to prove that it keeps what there is. Other runs pay a job
+    that counts keys, and one that judges the rows before they're written: a write can't be taken back.
 
     Raises:
         CheckFailed: one lacks too many keys, or too many rows are rejected.

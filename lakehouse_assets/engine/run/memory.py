@@ -36,7 +36,5 @@ def remember(rows: DataFrame, table: Table, lake: Lake, app: str, run: int, *, f
 
 
 def lost(own: TableLog, kept: TableLog | None) -> bool:
-    """Whether there is no memory, though runs before the last one wrote to it; the last one may not have come to it."""
-    runs = [(c, c.run) for c in own.commits if c.run is not None]
-    since = next((i for i, (commit, _) in enumerate(runs) if commit.rebuilds), len(runs))
-    return kept is None and any(run.get("remembers") for _, run in runs[1 : since + 1])
+    """Whether there is no memory, though runs before the last one wrote to it."""
+    return kept is None and any(run.get("remembers") for run in own.earlier_runs)

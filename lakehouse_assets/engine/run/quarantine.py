@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import TableLog, select, text
+from lakehouse_assets.engine.delta_log import TableLog, read_log, select, text
 from lakehouse_assets.engine.run.check import broken_names, suspects
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.typed_columns import as_arrived
@@ -74,14 +74,12 @@ def mark_complete(table: Table, path: str, run: int, storage: Mapping[str, str],
     _write_few(_schema().empty_table(), path, table.key, run, storage, fresh=fresh)
 
 
-def forget(
-    log: TableLog, rows_of: Sequence[tuple[str, int]], path: str, app: str, number: int, storage: Mapping[str, str]
-) -> None:
+def forget(rows_of: Sequence[tuple[str, int]], path: str, app: str, number: int, storage: Mapping[str, str]) -> None:
     """Delete what was rejected of files, each with the run that read it, as the part `number` of an application."""
     from deltalake import CommitProperties, Transaction
 
-    mine = " OR ".join(f"(source = {text(source)} AND run = {run})" for source, run in rows_of)
-    if log.transaction(app) < number:
+    log, mine = read_log(path, storage), " OR ".join(f"(source = {text(s)} AND run = {run})" for s, run in rows_of)
+    if log and log.transaction(app) < number:
         log.table.delete(mine, commit_properties=CommitProperties(app_transactions=[Transaction(app, number)]))
         # Where there was nothing to delete, it has made no commit.
         _write_few(_schema().empty_table(), path, app, number, storage, fresh=False)

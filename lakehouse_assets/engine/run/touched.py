@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine import conditions
-from lakehouse_assets.engine.delta_log import TableLog, arrow_of, errors_of_delta_rs, read_log
+from lakehouse_assets.engine.delta_log import TableLog, arrow_of, errors_of_delta_rs, is_conflict, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import delta_rs_sql
@@ -47,31 +47,30 @@ def touched_groups(
     table: Table, routes: Sequence[Route], reads: Iterable[Read], storage: Mapping[str, str], own: TableLog
 ) -> Touched | None:
     """The groups that changes lead to; None where that's too much to look at here, or delta-rs can't be relied on."""
-    mode, kinds = table.write, {c.name: c.type for c in table.columns}
-    assert isinstance(mode, Refresh)  # noqa: S101  (nothing else has groups)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            found = _found(routes, {read.key: read for read in reads}, mode, kinds, dict(storage) or None, folder)
-            groups = None if found is None or found.num_rows > GROUPS else _tuples(found, mode.by)
-            return None if groups is None else Touched(mode.by, groups, _stored(own, mode.by, groups))
-        except errors_of_delta_rs():  # a feature that it lacks, change files that are gone, a value that it can't hold
-            return None
+    assert isinstance(table.write, Refresh)  # noqa: S101  (nothing else has groups)
+    by, kinds = table.write.by, {c.name: c.type for c in table.columns}
+    try:
+        found = _found(routes, {read.key: read for read in reads}, {name: kinds[name] for name in by}, storage)
+        groups = None if found is None or found.num_rows > GROUPS else _tuples(found, by)
+        return None if groups is None else Touched(by, groups, _stored(own, by, groups))
+    except errors_of_delta_rs():  # a feature that it lacks, change files that are gone, a value that it can't hold
+        return None
 
 
 def _found(
-    routes: Sequence[Route], changed: Mapping[str, Read], mode: Refresh, kinds: Mapping[str, str],
-    options: dict[str, str] | None, folder: str,
-) -> pa.Table | None:  # fmt: skip
+    routes: Sequence[Route], changed: Mapping[str, Read], by: Mapping[str, str], storage: Mapping[str, str]
+) -> pa.Table | None:
     from deltalake import DeltaTable
 
     whole = {
-        key: DeltaTable(changed[key].path, version=changed[key].to, storage_options=options)
+        key: DeltaTable(changed[key].path, version=changed[key].to, storage_options=dict(storage) or None)
         for key in {route.key for route in routes} | looked_up(routes)
     }
     columns = {key: TableLog(table).columns for key, table in whole.items()}
-    told = delta_rs_sql.told(routes, columns, [kinds[name] for name in mode.by])
-    tables = _tables(told, whole, changed, folder) if told else None
-    return arrow_of(groups_query(mode.by, told), tables) if told and tables else None
+    told = delta_rs_sql.told(routes, columns, list(by.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        tables = _tables(told, whole, changed, folder) if told else None
+        return arrow_of(groups_query(tuple(by), told), tables) if told and tables else None
 
 
 def _tuples(found: pa.Table, by: Sequence[str]) -> list[Group] | None:
@@ -165,7 +164,7 @@ def rebuilding(plan: Plan, why: str) -> Plan:
 def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mapping[str, str]) -> bool:
     """Put the rows in the place of those their groups had, in one commit; groups that come out the same are left alone.
 
-    False if delta-rs can't: the table has a feature that it lacks.
+    False if delta-rs can't, as the table has a feature that it lacks.
 
     Raises:
         Superseded: another run of the table committed first.
@@ -183,9 +182,9 @@ def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mappin
         )
         condition = _condition(found.by, groups)
         write_deltalake(table, new, mode="overwrite", predicate=condition, commit_properties=once)
-    except CommitFailedError as error:
-        raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
-    except errors_of_delta_rs():
+    except errors_of_delta_rs() as error:
+        if isinstance(error, CommitFailedError) and is_conflict(error):
+            raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
         return False
     return True
 

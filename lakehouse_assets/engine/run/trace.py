@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import LakehouseError, RuleFailed
-from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.broken import told_of
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.causes import all_told
+from lakehouse_assets.engine.run.finish import inputs_of
 from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.engine.run.plan import Plan
-from lakehouse_assets.engine.run.read import read_inputs, whole_inputs
 from lakehouse_assets.engine.sources.lines import lines_of
 from lakehouse_assets.engine.spec import Table
 
@@ -66,19 +65,20 @@ def _located(error: RuleFailed, plan: Plan, env: Environment) -> RuleFailed:
         return error
     if origin is None:
         read = ", ".join(f"{r.key} up to version {r.to}" for r in plan.reads.values() if not r.lookup)
-        return told_of(plan.table, error.check, error.row, origin=f", from {read}" if read else "")
+        return told_of(plan.table, error.check, error.row, f", from {read}" if read else "")
     source = origin.table.source
     lines = lines_of(origin.path, source, origin.row) if source else None
     where = "" if lines is None else f" line {lines[0]}" if lines[0] == lines[1] else f" lines {lines[0]} to {lines[1]}"
     way = f"`lakehouse forget {origin.table.key} {shlex.quote(origin.path)}` takes the rows of that file out"
-    return told_of(plan.table, error.check, error.row, origin=f", from {origin.path}{where}", way=way)
+    return told_of(plan.table, error.check, error.row, f", from {origin.path}{where}", way)
 
 
 def _origin(error: RuleFailed, plan: Plan, env: Environment) -> _Origin | None:
-    path = error.row.get("_source")
+    row = {} if isinstance(error.row, str) else error.row
+    path = row.get("_source")
     if plan.table.source:
-        return _Origin(plan.table, path, error.row) if isinstance(path, str) else None
-    inputs = (whole_inputs if isinstance(plan.table.write, Refresh) else read_inputs)(env.session(), plan.reads)
+        return _Origin(plan.table, path, row) if isinstance(path, str) else None
+    inputs = inputs_of(env.session(), plan)
     for parameter in sorted(inputs, key=lambda name: plan.reads[name].lookup):
         rows = inputs[parameter]
         if "_source" in rows.columns:

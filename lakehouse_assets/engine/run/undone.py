@@ -6,12 +6,12 @@ against one another where the log of the table has a change that none of our run
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry, State
-from lakehouse_assets.engine.delta_log import TableLog, read_log, select
+from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.spec import Table
@@ -54,7 +54,7 @@ def _held_together(table: Table, log: TableLog, state: State) -> Undone:
     hand, first = log.hands[0], log.hands[-1]
     what = f"it was changed by hand ({hand.operation.lower()} at version {hand.version})"
     back = f"RESTORE TABLE delta.`{log.table.table_uri}` TO VERSION AS OF {first.version - 1}"
-    found, done = _counted(log), [e for e in state.where("done") if e.rows]
+    found, done = log.rows_by_file(), [e for e in state.where("done") if e.rows]
     odd = [e for e in done if found.get((e.path, e.batch), e.rows) != e.rows]
     if odd or not {c.operation for c in log.hands} <= _TAKES_OUT:
         return Undone(refused=_other_rows(table, what, back, odd))
@@ -86,8 +86,3 @@ def _again(table: Table, state: State, lost: Sequence[Entry], what: str, remedy:
     return Undone(
         list(dict.fromkeys([*names, *there])), f"{what}; {len(lost)} files whose rows it lacks are read again"
     )
-
-
-def _counted(log: TableLog) -> Mapping[tuple[str, int], int]:
-    query = 'SELECT "_source", "_batch", count(*) AS n FROM stored GROUP BY 1, 2'
-    return {(row["_source"], row["_batch"]): row["n"] for row in select(log.table, "stored", query)}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakehouse_assets.engine.delta_commits import MARK, REPLAY
-from lakehouse_assets.engine.delta_log import TableLog
+from lakehouse_assets.engine.delta_log import TableLog, is_conflict
 from lakehouse_assets.engine.errors import ContractError, LakehouseError, SparkUnavailable, WriteFailed
 from lakehouse_assets.engine.run.broken import broken_rule
 from lakehouse_assets.engine.run.causes import all_told, cause_of, remedy_for
@@ -125,9 +125,9 @@ def explained(table: Table) -> Iterator[None]:
         raise SparkUnavailable(f"Writing {table.key}: the Spark engine went away: {error}") from error
     except PySparkException as error:
         raise _explain(error, table) from error
-    except CommitFailedError as error:
-        raise Superseded(f"Writing {table.key}: another writer committed first ({plain(error)})") from error
     except (DeltaError, OSError) as error:
+        if isinstance(error, CommitFailedError) and is_conflict(error):
+            raise Superseded(f"Writing {table.key}: another writer committed first ({plain(error)})") from error
         raise WriteFailed(f"Writing {table.key}: {plain(error)}; {remedy_for(plain(error))}") from error
 
 

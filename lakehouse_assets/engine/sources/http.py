@@ -112,7 +112,8 @@ def _refuse_content(digest: str, declared: str | None, before: int | None, numbe
         raise _Refused(f"its SHA-256 is {digest}, not {declared} as declared")
     if before and not _is_empty(body):
         raise _Refused(
-            f"its page {number} has what page {before} had; its pages may have no end, so look at what it asks"
+            f"its page {number} has what page {before} had, at another address, so it may give one page for all; look "
+            "at the links to the next page"
         )
 
 

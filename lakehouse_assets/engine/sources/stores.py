@@ -15,11 +15,12 @@ from lakehouse_assets.engine.errors import SourceError
 WAITS: Mapping[str, Any] = {"initial_backoff": 1, "increment_base": 2}
 
 # What a disk says → what to do.
-_OF_DISKS = {
+_REMEDIES = {
     "No space left on device": "free some space there, and run again",
     "quota exceeded": "free some space there, and run again",
     "Read-only file system": "mount it so that it can be written to, and run again",
     "Permission denied": "give the user of this process, or of the Spark engine, the right to write there",
+    "Unsupported table features": "take that feature off the table, or move its folder away, and run again",
     "DELTA_CANNOT_CREATE_LOG_PATH": "give the Spark engine's user the right to write there, or choose another lake",
 }
 
@@ -110,8 +111,8 @@ def unreachable(doing: str, path: str, error: Exception) -> SourceError:
 
 
 def remedy_of(why: str) -> str | None:
-    """What to do about a disk that refuses to be written to; None if that isn't the trouble."""
-    return next((remedy for mark, remedy in _OF_DISKS.items() if mark in why), None)
+    """What to do about a disk, or a table, that can't be written to; None if that isn't the trouble."""
+    return next((remedy for mark, remedy in _REMEDIES.items() if mark in why), None)
 
 
 def plain(error: Exception) -> str:
