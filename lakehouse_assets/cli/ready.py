@@ -74,9 +74,11 @@ def require_rejected_rows(table: Table, lake: Lake) -> bool:
 
 
 def refuse_loss_without_rebuild(tables: Sequence[Table], full: bool, accept_loss: bool) -> None:
-    """Raises NotApplicable where a loss is accepted, and nothing is asked to be rebuilt nor reads snapshots."""
-    if accept_loss and not full and not any(table.snapshots for table in tables):
-        raise NotApplicable("--accept-loss is about rebuilding, and about snapshots; add --full, or leave it out")
+    """Raises NotApplicable where a loss is accepted, and no table is asked to be rebuilt or may lose rows otherwise."""
+    if accept_loss and not full and not any(t.snapshots or (t.source and t.has_quarantine) for t in tables):
+        raise NotApplicable(
+            "--accept-loss is about rebuilding, snapshots, and rejected rows of files; add --full, or leave it out"
+        )
 
 
 def refuse_left_out(names: Sequence[str], lakehouse: Lakehouse) -> None:

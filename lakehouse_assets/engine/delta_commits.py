@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-# Our part of a commit's userMetadata: of a run, of a replay of rows from quarantine, of files that were forgotten.
+# Our part of a commit's userMetadata: of a run, of a replay of rows from quarantine, of files that were forgotten; and
+# beside a table, of a part of one of those, and of what was done by hand and is accepted.
 MARK, REPLAY, FORGET = "lakehouse", "lakehouse_replay", "lakehouse_forget"
+PART, ACCEPTED = "lakehouse_part", "lakehouse_accepted"
 # Operations that leave the rows as they are.
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
            "CHANGE COLUMN", "CHANGE COLUMNS", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "DROP CONSTRAINT",
@@ -67,7 +69,7 @@ class Commit:
     @property
     def rebuilds(self) -> bool:
         """One of our runs made the table anew from all that it read."""
-        return self.run is not None and all(read["after"] is None for read in self.run["read"].values())
+        return self.run is not None and self.replaces_all
 
     @property
     def changes_data(self) -> bool:
@@ -115,6 +117,11 @@ def commit_of(entry: Mapping[str, Any]) -> Commit:
         metrics=entry.get("operationMetrics") or {},
         told=_told(entry.get("userMetadata")),
     )
+
+
+def mark_of(app: str, number: int, mark: str = PART) -> str:
+    """What a commit to what is kept beside a table says about itself: whose part it is, and of which number."""
+    return json.dumps({mark: {"app": app, "number": number}})
 
 
 def time_of(text: str) -> datetime:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_commits import Commit, commit_of, time_of
+from lakehouse_assets.engine.delta_commits import ACCEPTED, Commit, commit_of, time_of
 from lakehouse_assets.engine.errors import DamagedTable
 from lakehouse_assets.engine.sources.stores import reaching
 
@@ -119,13 +119,15 @@ class TableLog:
 
     @cached_property
     def tampered(self) -> Commit | None:
-        """Of a table whose commits say nothing about themselves, as a quarantine: the newest that can't be one of ours,
-        which append, or put all rows anew.
+        """Of what is kept beside a table: the newest commit by which someone else changed rows, or took back a part of
+        ours, since it was made anew, or that was accepted.
         """
-        kinds = {"RESTORE", "DELETE", "UPDATE", "MERGE", "TRUNCATE", "FSCK"}
-        anew = next((c.version for c in self.commits if c.replaces_all and not c.restores), -1)
-        later = (c for c in self.commits if c.version > anew and c.operation in kinds and c.changes_data)
-        return next((c for c in later if not c.ours), None)
+        begins = (c.version for c in self.standing if c.ours and (c.replaces_all or ACCEPTED in c.told))
+        start, standing = next(begins, -1), {c.version for c in self.standing}
+        later = [c for c in self.commits if c.version > start]
+        if any(c.ours and c.version not in standing for c in later):
+            return next((c for c in later if c.restores), None)
+        return next((c for c in later if c.version in standing and c.changes_data and not c.ours), None)
 
     @cached_property
     def last_change(self) -> int:

@@ -133,6 +133,64 @@ def test_a_quarantine_or_a_memory_that_was_changed_or_lost_is_made_anew_with_its
         assert shop.run(f"silver.{name}").plan.way == "nothing"
 
 
+@pytest.mark.parametrize("mode", ["OVERWRITE", "INTO"])
+def test_rows_that_someone_wrote_into_a_quarantine_or_a_memory_are_noticed(shop: Project, mode: str) -> None:
+    deliver(shop, 1, 1, 200)
+    for kept in (shop.lake.quarantine("shop.silver.newest"), shop.lake.memory("shop.silver.versions")):
+        shop.engine.session().sql(f"INSERT {mode} delta.`{kept}` SELECT * FROM delta.`{kept}`").collect()
+    for name in ("newest", "versions"):
+        assert shop.run(f"silver.{name}").plan.way == "full", name
+        assert len(shop.rejected(f"silver.{name}")) == 1
+        assert ids(shop, f"silver.{name}") == [1]
+        assert shop.run(f"silver.{name}").plan.way == "nothing"
+
+
+REJECTS = """
+@table(landed=files("o/*"), expect=[drop("id <> '9'")])
+def o(landed: DataFrame) -> DataFrame:
+    return landed
+"""
+# By the name of a harm, what someone does to the quarantine of files; with nothing, it's removed.
+HARMS = {
+    "deleted": "DELETE FROM {} WHERE run = 1",
+    "overwritten": "INSERT OVERWRITE {} SELECT * FROM {} WHERE run = 1",
+    "restored": "RESTORE TABLE {} TO VERSION AS OF 1",
+    "removed": "",
+}
+
+
+@pytest.mark.parametrize("way", ["undo", "--full", "--accept-loss"])
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_quarantine_of_files_that_was_changed_or_lost_is_refused_and_each_way_that_is_named_works(
+    project: Project, harm: str, way: str
+) -> None:
+    project.table("bronze.o", REJECTS)
+    for number in (1, 2, 3):
+        project.land(f"o/{number}.csv", f"id\n{number}\n9\n")
+        project.run("bronze.o")
+    path, session = project.lake.quarantine("shop.bronze.o"), project.engine.session()
+    if harm == "removed":
+        Path(path).rename(f"{path}_away")
+    else:
+        session.sql(HARMS[harm].replace("{}", f"delta.`{path}`")).collect()
+    left = len(project.rejected("bronze.o"))
+    assert project.plan("bronze.o").way == "refused"
+    project.land("o/4.csv", "id\n4\n9\n")
+    with pytest.raises(SourceError, match=r"its quarantine (was changed by hand|is gone)") as refused:
+        project.run("bronze.o")
+    assert ids(project, "bronze.o") == [1, 2, 3]
+    assert way == "undo" or f"`lakehouse run shop.bronze.o {way}`" in str(refused.value)
+    restore = re.search(r"RESTORE TABLE delta.`[^`]+` TO VERSION AS OF \d+", str(refused.value))
+    if way == "undo" and restore:
+        session.sql(restore[0]).collect()
+    elif way == "undo":
+        Path(f"{path}_away").rename(path)
+    project.run("bronze.o", full=way == "--full", accept_loss=way == "--accept-loss")
+    assert ids(project, "bronze.o") == [1, 2, 3, 4]
+    assert len(project.rejected("bronze.o")) == (left + 1 if way == "--accept-loss" else 4)
+    assert project.run("bronze.o").plan.way == "nothing"
+
+
 def bronze_run(shop: Project) -> str:
     """Run bronze, as foreseen; why it did what it did."""
     foreseen, outcome = shop.plan("bronze.o"), shop.run("bronze.o")

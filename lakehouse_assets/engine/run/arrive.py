@@ -19,7 +19,7 @@ from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, writ
 from lakehouse_assets.engine.run.forget import finish_forgetting, forget_versions
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.sift import source_of
-from lakehouse_assets.engine.run.undone import find_undone
+from lakehouse_assets.engine.run.undone import accept_quarantine, find_undone
 from lakehouse_assets.engine.sources import http
 from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, version_of
@@ -81,12 +81,16 @@ def _read_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool
     return together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
 
 
-def bring_back(table: Table, env: Environment) -> str:
+def bring_back(table: Table, env: Environment, accept_loss: bool = False) -> str:
     """Let files be read again whose rows someone took out of the table, and take out those that are back; why that is.
+
+    With `accept_loss` rows that someone took out of its quarantine are given up.
 
     Raises:
         SourceError: the table was changed in another way by hand, or such a file is gone.
     """
+    if accept_loss:
+        accept_quarantine(table, env.lake)
     undone = find_undone(table, env.lake)
     if undone.refused:
         raise SourceError(undone.refused)

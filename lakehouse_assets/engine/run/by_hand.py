@@ -15,18 +15,19 @@ def changed_by_hand(table: Table, own: TableLog, kept: TableLog | None, known: T
     """How the table isn't what our runs made it, nor its quarantine (`kept`) or its memory (`known`); None if it is."""
     if own.by_hand:
         return _told("it", own.by_hand)
-    if kept and kept.tampered:
-        return _told("its quarantine", kept.tampered)
     if known and known.tampered:
         return _told("its memory", known.tampered)
-    return "its quarantine is gone" if _lost(table, own, kept) else None
+    return quarantine_changed(table, own, kept)
+
+
+def quarantine_changed(table: Table, own: TableLog, kept: TableLog | None) -> str | None:
+    """How the quarantine of a table isn't what our runs made it, or that it's gone; None if it is."""
+    if kept is not None:
+        return _told("its quarantine", kept.tampered) if kept.tampered else None
+    # The last run may not have come to it.
+    written = any(run.get("rules") == table.rules_version for run in own.earlier_runs)
+    return "its quarantine is gone" if table.has_quarantine and written else None
 
 
 def _told(what: str, commit: Commit) -> str:
     return f"{what} was changed by hand ({commit.operation.lower()} at version {commit.version})"
-
-
-def _lost(table: Table, own: TableLog, kept: TableLog | None) -> bool:
-    """Whether there is no quarantine, though runs before the last wrote one."""
-    written = any(run.get("rules") == table.rules_version for run in own.earlier_runs)
-    return table.has_quarantine and kept is None and written

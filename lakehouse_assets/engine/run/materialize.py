@@ -38,8 +38,9 @@ def materialize(
 ) -> Outcome:
     """Bring a table up to date with what it reads, or rebuild it if `full`.
 
-    With `accept_loss` a rebuild may leave out rows and versions that can't be had again, and snapshots that look wrong
-    are taken in. Unless `by_hand`, what others did to the table is left for a later run to mend.
+    With `accept_loss` a rebuild may leave out rows and versions that can't be had again, snapshots that look wrong are
+    taken in, and so is what others did to the quarantine of a table of files. Unless `by_hand`, what others did to the
+    table is left for a later run to mend.
 
     Raises:
         LakehouseError: a rule declared with `fail` was broken, a rebuild failed a check or would lose rows, the
@@ -53,7 +54,7 @@ def materialize(
 def _arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
     from lakehouse_assets.engine.run.arrive import bring_back, materialize_arrivals  # which loads PySpark
 
-    why = "" if full else bring_back(table, env)
+    why = "" if full else bring_back(table, env, accept_loss)
     done = materialize_arrivals(table, env, full, accept_loss)
     return replace(done, plan=replace(done.plan, reason=why)) if why else done
 

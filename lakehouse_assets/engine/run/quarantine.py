@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.delta_commits import ACCEPTED, PART, mark_of
 from lakehouse_assets.engine.delta_log import TableLog, read_log, select, text
 from lakehouse_assets.engine.run.check import broken_names, suspects
 from lakehouse_assets.engine.run.plan import Plan
@@ -32,6 +33,7 @@ from lakehouse_assets.engine.texts import RAW
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from deltalake import CommitProperties
     from pyspark.sql import Column, DataFrame
 
 # So many rows are brought here and written by delta-rs, in milliseconds; Spark needs a second for a small write.
@@ -76,13 +78,21 @@ def mark_complete(table: Table, path: str, run: int, storage: Mapping[str, str],
 
 def forget(rows_of: Sequence[tuple[str, int]], path: str, app: str, number: int, storage: Mapping[str, str]) -> None:
     """Delete what was rejected of files, each with the run that read it, as the part `number` of an application."""
-    from deltalake import CommitProperties, Transaction
-
     log, mine = read_log(path, storage), " OR ".join(f"(source = {text(s)} AND run = {run})" for s, run in rows_of)
     if log and log.transaction(app) < number:
-        log.table.delete(mine, commit_properties=CommitProperties(app_transactions=[Transaction(app, number)]))
+        log.table.delete(mine, commit_properties=_once(app, number))
         # Where there was nothing to delete, it has made no commit.
         _write_few(_schema().empty_table(), path, app, number, storage, fresh=False)
+
+
+def accept(path: str, key: str, storage: Mapping[str, str]) -> None:
+    """Take what others did to a quarantine, or that it's gone, for meant."""
+    from deltalake import DeltaTable, write_deltalake
+
+    kept = DeltaTable.create(path, _schema(), mode="ignore", storage_options=dict(storage) or None)
+    app = f"{key}/accept"
+    number = (kept.transaction_version(app) or 0) + 1
+    write_deltalake(kept, _schema().empty_table(), mode="append", commit_properties=_once(app, number, ACCEPTED))
 
 
 def waiting(kept: TableLog) -> int:
@@ -99,13 +109,13 @@ def latest(kept: str) -> str:
 
 def _write_few(rows: pa.Table, path: str, app: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
     """Commit the rows, unless this run's are there; of two processes that try at once, delta-rs refuses one."""
-    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+    from deltalake import DeltaTable, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
     kept = DeltaTable.create(path, _schema(), mode="ignore", storage_options=dict(storage) or None)
     if (kept.transaction_version(app) or 0) >= run:
         return
-    once, whole = CommitProperties(app_transactions=[Transaction(app, run)]), rows.cast(_schema())
+    once, whole = _once(app, run), rows.cast(_schema())
     try:
         if fresh:
             write_deltalake(kept, whole, mode="overwrite", schema_mode="overwrite", commit_properties=once)
@@ -115,6 +125,13 @@ def _write_few(rows: pa.Table, path: str, app: str, run: int, storage: Mapping[s
         kept.update_incremental()
         if (kept.transaction_version(app) or 0) < run:
             raise
+
+
+def _once(app: str, number: int, mark: str = PART) -> CommitProperties:
+    from deltalake import CommitProperties, Transaction
+
+    told = {"userMetadata": mark_of(app, number, mark)}
+    return CommitProperties(custom_metadata=told, app_transactions=[Transaction(app, number)])
 
 
 def as_json(columns: Sequence[Column], **options: str) -> Column:

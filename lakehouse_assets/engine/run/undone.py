@@ -13,6 +13,8 @@ from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry, State
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.run import quarantine
+from lakehouse_assets.engine.run.by_hand import quarantine_changed
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.spec import Table
 
@@ -39,7 +41,32 @@ def find_undone(table: Table, lake: Lake) -> Undone:
         return _again(table, state, done, "its table is gone", "put them back") if done else Undone()
     if log.transaction(table.key) > state.last("batch"):
         return Undone(refused=_ledger_behind(table, lake, log.transaction(table.key), state.last("batch")))
+    kept = read_log(lake.quarantine(table.key), lake.storage)
+    if what := quarantine_changed(table, log, kept):
+        return Undone(refused=_other_rejects(table, what, kept))
     return _held_together(table, log, state) if log.hands else Undone()
+
+
+def accept_quarantine(table: Table, lake: Lake) -> None:
+    """Go on with the quarantine as it is, if someone changed it or it's gone."""
+    path = lake.quarantine(table.key)
+    log, kept = (read_log(p, lake.storage) for p in (lake.table(table.key), path))
+    if log and quarantine_changed(table, log, kept):
+        quarantine.accept(path, table.key, lake.storage)
+
+
+def _other_rejects(table: Table, what: str, kept: TableLog | None) -> str:
+    hand = kept.tampered if kept else None
+    back = f"Undo it by {_restore(kept, hand.version - 1)}" if kept and hand else "Put it back"
+    run = f"lakehouse run {table.key}"
+    return (
+        f"Reading files of {table.key}: {what}. {back}; or make both anew from the files that are there: "
+        f"`{run} --full`; or, if rejected rows may be lost, `{run} --accept-loss`"
+    )
+
+
+def _restore(log: TableLog, version: int) -> str:
+    return f"`RESTORE TABLE delta.`{log.table.table_uri}` TO VERSION AS OF {version}`"
 
 
 def _ledger_behind(table: Table, lake: Lake, batch: int, known: int) -> str:
@@ -53,21 +80,21 @@ def _ledger_behind(table: Table, lake: Lake, batch: int, known: int) -> str:
 def _held_together(table: Table, log: TableLog, state: State) -> Undone:
     hand, first = log.hands[0], log.hands[-1]
     what = f"it was changed by hand ({hand.operation.lower()} at version {hand.version})"
-    back = f"RESTORE TABLE delta.`{log.table.table_uri}` TO VERSION AS OF {first.version - 1}"
+    back = _restore(log, first.version - 1)
     found, done = log.rows_by_file(), [e for e in state.where("done") if e.rows]
     odd = [e for e in done if found.get((e.path, e.batch), e.rows) != e.rows]
     if odd or not {c.operation for c in log.hands} <= _TAKES_OUT:
         return Undone(refused=_other_rows(table, what, back, odd))
     forgotten = [e.arrival for e in state.where("forgotten") if (e.path, e.batch) in found]
     lost = [e for e in done if (e.path, e.batch) not in found]
-    undone = _again(table, state, lost, what, f"put them back, undo it by `{back}`") if lost else Undone()
+    undone = _again(table, state, lost, what, f"put them back, undo it by {back}") if lost else Undone()
     return Undone(undone.again, undone.reason, forgotten, undone.refused)
 
 
 def _other_rows(table: Table, what: str, back: str, odd: Sequence[Entry]) -> str:
     rows = f"; of {odd[0].path} other rows are there than were read" if odd else ""
     return (
-        f"Reading files of {table.key}: {what}{rows}. `{back}` undoes it; `lakehouse run {table.key} --full` makes it "
+        f"Reading files of {table.key}: {what}{rows}. {back} undoes it; `lakehouse run {table.key} --full` makes it "
         "anew from the files that are there"
     )
 

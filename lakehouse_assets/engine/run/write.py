@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakehouse_assets.engine.delta_commits import MARK, REPLAY
+from lakehouse_assets.engine.delta_commits import MARK, REPLAY, mark_of
 from lakehouse_assets.engine.delta_log import TableLog, is_conflict
 from lakehouse_assets.engine.errors import ContractError, LakehouseError, SparkUnavailable, WriteFailed
 from lakehouse_assets.engine.run.broken import broken_rule
@@ -179,7 +179,8 @@ def _stamped(df: DataFrame, stamp: Stamp) -> DataFrameWriter:
 
 def once(df: DataFrame, app: str, run: int) -> DataFrameWriter:
     """A writer whose commit Delta skips if the application has made it, or a later one, before."""
-    return df.write.format("delta").option("txnAppId", app).option("txnVersion", run)
+    writer = df.write.format("delta").option("txnAppId", app).option("txnVersion", run)
+    return writer.option("userMetadata", mark_of(app, run))
 
 
 class Transaction(Protocol):
