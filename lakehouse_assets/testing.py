@@ -19,6 +19,8 @@ Event = Mapping[str, Any]
 Key = tuple[Any, ...]
 # What a table compares before its other columns, wherever it stands in `newest`.
 _POSITION = "_position"
+# The names of the columns that an event doesn't tell; an event may be without it.
+_UNAVAILABLE = "_unavailable"
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,15 @@ class Expected:
         """Key → row of a table written by `merge`."""
         found: dict[Key, Event] = {}
         for event in sorted(events, key=self._place):
-            found[self._key(event)] = event
+            found[self._key(event)] = self._told(event, found.get(self._key(event)))
         return {key: event for key, event in found.items() if not self.deleted(event)}
 
     def versions(self, events: Iterable[Event], track: Sequence[str] = ()) -> list[dict[str, Any]]:
         """The rows of a table written by `history`, by key and time."""
         keys: dict[Key, list[Event]] = {}
         for event in sorted(events, key=self._place):
-            keys.setdefault(self._key(event), []).append(event)
+            before = keys.setdefault(self._key(event), [])
+            before.append(self._told(event, before[-1] if before else None))
         tracked = track or self.others
         return [row for key in sorted(keys, key=_sortable) for row in self._history(keys[key], tracked)]
 
@@ -67,6 +70,15 @@ class Expected:
             latest = max((t for t in (latest, event[column]) if t is not None), default=None)
             found[latest] = event
         return found
+
+    def _told(self, event: Event, before: Event | None) -> Event:
+        """The event with what it doesn't tell taken from the one before, unless that deletes or doesn't know it."""
+        untold = event.get(_UNAVAILABLE) or ()
+        if not untold or self.deleted(event):
+            return event
+        known = {} if before is None or self.deleted(before) else before
+        missing = [c for c in untold if not known or c in (known.get(_UNAVAILABLE) or ())]
+        return {**event, **{c: None if c in missing else known[c] for c in untold}, _UNAVAILABLE: missing or None}
 
     def _key(self, event: Event) -> Key:
         return tuple(event[c] for c in self.on)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
 
 from lakehouse_assets.engine.spec import Action, Expectation
-from lakehouse_assets.engine.texts import Typed
-
-Literal = str | int | float | date
+from lakehouse_assets.engine.texts import Literal, Typed, literal
 
 
 @dataclass(frozen=True)
@@ -87,15 +84,3 @@ def _rule_name(condition: str) -> str:
     operators = "|".join(re.escape(op) for op in _WORDS)
     worded = re.sub(operators, lambda m: f" {_WORDS[m.group()]} ", condition)
     return re.sub(r"\W+", "_", worded).strip("_").lower()[:80]
-
-
-def literal(value: Literal) -> str:
-    """A value as SQL writes it."""
-    match value:
-        case bool() | int() | float():
-            return repr(value)
-        case date():
-            return f"{'TIMESTAMP' if hasattr(value, 'hour') else 'DATE'}'{value}'"
-        case _:
-            escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-            return f"'{escaped}'"

@@ -17,7 +17,16 @@ from lakehouse_assets.engine.inputs import VARIABLE, Files
 from lakehouse_assets.engine.labels import NAME, label_problems
 from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.sources.encodings import python_encoding
-from lakehouse_assets.engine.spec import FILES_READABLE, LAYERS, SNAPSHOTS_PLAUSIBLE, UNIQUE, Domain, Table, Watermark
+from lakehouse_assets.engine.spec import (
+    FILES_READABLE,
+    LAYERS,
+    SNAPSHOTS_PLAUSIBLE,
+    UNIQUE,
+    VALUES_AVAILABLE,
+    Domain,
+    Table,
+    Watermark,
+)
 from lakehouse_assets.engine.texts import can_be_typed
 
 _TYPE = re.compile(
@@ -181,7 +190,7 @@ def _text_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
 
 def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
     own = [UNIQUE] * bool(table.keys) + [FILES_READABLE] * (table.source is not None)
-    own += [SNAPSHOTS_PLAUSIBLE] * bool(table.snapshots)
+    own += [SNAPSHOTS_PLAUSIBLE] * bool(table.snapshots) + [VALUES_AVAILABLE] * table.placed
     names = [r.name for r in table.rules] + [c.name for c in table.checks] + own
     for name in _repeated(names):
         yield f"{_where(table)}: two rules or checks are called {name!r}; give one of them name=…"

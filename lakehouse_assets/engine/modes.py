@@ -7,6 +7,8 @@ from datetime import date
 
 # A row's place in the log it comes from; where a table is ordered by it, it's compared before all else.
 POSITION = "_position"
+# The columns whose value an event leaves alone and doesn't tell, as a list of names; null if it tells all.
+UNAVAILABLE = "_unavailable"
 
 
 def _placed(newest: tuple[str, ...]) -> tuple[str, ...]:
@@ -26,6 +28,9 @@ class Merge:
     time. Of rows with equal `newest` one that deletes wins, else the one whose other columns are greatest, in order of
     declaration: so the result doesn't depend on arrival. A winning row that meets the condition `delete_when` removes
     the key, and older rows that arrive after it don't bring the key back. Nulls are a key like others.
+
+    A value that a row doesn't tell, because its column is named in the row's `_unavailable`, is the one of the newest
+    row before it, since the key was last deleted, that tells it. Where none does, it's null, and stays named.
     """
 
     on: tuple[str, ...]
@@ -46,8 +51,8 @@ class History:
     and `newest`); other columns have the values of the version's last event. `valid_from` is the first column of
     `newest` beside `_position`; of several events of a key at one such instant one counts, chosen as in `Merge`. Where
     `_position` orders events that have other times, a version begins at its event's time, but never before an event
-    that it follows. An event that meets `delete_when` ends the version that is open. The table is the same whatever
-    order the events arrive in.
+    that it follows. An event that meets `delete_when` ends the version that is open. A value that an event doesn't
+    tell (`_unavailable`) is the one before, as in `Merge`. The table is the same whatever order the events arrive in.
     """
 
     on: tuple[str, ...]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lakehouse_assets.engine.inputs import Files, Upstream
-from lakehouse_assets.engine.modes import POSITION, VALIDITY, Append, Daily, History, Merge, WriteMode
-from lakehouse_assets.engine.texts import Typed, can_be_typed, check_name, names_in, parses
+from lakehouse_assets.engine.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
+from lakehouse_assets.engine.texts import Typed, can_be_typed, check_name, literal, names_in, parses
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -79,6 +79,8 @@ class TableCheck:
 # The check that every table with a key has.
 UNIQUE = "unique_key"
 FILES_READABLE = "files_readable"
+# The check that a table has which is ordered by places in a log: no value that an event didn't tell is still unknown.
+VALUES_AVAILABLE = "values_available"
 # The check that a table has which reads snapshots.
 SNAPSHOTS_PLAUSIBLE = "snapshots_plausible"
 # The rule that a row behind the watermark breaks.
@@ -230,12 +232,25 @@ class Table:
         rest = tuple(rule for rule in parse.values() if rule not in own)
         expect = tuple(_where_parsed(e, parse) for e in self.expect)
         told = keys + own + self._in_order
-        return told + tuple(_unless(self.delete_when, e) for e in others + rest + expect) + late
+        judged = tuple(self._where_told(e) for e in others + rest + expect)
+        return told + tuple(_unless(self.delete_when, e) for e in judged) + late
+
+    @property
+    def placed(self) -> bool:
+        """Whether its rows are events that have a place in a log."""
+        return isinstance(self.write, Merge | History) and POSITION in self.write.newest
 
     @property
     def _in_order(self) -> tuple[Expectation, ...]:
-        placed = isinstance(self.write, Merge | History) and POSITION in self.write.newest
-        return (POSITION_KNOWN,) if placed else ()
+        kept = (_kept(self.columns),) if self.columns else ()
+        return (POSITION_KNOWN, *kept) if self.placed else ()
+
+    def _where_told(self, rule: Expectation) -> Expectation:
+        """A rule that doesn't judge an event by values that it doesn't tell."""
+        read = names_in(rule.condition) if self.placed else set[str]()
+        names = [c.name for c in self.columns if c.name.lower() in read]
+        untold = f"coalesce(arrays_overlap(`{UNAVAILABLE}`, {_array(names)}), false)"
+        return replace(rule, condition=f"{untold} OR ({rule.condition})") if names else rule
 
     @property
     def has_quarantine(self) -> bool:
@@ -263,6 +278,20 @@ def _where_parsed(rule: Expectation, parse: Mapping[str, Expectation]) -> Expect
     read = names_in(rule.condition)
     bad = " AND ".join(f"({p.condition})" for name, p in parse.items() if name.lower() in read)
     return replace(rule, condition=f"NOT ({bad}) OR ({rule.condition})") if bad else rule
+
+
+def _kept(columns: tuple[Column, ...]) -> Expectation:
+    """The rule that what an event doesn't tell is a column of the table, or what was there couldn't be kept."""
+    names = _array([c.name for c in columns if not c.key])
+    met = f"`{UNAVAILABLE}` IS NULL OR size(array_except(`{UNAVAILABLE}`, {names})) = 0"
+    return Expectation(
+        "unavailable_kept", met, "drop",
+        "What the event doesn't tell is a column of the table, under the name that it has in the source.",
+    )  # fmt: skip
+
+
+def _array(names: list[str]) -> str:
+    return f"array({', '.join(map(literal, names))})"
 
 
 def _unless(deletes: str | None, rule: Expectation) -> Expectation:

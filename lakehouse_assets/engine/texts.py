@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 
+Literal = str | int | float | date
 # The column beside the others that has the texts of a row as they came, for as long as the row is judged.
 RAW = "__raw"
 _DECIMAL = re.compile(r"decimal\((\d+), ?(\d+)\)")
@@ -50,6 +52,18 @@ def parses(column: str, kind: str) -> str:
 def names_in(condition: str) -> set[str]:
     """The names that a SQL condition may mean as columns, in lower case."""
     return {(quoted or plain).lower() for quoted, plain in _NAME.findall(_STRING.sub("''", condition))}
+
+
+def literal(value: Literal) -> str:
+    """A value as SQL writes it."""
+    match value:
+        case bool() | int() | float():
+            return repr(value)
+        case date():
+            return f"{'TIMESTAMP' if hasattr(value, 'hour') else 'DATE'}'{value}'"
+        case _:
+            escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+            return f"'{escaped}'"
 
 
 def _exact(kind: str, value: str, raw: str) -> str:

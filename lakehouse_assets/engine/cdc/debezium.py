@@ -21,7 +21,11 @@ _TEXTS: Kind = "map<string,string>"
 
 
 def debezium(
-    rows: DataFrame, columns: Sequence[str], key: str | Sequence[str], decimals: Mapping[str, int] | None = None
+    rows: DataFrame,
+    columns: Sequence[str],
+    key: str | Sequence[str],
+    decimals: Mapping[str, int] | None = None,
+    unavailable: str = values.UNAVAILABLE,
 ) -> DataFrame:
     """Debezium's messages, each with the schema in it (`payload`) or without; or as the text of a column `value`.
 
@@ -33,15 +37,17 @@ def debezium(
     `_changed_at` is the source's `ts_ms`, or else when the connector saw the change. MongoDB's `after` is extended
     JSON: numbers and object ids come as their plain text, other types as JSON.
 
-    A value that a change leaves alone and the connector doesn't know (PostgreSQL's TOAST, Oracle's LOBs) is taken from
-    `before`, where that has it (`REPLICA IDENTITY FULL`). Else the event is rejected: the placeholder is never stored.
+    A value that a change leaves alone and the connector doesn't know (PostgreSQL's TOAST, Oracle's LOBs) comes as a
+    placeholder (`unavailable`, the connector's `unavailable.value.placeholder`). It's taken from `before`, where that
+    has it (`REPLICA IDENTITY FULL`). Else it's null, and `_unavailable` names its column, so that `merge` and `history`
+    keep what was there.
 
     Decimals as bytes (`decimal.handling.mode=precise`, the connectors' default) need their scale, to be told from text.
     It's in the schema; for messages without one say `decimals={"amount": 2}`.
     """
     from pyspark.sql import functions as F
 
-    some = values.exact(_changes(_opened(told(rows))), decimals or {})
+    some = values.exact(_changes(_opened(told(rows))), decimals or {}, unavailable)
     op, message, source = F.col("__op"), F.col("__message"), F.col("__source")
     read_as_new = (op == "c") & ~F.coalesce(F.lower(source["snapshot"]), F.lit("false")).isin("false", "")
     reads = (op == "r") | read_as_new
@@ -52,7 +58,8 @@ def debezium(
         reads=reads,
         at=instant(F.coalesce(source["ts_ms"], message["ts_ms"])),
         place=place(source, reads),
-        problem=F.coalesce(_problem(message, op), F.when(op != "d", values.lost(columns))),
+        problem=F.coalesce(_problem(message, op), F.when(op != "d", values.lost(columns, unavailable))),
+        unavailable=values.untold(columns, unavailable),
     )
     return events(some, change, columns, key)
 

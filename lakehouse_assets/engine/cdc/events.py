@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.modes import UNAVAILABLE
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
@@ -26,6 +28,7 @@ class Change:
     """One change in terms of Spark columns: images of the row (maps), what was done, when, and where in the log.
 
     `reads` says that it's a read of a snapshot; `problem` why it can't be taken, as far as the connector's part knows.
+    `unavailable` are the names of the columns that the new image doesn't tell; None if it always tells all.
     """
 
     before: Column
@@ -35,6 +38,7 @@ class Change:
     at: Column
     place: Column
     problem: Column
+    unavailable: Column | None = None
 
 
 def events(rows: DataFrame, change: Change, columns: Sequence[str], key: str | Sequence[str]) -> DataFrame:
@@ -57,6 +61,7 @@ def events(rows: DataFrame, change: Change, columns: Sequence[str], key: str | S
         F.col("__at").alias("_changed_at"),
         F.when(F.col("__why").isNull(), _position()).alias("_position"),
         F.col("__why").alias("_problem"),
+        F.when(~F.col("__event.gone"), F.col("__untold")).alias(UNAVAILABLE),
         *system,
     )
 
@@ -65,8 +70,10 @@ def _named(rows: DataFrame, change: Change) -> DataFrame:
     """The parts as columns of their own, so that each is computed once for a row."""
     from pyspark.sql import functions as F
 
+    nothing = F.lit(None).cast("array<string>")
     return rows.select(
         "*",
+        (nothing if change.unavailable is None else change.unavailable).alias("__untold"),
         change.before.alias("__before_"),
         change.after.alias("__after_"),
         F.coalesce(change.deletes, F.lit(False)).alias("__deletes_"),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# What stands for a value that the connector doesn't know: as text, as bytes in base64 or hexadecimal, in a list, a map.
-_UNAVAILABLE = "__debezium_unavailable_value"
-UNAVAILABLE = (
-    _UNAVAILABLE, "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==", _UNAVAILABLE.encode().hex(), f'["{_UNAVAILABLE}"]',
-    f'{{"{_UNAVAILABLE}":"{_UNAVAILABLE}"}}',
-)  # fmt: skip
+# What stands for a value that the connector doesn't know (`unavailable.value.placeholder`): its default.
+UNAVAILABLE = "__debezium_unavailable_value"
 _DECIMALS = ("org.apache.kafka.connect.data.Decimal", "io.debezium.data.VariableScaleDecimal")
 _SCHEMA = (
     "fields array<struct<field:string,fields:array<struct<field:string,name:string,parameters:map<string,string>>>>>"
@@ -24,55 +22,71 @@ _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _WRITTEN = r"^-?[0-9]+(\.[0-9]+)?$"
 
 
-def exact(rows: DataFrame, decimals: Mapping[str, int]) -> DataFrame:
+def exact(rows: DataFrame, decimals: Mapping[str, int], unavailable: str) -> DataFrame:
     """The rows with the images `__old` and `__new`, made of `__before` and `__after`: decimals as plain text.
 
-    A value that isn't known, or no decimal of at most 38 digits though it should be one, is null.
+    A value that isn't known, or no decimal of at most 38 digits though it should be one, is null. `__known` is the new
+    image as it came, with the values that it doesn't tell taken from the old one, where that does.
     """
     from pyspark.sql import functions as F
 
+    placeholders = _placeholders(unavailable)
     rows = rows.withColumn("__scales", _scales(decimals))
     is_mongodb = F.col("__source")["ord"].isNotNull() | (F.col("__source")["connector"] == "mongodb")
 
     def plain(image: str) -> Callable[[Column, Column], Column]:
-        json = F.col("__message")[image]
+        document = F.col("__message")[image]
 
         def of(name: Column, value: Column) -> Column:
             text = F.when(is_mongodb, F.regexp_replace(value, _EXTENDED, "$1")).otherwise(value)
             # Bytes are a string in the JSON; a number there stands for itself, whatever the schema says.
-            coded = F.contains(json, F.concat(F.lit('"'), name, F.lit('":"'))) | value.startswith("{")
+            coded = F.contains(document, F.concat(F.lit('"'), name, F.lit('":"'))) | value.startswith("{")
             written = F.when(value.rlike(_WRITTEN), value)  # and is no base64, whose length is a multiple of four
             scale = F.when(coded, F.col("__scales")[name])
             known = F.when(scale.isNull(), text).otherwise(F.coalesce(_decimal(value, scale), written))
-            return F.when(~value.isin(*UNAVAILABLE), known)
+            return F.when(~value.isin(*placeholders), known)
 
         return of
 
     def kept(name: Column, value: Column) -> Column:
-        return F.when(value.isin(*UNAVAILABLE), F.coalesce(F.col("__before")[name], value)).otherwise(value)
+        return F.when(value.isin(*placeholders), F.coalesce(F.col("__before")[name], value)).otherwise(value)
 
     rows = rows.withColumn("__known", F.transform_values("__after", kept))
     rows = rows.withColumn("__old", F.transform_values("__before", plain("before")))
     return rows.withColumn("__new", F.transform_values("__known", plain("after")))
 
 
-def lost(columns: Sequence[str]) -> Column:
-    """Why an image can't be taken of which some of the columns aren't known; null if all are."""
+def untold(columns: Sequence[str], unavailable: str) -> Column:
+    """The names of the columns that the new image doesn't tell; null if there are none."""
     from pyspark.sql import functions as F
 
-    came, taken = F.col("__after"), F.col("__new")
+    names = F.filter(_names(columns), lambda name: F.col("__known")[name].isin(*_placeholders(unavailable)))
+    return F.when(F.size(names) > 0, names)
+
+
+def lost(columns: Sequence[str], unavailable: str) -> Column:
+    """Why an image can't be taken of which some of the columns are no decimals that can be held; null if all are."""
+    from pyspark.sql import functions as F
+
+    came, taken, placeholders = F.col("__known"), F.col("__new"), _placeholders(unavailable)
     names = F.filter(
-        F.array(*map(F.lit, columns)).cast("array<string>"), lambda name: came[name].isNotNull() & taken[name].isNull()
+        _names(columns),
+        lambda name: came[name].isNotNull() & taken[name].isNull() & ~came[name].isin(*placeholders),
     )
-    told = F.concat(
-        F.lit("it doesn't tell "),
-        F.array_join(names, ", "),
-        F.lit(
-            ": the change left it alone and the connector doesn't know it (have the database log whole rows, as by "
-            "REPLICA IDENTITY FULL), or it is no decimal of at most 38 digits"
-        ),
-    )
+    told = F.concat(F.array_join(names, ", "), F.lit(": it is no decimal of at most 38 digits"))
     return F.when(F.size(names) > 0, told)
+
+
+def _placeholders(text: str) -> tuple[str, ...]:
+    """How it comes: as text, as bytes in base64 or hexadecimal, in a list, in a map."""
+    coded = text.encode()
+    return text, base64.b64encode(coded).decode(), coded.hex(), json.dumps([text]), f'{{"{text}":"{text}"}}'
+
+
+def _names(columns: Sequence[str]) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.array(*map(F.lit, columns)).cast("array<string>")
 
 
 def _scales(decimals: Mapping[str, int]) -> Column:
@@ -107,11 +121,11 @@ def _pointed(number: Column) -> Column:
     return F.when(number["of"].startswith("-"), F.concat(F.lit("-"), text)).otherwise(text)
 
 
-def _number(base64: Column) -> Column:
+def _number(text: Column) -> Column:
     """The number that big-endian bytes in two's complement are, as text; null beyond 38 digits."""
     from pyspark.sql import functions as F
 
-    whole = F.when(base64.rlike(_BASE64), base64)  # Spark takes texts of other lengths too
+    whole = F.when(text.rlike(_BASE64), text)  # Spark takes texts of other lengths too
     return _let(F.hex(F.try_to_binary(whole, F.lit("base64"))), _signed)
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import ContractError
+from lakehouse_assets.engine.modes import UNAVAILABLE
 from lakehouse_assets.engine.run.typed_columns import typed_texts
 from lakehouse_assets.engine.spec import Column, Table
 
@@ -33,7 +34,16 @@ def build(spark: SparkSession, table: Table, inputs: Mapping[str, DataFrame]) ->
     """
     made = table(**inputs) if table.sql is None else _query(spark, table.sql, inputs)
     made = typed_texts(made, table.texts) if table.texts else made
+    made = _telling_all(made) if table.placed else made
     return conform(made, table) if table.columns else made
+
+
+def _telling_all(made: DataFrame) -> DataFrame:
+    """The rows, with the names of the columns that each doesn't tell: none, if the function doesn't say."""
+    from pyspark.sql import functions as F
+
+    nothing = F.lit(None).cast("array<string>")
+    return made if UNAVAILABLE in made.columns else made.withColumn(UNAVAILABLE, nothing)
 
 
 def _query(spark: SparkSession, sql: str, inputs: Mapping[str, DataFrame]) -> DataFrame:

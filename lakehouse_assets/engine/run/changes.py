@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # True for an event that deletes its key.
 GONE = "__gone"
+# True for a change that was computed from all there is of its key, so that it counts whatever is stored.
+SURE = "__sure"
 
 
 def with_gone(rows: DataFrame, mode: Merge | History) -> DataFrame:
@@ -58,6 +60,14 @@ def last_of(rows: DataFrame, by: Sequence[str], table: Table, mode: Merge | Hist
     return rows.withColumn("__nth", nth).where("__nth = 1").drop("__nth")
 
 
+def of_keys(rows: DataFrame, others: DataFrame, table: Table, mode: Merge | History, how: str = "semi") -> DataFrame:
+    """The rows of those keys that other rows have; with `anti` those of keys that they don't have."""
+    from pyspark.sql import functions as F
+
+    keys = others.select(*mode.on).distinct()
+    return rows.alias("r").join(keys.alias("k"), F.expr(same_key(table, mode.on, "r", "k")), f"left_{how}")
+
+
 def same_key(table: Table, on: Sequence[str], left: str, right: str) -> str:
     """The condition that two rows have one key; nulls are equal, where there may be any."""
     required = {c.name for c in table.columns if c.required}
@@ -69,7 +79,7 @@ def merge(spark: SparkSession, changes: DataFrame, path: str, match: str, stamp:
 
     `match` and `newer`, which says whether a change counts, are conditions on the table's row `t` and the change `s`.
     """
-    columns = [c for c in changes.columns if c != GONE]
+    columns = [c for c in changes.columns if c not in (GONE, SURE)]
     sets = ", ".join(f"`{c}` = s.`{c}`" for c in columns)
     names, values = ", ".join(f"`{c}`" for c in columns), ", ".join(f"s.`{c}`" for c in columns)
     changes.createOrReplaceTempView("lakehouse_changes")

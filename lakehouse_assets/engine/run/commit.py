@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import WriteFailed
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.modes import History, Merge, Refresh
-from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, write
+from lakehouse_assets.engine.modes import UNAVAILABLE, History, Merge, Refresh
+from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, unavailable, write
 from lakehouse_assets.engine.run.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
-from lakehouse_assets.engine.run.changes import GONE, persisted, with_gone
+from lakehouse_assets.engine.run.changes import SURE, of_keys, persisted, with_gone
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.prove import needs_proof, prove
 from lakehouse_assets.engine.run.refresh import Work
+from lakehouse_assets.engine.run.unavailable import OPEN, Settled
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Expectation, Table
@@ -103,7 +104,7 @@ def _commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkS
     plan = work.plan
     match plan.table.write:
         case Merge() as mode:
-            return _commit_newest(rows, plan, mode, stamp, lake, spark)
+            return _commit_newest(rows, work, mode, stamp, lake, spark)
         case History() as mode:
             return _commit_history(rows, plan, mode, stamp, lake, spark)
         case Refresh() if plan.way == "refresh":
@@ -122,14 +123,15 @@ def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
         quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.way == "full")
 
 
-def remember_again(rows: DataFrame, table: Table, lake: Lake, app: str, run: int, *, fresh: bool = False) -> None:
+def remember_again(rows: DataFrame, table: Table, lake: Lake, part: memory.Part) -> None:
     """Write to memory what a run that ended too early left out, of the rows it had accepted."""
     match table.write:
         case Merge() as mode:
-            rows = scd1.deletions(scd1.newest_per_key(rows, table, mode), mode)
+            changes = scd1.newest_per_key(unavailable.marked(rows, mode), table, mode)
+            with _settled(changes, rows, table, mode, part, lake) as found:
+                memory.remember(found.remembered, table, lake, part)
         case History() as mode:
-            rows = with_gone(rows, mode)
-    memory.remember(rows, table, lake, app, run, fresh=fresh)
+            memory.remember(with_gone(rows, mode), table, lake, part)
 
 
 def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
@@ -167,35 +169,63 @@ def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, la
     return _version(plan, stamp, lake), proven
 
 
-def _commit_newest(rows: DataFrame, plan: Plan, mode: Merge, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
-    table, full = plan.table, plan.way == "full"
-    changes = scd1.newest_per_key(rows, table, mode)
-    if full and not mode.delete_when:
+def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
+    plan, table, full = work.plan, work.plan.table, work.plan.way == "full"
+    changes = scd1.newest_per_key(unavailable.marked(rows, mode), table, mode)
+    if full and not mode.delete_when and OPEN not in changes.columns:
         return _put(scd1.living(changes), plan, stamp, lake, spark)
-    dead = memory.recall(spark, table, lake) if mode.delete_when and not full else None
-    with persisted(spark, changes if dead is None else scd1.unless_deleted(changes, dead, table, mode)) as kept:
-        forgets = full and memory.remembered(table, lake) > 0
-        deletes = bool(mode.delete_when) and kept.where(GONE).count() > 0
-        stamp = replace(stamp, remembers=forgets or deletes)
-        if full:
-            done = _rebuild(scd1.living(kept), _old(plan, lake), plan, stamp, lake, spark)
-        else:
-            scd1.merge(spark, kept, lake.table(table.key), table, mode, stamp)
-            done = _version(plan, stamp, lake), frozenset()
-        if stamp.remembers:
-            memory.remember(scd1.deletions(kept, mode), table, lake, stamp.app, stamp.run, fresh=full)
-        return done
+    past = None if full else memory.recall(spark, table, lake)
+    part = memory.Part(stamp.app, stamp.run, None if full else _now(table, lake))
+    with persisted(spark, changes if past is None else scd1.unless_deleted(changes, past, table, mode)) as kept:
+        # Judged once more, because PySpark can't join what is observed with itself.
+        judged = check.accepted(check.judge(work.rows, table.rules), table.rules)
+        with _settled(kept, judged, table, mode, part, lake) as found:
+            forgets = full and memory.remembered(table, lake) > 0
+            stamp = replace(stamp, remembers=forgets or found.remembers)
+            if full:
+                done = _rebuild(scd1.living(found.changes.drop(SURE)), _old(plan, lake), plan, stamp, lake, spark)
+            else:
+                scd1.merge(spark, found.changes, lake.table(table.key), table, mode, stamp)
+                done = _version(plan, stamp, lake), frozenset()
+            if stamp.remembers:
+                memory.remember(found.remembered, table, lake, part)
+            return done
+
+
+@contextmanager
+def _settled(
+    changes: DataFrame, rows: DataFrame, table: Table, mode: Merge, part: memory.Part, lake: Lake
+) -> Iterator[Settled]:
+    """What comes of rows, of whose keys `changes` has the newest."""
+    spark = changes.sparkSession
+    past = None if part.before is None else memory.recall(spark, table, lake)
+    deleted, opened = unavailable.found_in(changes, mode)
+    if not opened and (past is None or UNAVAILABLE not in past.columns):
+        changes = changes.drop(OPEN)
+        yield Settled(changes, scd1.deletions(changes, mode), deleted)
+        return
+    known = None if part.before is None else unavailable.known(spark, table, lake, part.before)
+    with unavailable.settled(changes, rows, known, table, mode) as found:
+        yield found
+
+
+def _now(table: Table, lake: Lake) -> int:
+    log = read_log(lake.table(table.key), lake.storage)
+    assert log is not None  # noqa: S101  (or the plan would say "full")
+    return log.version
 
 
 def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
     table, stamp, full = plan.table, replace(stamp, remembers=True), plan.way == "full"
+    part = memory.Part(stamp.app, stamp.run, None if full else _now(table, lake))
     with persisted(spark, with_gone(rows, mode)) as events:
         if full:
-            done = _put(scd2.versions(events, table, mode), plan, stamp, lake, spark)
+            told = unavailable.told(events, table, mode)
+            done = _put(scd2.versions(told, table, mode), plan, stamp, lake, spark)
         else:
             _merge_versions(events, plan, mode, stamp, lake, spark)
             done = _version(plan, stamp, lake), frozenset()
-        memory.remember(events, table, lake, stamp.app, stamp.run, fresh=full)
+        memory.remember(events, table, lake, part)
         return done
 
 
@@ -204,8 +234,9 @@ def _merge_versions(
 ) -> None:
     table, path, past = plan.table, lake.table(plan.table.key), memory.recall(spark, plan.table, lake)
     assert past is not None  # noqa: S101  (or the plan would say "full")
-    known = scd2.of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
-    stored = scd2.of_keys(spark.read.format("delta").load(path), events, table, mode)
-    changes = scd2.differences(scd2.versions(known, table, mode), stored, table, mode)
+    known = of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
+    told = unavailable.told(known, table, mode)
+    stored = of_keys(spark.read.format("delta").load(path), events, table, mode)
+    changes = scd2.differences(scd2.versions(told, table, mode), stored, table, mode)
     with persisted(spark, changes) as kept:  # MERGE reads it twice
         scd2.merge(spark, kept, path, table, mode, stamp)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.delta_commits import Commit
 from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment
@@ -37,10 +38,11 @@ def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
     due = bool(last.run.get("remembers")) and not memory.lost(own, known)
     forgotten = due and (known.transaction(table.key) if known else 0) < number
     if unsettled or forgotten:
-        _complete(table, last.run, env, unsettled=unsettled, forgotten=forgotten)
+        _complete(table, last, env, unsettled=unsettled, forgotten=forgotten)
 
 
-def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettled: bool, forgotten: bool) -> None:
+def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, forgotten: bool) -> None:
+    run = last.run or {}
     reads = reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     way: Way = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
@@ -53,7 +55,8 @@ def _complete(table: Table, run: Mapping[str, Any], env: Environment, *, unsettl
         with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
             if forgotten:
                 accepted = check.accepted(check.judge(work.rows, table.rules), table.rules)
-                remember_again(accepted, table, env.lake, table.key, plan.run, fresh=fresh)
+                part = memory.Part(table.key, plan.run, None if fresh else last.version - 1)
+                remember_again(accepted, table, env.lake, part)
             if unsettled:
                 settle(work.rows, plan, check.tally(work.rows, table.rules), env.lake)
 

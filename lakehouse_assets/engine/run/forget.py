@@ -14,7 +14,6 @@ from itertools import groupby
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry, near
-from lakehouse_assets.engine.conditions import literal
 from lakehouse_assets.engine.delta_commits import FORGET
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
@@ -23,6 +22,7 @@ from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_comm
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources.listing import Arrival
 from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.texts import literal
 
 
 @dataclass(frozen=True)

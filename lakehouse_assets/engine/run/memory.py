@@ -1,11 +1,13 @@
 """What a table remembers beyond its rows, in a Delta table beside it, so that what arrives late finds its place.
 
-A `merge` remembers which keys were deleted and when, a `history` every event. It's written after the table, under the
+A `merge` remembers which keys were deleted and when, and all events of keys of which one left a value untold; a
+`history` every event. It's written after the table, under the
 transaction of the same run; a run that ended in between is completed by the next one (see materialize.py).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
@@ -15,6 +17,15 @@ from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a run, or a replay, adds: its transaction, and the version of the table before it; None for a whole one."""
+
+    app: str
+    run: int
+    before: int | None
 
 
 def recall(spark: SparkSession, table: Table, lake: Lake) -> DataFrame | None:
@@ -29,10 +40,10 @@ def remembered(table: Table, lake: Lake) -> int:
     return log.transaction(table.key) if log else 0
 
 
-def remember(rows: DataFrame, table: Table, lake: Lake, app: str, run: int, *, fresh: bool = False) -> None:
-    """Add the part of a run, or of a replay, unless it's there; `fresh` forgets what was before."""
-    mode, schema = ("overwrite", "overwriteSchema") if fresh else ("append", "mergeSchema")
-    once(rows, app, run).option(schema, "true").mode(mode).save(lake.memory(table.key))
+def remember(rows: DataFrame, table: Table, lake: Lake, part: Part) -> None:
+    """Add the part of a run, or of a replay, unless it's there; the part of a whole table is all that's remembered."""
+    mode, schema = ("overwrite", "overwriteSchema") if part.before is None else ("append", "mergeSchema")
+    once(rows, part.app, part.run).option(schema, "true").mode(mode).save(lake.memory(table.key))
 
 
 def lost(own: TableLog, kept: TableLog | None) -> bool:

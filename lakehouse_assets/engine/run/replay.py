@@ -16,7 +16,7 @@ from lakehouse_assets.engine.delta_commits import REPLAY
 from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.modes import VALIDITY, Refresh, Replace
-from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.run import check, memory, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.changes import persisted
 from lakehouse_assets.engine.run.commit import commit, remember_again
@@ -80,9 +80,10 @@ def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
     app, own = _app(table), logs.table(table.key)
     number = own.transaction(app) if own else 0
     kept, known = logs.quarantine(table.key), logs.memory(table.key)
-    told = next((c.told[REPLAY] for c in own.commits if REPLAY in c.told), None) if own and number else None
-    if told is None or kept is None:
+    last = next((c for c in own.commits if REPLAY in c.told), None) if own and number else None
+    if last is None or kept is None:
         return
+    told = last.told[REPLAY]
     unsettled = kept.transaction(app) < number
     forgotten = bool(told.get("remembers")) and (known.transaction(app) if known else 0) < number
     if unsettled or forgotten:
@@ -90,7 +91,7 @@ def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
         with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
             if forgotten:
                 accepted = check.accepted(check.judge(_rows(waiting, judging), judging.rules), judging.rules)
-                remember_again(accepted, table, env.lake, app, number)
+                remember_again(accepted, table, env.lake, memory.Part(app, number, last.version - 1))
             _settle(waiting, table, env, judging, number)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.modes import Merge
+from lakehouse_assets.engine.modes import UNAVAILABLE, Merge
 from lakehouse_assets.engine.run import changes as base
-from lakehouse_assets.engine.run.changes import GONE, last_of, order, same_key, with_gone
+from lakehouse_assets.engine.run.changes import GONE, SURE, last_of, order, same_key, with_gone
 from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.spec import Table
 
@@ -35,11 +35,18 @@ def unless_deleted(changes: DataFrame, dead: DataFrame, table: Table, mode: Merg
 
     when = [f"struct({', '.join(f'{side}.`{c}`' for c in mode.order)})" for side in ("s", "d")]
     outdated = F.expr(f"{same_key(table, mode.on, 's', 'd')} AND {when[0]} <= {when[1]}")
+    if GONE in dead.columns:  # else there is nothing but deletions
+        dead = dead.where(f"coalesce({GONE}, true)")
     return changes.alias("s").join(dead.alias("d"), outdated, "left_anti")
 
 
 def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: Merge, stamp: Stamp) -> None:
     """Bring changes into a table, one row a key already, where they're newer than what is there."""
     stored = spark.read.format("delta").load(path).columns
-    newer = f"{order(table, mode, 's.', f's.{GONE}')} > {order(table, mode, 't.', 'false', stored)}"
+    new, old = order(table, mode, "s.", f"s.{GONE}"), order(table, mode, "t.", "false", stored)
+    newer = f"{new} > {old}"
+    if SURE in changes.columns:
+        untold = f"t.`{UNAVAILABLE}`" if UNAVAILABLE in stored else "NULL"
+        other = f"NOT ({new} <=> {old} AND s.`{UNAVAILABLE}` <=> {untold})"
+        newer = f"if(s.{SURE}, {other}, {newer})"
     base.merge(spark, changes, path, same_key(table, mode.on, "s", "t"), stamp, newer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.modes import VALIDITY, History
+from lakehouse_assets.engine.modes import UNAVAILABLE, VALIDITY, History
 from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, last_of, ordering, others, same_key
 from lakehouse_assets.engine.run.write import Stamp
@@ -56,21 +56,14 @@ def _timed(events: DataFrame, table: Table, mode: History) -> DataFrame:
     return events.withColumn(_AT, F.max(at).over(before.rowsBetween(Window.unboundedPreceding, Window.currentRow)))
 
 
-def of_keys(rows: DataFrame, changes: DataFrame, table: Table, mode: History) -> DataFrame:
-    """The rows of those keys that have changes."""
-    from pyspark.sql import functions as F
-
-    keys = changes.select(*mode.on).distinct()
-    return rows.alias("r").join(keys.alias("k"), F.expr(same_key(table, mode.on, "r", "k")), "left_semi")
-
-
 def differences(wanted: DataFrame, stored: DataFrame, table: Table, mode: History) -> DataFrame:
     """The versions to insert or change, and those to remove (`__gone`); not those that are stored as they should be."""
     from pyspark.sql import functions as F
 
     columns = wanted.columns
     match = f"{same_key(table, mode.on, 'w', 's')} AND w.{FROM} <=> s.{FROM}"
-    new = wanted.alias("w").join(_alike(stored, columns).alias("s"), F.expr(_equal(match, table, mode)), "left_anti")
+    equal = " AND ".join([match, *(f"w.`{c}` <=> s.`{c}`" for c in _compared(columns, table, mode))])
+    new = wanted.alias("w").join(_alike(stored, columns).alias("s"), F.expr(equal), "left_anti")
     old = stored.alias("s").join(wanted.alias("w"), F.expr(match), "left_anti")
     return new.withColumn(GONE, F.lit(False)).unionByName(_alike(old, columns).withColumn(GONE, F.lit(True)))
 
@@ -80,9 +73,9 @@ def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode
     base.merge(spark, changes, path, f"{same_key(table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM}", stamp)
 
 
-def _equal(match: str, table: Table, mode: History) -> str:
-    compared = [*mode.newest, *others(table, mode), TO, CURRENT]
-    return " AND ".join([match, *(f"w.`{c}` <=> s.`{c}`" for c in compared)])
+def _compared(columns: list[str], table: Table, mode: History) -> list[str]:
+    untold = [UNAVAILABLE] if UNAVAILABLE in columns else []
+    return [*mode.newest, *others(table, mode), *untold, TO, CURRENT]
 
 
 def _alike(rows: DataFrame, columns: list[str]) -> DataFrame:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.modes import UNAVAILABLE
 from lakehouse_assets.engine.run import delta_rs_sql
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.profile import profile
-from lakehouse_assets.engine.spec import UNIQUE, Table, TableCheck
+from lakehouse_assets.engine.spec import UNIQUE, VALUES_AVAILABLE, Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,6 +25,10 @@ SHOWN = 5
 FEW_ROWS = 2_000_000
 BALANCE = "lakehouse_balance"
 _PROFILE = "lakehouse_profile"
+_AVAILABLE = TableCheck(
+    VALUES_AVAILABLE, f"SELECT * FROM {{table}} WHERE `{UNAVAILABLE}` IS NOT NULL", "warn",
+    f"No row lacks a value that none of its changes told; `{UNAVAILABLE}` names the columns of one that does.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,9 @@ class Violations:
 
 
 def table_checks(table: Table) -> tuple[TableCheck, ...]:
-    """The declared checks, and that the key is unique where there is one."""
-    return ((_unique(table.keys),) if table.keys else ()) + table.checks
+    """The declared checks, that the key is unique where there is one, and that no value of a change is unavailable."""
+    own = ((_unique(table.keys),) if table.keys else ()) + ((_AVAILABLE,) if table.placed else ())
+    return own + table.checks
 
 
 def _unique(keys: tuple[str, ...]) -> TableCheck:
@@ -54,6 +60,8 @@ def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
 def stored_violations(check: TableCheck, table: Table, env: Environment) -> Violations:
     """What a check finds in the table as it is stored."""
     log = read_log(env.lake.table(table.key), env.lake.storage)
+    if check is _AVAILABLE and log is not None and UNAVAILABLE not in log.columns:
+        return Violations(0)  # no event of its declaration as it is now has come
     found = _repeated(check, table, log) if check.name == UNIQUE and log is not None else None
     return found or violations(check, table, env.lake, env.session())
 

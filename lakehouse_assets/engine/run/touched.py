@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine import conditions
+from lakehouse_assets.engine import texts
 from lakehouse_assets.engine.delta_log import TableLog, arrow_of, errors_of_delta_rs, is_conflict, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.modes import Refresh
@@ -223,7 +223,7 @@ def _as_table(rows: pa.Table) -> Iterator[DeltaTable]:
 
 def spark_condition(found: Touched, kinds: Mapping[str, str]) -> str:
     """True for the rows of the groups, in Spark's SQL."""
-    return _any_of(found.by, found.groups, lambda name, v: f"CAST({conditions.literal(_text(v))} AS {kinds[name]})")
+    return _any_of(found.by, found.groups, lambda name, v: f"CAST({texts.literal(_text(v))} AS {kinds[name]})")
 
 
 def _condition(by: Sequence[str], groups: Sequence[Group]) -> str:
