@@ -156,6 +156,25 @@ def test_a_run_that_dies_is_completed_with_the_row_that_was_stored_before_it(fee
     check(feed, stored_before + dying + late + last)
 
 
+def test_a_replay_that_dies_is_completed_with_the_row_that_was_stored_before_it(feed: Project) -> None:
+    declare(feed, PLAINLY, "[drop(\"name <> 'late'\")]")
+    first = [event("c", 1, 10, doc="ten"), event("u", 1, 20, ("doc",), name="late")]
+    deliver(feed, 1, first, plainly)
+    declare(feed, PLAINLY)
+    assert run_and_die(feed, "silver.current", f"before {RUN}.memory:remember", "replay") == -9
+    feed.replay("silver.versions")
+    deliver(feed, 2, more := [event("u", 1, 15, ("price",), doc="between")], plainly)
+    check(feed, first + more)
+
+
+@pytest.mark.parametrize("newest", ['"_changed_at"', '["_changed_at", "_position"]'])
+def test_what_was_there_is_kept_by_time_as_by_place(feed: Project, newest: str) -> None:
+    declare(feed, PLAINLY.replace('["_changed_at", "_position"]', newest))
+    deliver(feed, 1, last := [event("u", 1, 90, ("doc",), name="last")], plainly)
+    deliver(feed, 2, first := [event("c", 1, 30, doc="first"), event("u", 1, 60, ("price",), doc="second")], plainly)
+    check(feed, last + first)
+
+
 def test_a_rule_does_not_judge_a_value_that_is_not_told_and_judges_all_others(feed: Project) -> None:
     rules = '[drop("length(doc) > 0"), drop("name <> \'bad\'"), fail("price > 0"), warn("doc <> name")]'
     declare(feed, TABLE, rules)

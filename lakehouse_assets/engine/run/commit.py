@@ -14,13 +14,14 @@ from lakehouse_assets.engine.modes import UNAVAILABLE, History, Merge, Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, unavailable, write
 from lakehouse_assets.engine.run.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
 from lakehouse_assets.engine.run.changes import SURE, of_keys, persisted, with_gone
+from lakehouse_assets.engine.run.memory import Part
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.prove import needs_proof, prove
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.unavailable import OPEN, Settled
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import Expectation, Table
+from lakehouse_assets.engine.spec import Expectation
 
 if TYPE_CHECKING:
     from pyspark.errors import PySparkException
@@ -104,7 +105,7 @@ def _commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkS
     plan = work.plan
     match plan.table.write:
         case Merge() as mode:
-            return _commit_newest(rows, work, mode, stamp, lake, spark)
+            return _commit_newest(rows, work, mode, stamp, lake)
         case History() as mode:
             return _commit_history(rows, plan, mode, stamp, lake, spark)
         case Refresh() if plan.way == "refresh":
@@ -123,15 +124,17 @@ def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
         quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.way == "full")
 
 
-def remember_again(rows: DataFrame, table: Table, lake: Lake, part: memory.Part) -> None:
+def remember_again(rows: DataFrame, part: Part) -> None:
     """Write to memory what a run that ended too early left out, of the rows it had accepted."""
+    table = part.table
     match table.write:
         case Merge() as mode:
+            past = None if part.fresh else memory.recall(rows.sparkSession, table, part.lake)
             changes = scd1.newest_per_key(unavailable.marked(rows, mode), table, mode)
-            with _settled(changes, rows, table, mode, part, lake) as found:
-                memory.remember(found.remembered, table, lake, part)
+            with _settled(changes, rows, past, mode, part) as found:
+                memory.remember(found.remembered, part)
         case History() as mode:
-            memory.remember(with_gone(rows, mode), table, lake, part)
+            memory.remember(with_gone(rows, mode), part)
 
 
 def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
@@ -169,55 +172,45 @@ def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, la
     return _version(plan, stamp, lake), proven
 
 
-def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
-    plan, table, full = work.plan, work.plan.table, work.plan.way == "full"
+def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake: Lake) -> _Done:
+    plan, table, full, spark = work.plan, work.plan.table, work.plan.way == "full", rows.sparkSession
     changes = scd1.newest_per_key(unavailable.marked(rows, mode), table, mode)
     if full and not mode.delete_when and OPEN not in changes.columns:
         return _put(scd1.living(changes), plan, stamp, lake, spark)
-    past = None if full else memory.recall(spark, table, lake)
-    part = memory.Part(stamp.app, stamp.run, None if full else _now(table, lake))
-    with persisted(spark, changes if past is None else scd1.unless_deleted(changes, past, table, mode)) as kept:
-        # Judged once more, because PySpark can't join what is observed with itself.
-        judged = check.accepted(check.judge(work.rows, table.rules), table.rules)
-        with _settled(kept, judged, table, mode, part, lake) as found:
-            forgets = full and memory.remembered(table, lake) > 0
-            stamp = replace(stamp, remembers=forgets or found.remembers)
-            if full:
-                done = _rebuild(scd1.living(found.changes.drop(SURE)), _old(plan, lake), plan, stamp, lake, spark)
-            else:
-                scd1.merge(spark, found.changes, lake.table(table.key), table, mode, stamp)
-                done = _version(plan, stamp, lake), frozenset()
-            if stamp.remembers:
-                memory.remember(found.remembered, table, lake, part)
-            return done
+    past, part = None if full else memory.recall(spark, table, lake), Part(table, lake, stamp.app, stamp.run, full)
+    # Judged once more, because PySpark can't join what is observed with itself.
+    judged = check.accepted(check.judge(work.rows, table.rules), table.rules)
+    with (
+        persisted(spark, changes if past is None else scd1.unless_deleted(changes, past, table, mode)) as kept,
+        _settled(kept, judged, past, mode, part) as found,
+    ):
+        forgets = full and memory.remembered(table, lake) > 0
+        stamp = replace(stamp, remembers=forgets or found.remembers)
+        if full:
+            done = _rebuild(scd1.living(found.changes.drop(SURE)), _old(plan, lake), plan, stamp, lake, spark)
+        else:
+            scd1.merge(spark, found.changes, lake.table(table.key), table, mode, stamp)
+            done = _version(plan, stamp, lake), frozenset()
+        if stamp.remembers:
+            memory.remember(found.remembered, part)
+        return done
 
 
 @contextmanager
-def _settled(
-    changes: DataFrame, rows: DataFrame, table: Table, mode: Merge, part: memory.Part, lake: Lake
-) -> Iterator[Settled]:
-    """What comes of rows, of whose keys `changes` has the newest."""
-    spark = changes.sparkSession
-    past = None if part.before is None else memory.recall(spark, table, lake)
+def _settled(changes: DataFrame, rows: DataFrame, past: DataFrame | None, mode: Merge, part: Part) -> Iterator[Settled]:
+    """What comes of rows, of whose keys `changes` has the newest, given what is remembered."""
     deleted, opened = unavailable.found_in(changes, mode)
-    if not opened and (past is None or UNAVAILABLE not in past.columns):
-        changes = changes.drop(OPEN)
-        yield Settled(changes, scd1.deletions(changes, mode), deleted)
-        return
-    known = None if part.before is None else unavailable.known(spark, table, lake, part.before)
-    with unavailable.settled(changes, rows, known, table, mode) as found:
-        yield found
-
-
-def _now(table: Table, lake: Lake) -> int:
-    log = read_log(lake.table(table.key), lake.storage)
-    assert log is not None  # noqa: S101  (or the plan would say "full")
-    return log.version
+    if opened or (past is not None and UNAVAILABLE in past.columns):
+        known = None if part.fresh else unavailable.known(past, part, changes.sparkSession)
+        with unavailable.settled(changes, rows, known, part.table, mode) as found:
+            yield found
+    else:
+        kept = changes.drop(OPEN)
+        yield Settled(kept, scd1.deletions(kept, mode), deleted)
 
 
 def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
     table, stamp, full = plan.table, replace(stamp, remembers=True), plan.way == "full"
-    part = memory.Part(stamp.app, stamp.run, None if full else _now(table, lake))
     with persisted(spark, with_gone(rows, mode)) as events:
         if full:
             told = unavailable.told(events, table, mode)
@@ -225,7 +218,7 @@ def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, la
         else:
             _merge_versions(events, plan, mode, stamp, lake, spark)
             done = _version(plan, stamp, lake), frozenset()
-        memory.remember(events, table, lake, part)
+        memory.remember(events, Part(table, lake, stamp.app, stamp.run, full))
         return done
 
 

@@ -16,6 +16,7 @@ from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import remember_again, settle
 from lakehouse_assets.engine.run.late import at
+from lakehouse_assets.engine.run.memory import Part
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way
 from lakehouse_assets.engine.run.query_plan import analysed
 from lakehouse_assets.engine.run.read import read_inputs, readable, whole_inputs
@@ -55,8 +56,7 @@ def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, 
         with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
             if forgotten:
                 accepted = check.accepted(check.judge(work.rows, table.rules), table.rules)
-                part = memory.Part(table.key, plan.run, None if fresh else last.version - 1)
-                remember_again(accepted, table, env.lake, part)
+                remember_again(accepted, Part(table, env.lake, table.key, plan.run, fresh, last.version - 1))
             if unsettled:
                 settle(work.rows, plan, check.tally(work.rows, table.rules), env.lake)
 

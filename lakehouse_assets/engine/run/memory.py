@@ -1,8 +1,8 @@
 """What a table remembers beyond its rows, in a Delta table beside it, so that what arrives late finds its place.
 
 A `merge` remembers which keys were deleted and when, and all events of keys of which one left a value untold; a
-`history` every event. It's written after the table, under the
-transaction of the same run; a run that ended in between is completed by the next one (see materialize.py).
+`history` every event. It's written after the table, under the transaction of the same run; a run that ended in between
+is completed by the next one (see materialize.py).
 """
 
 from __future__ import annotations
@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """What a run, or a replay, adds: its transaction, and the version of the table before it; None for a whole one."""
+    """What a run, or a replay, adds to what a table remembers, as the transaction `run` of `app`.
 
+    A `fresh` one is all that's remembered. `before` is the version of the table that it came to; None as long as that
+    is the last one.
+    """
+
+    table: Table
+    lake: Lake
     app: str
     run: int
-    before: int | None
+    fresh: bool = False
+    before: int | None = None
 
 
 def recall(spark: SparkSession, table: Table, lake: Lake) -> DataFrame | None:
@@ -40,10 +47,11 @@ def remembered(table: Table, lake: Lake) -> int:
     return log.transaction(table.key) if log else 0
 
 
-def remember(rows: DataFrame, table: Table, lake: Lake, part: Part) -> None:
-    """Add the part of a run, or of a replay, unless it's there; the part of a whole table is all that's remembered."""
-    mode, schema = ("overwrite", "overwriteSchema") if part.before is None else ("append", "mergeSchema")
-    once(rows, part.app, part.run).option(schema, "true").mode(mode).save(lake.memory(table.key))
+def remember(rows: DataFrame, part: Part) -> None:
+    """Add the part of a run, or of a replay, unless it's there; `fresh` forgets what was before."""
+    mode, schema = ("overwrite", "overwriteSchema") if part.fresh else ("append", "mergeSchema")
+    path = part.lake.memory(part.table.key)
+    once(rows, part.app, part.run).option(schema, "true").mode(mode).save(path)
 
 
 def lost(own: TableLog, kept: TableLog | None) -> bool:

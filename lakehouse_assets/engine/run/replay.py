@@ -16,11 +16,12 @@ from lakehouse_assets.engine.delta_commits import REPLAY
 from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.modes import VALIDITY, Refresh, Replace
-from lakehouse_assets.engine.run import check, memory, quarantine, write
+from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.changes import persisted
 from lakehouse_assets.engine.run.commit import commit, remember_again
 from lakehouse_assets.engine.run.finish import finish_last_run
+from lakehouse_assets.engine.run.memory import Part
 from lakehouse_assets.engine.run.plan import Logs, Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.trace import traced
@@ -91,7 +92,7 @@ def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
         with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
             if forgotten:
                 accepted = check.accepted(check.judge(_rows(waiting, judging), judging.rules), judging.rules)
-                remember_again(accepted, table, env.lake, memory.Part(app, number, last.version - 1))
+                remember_again(accepted, Part(table, env.lake, app, number, before=last.version - 1))
             _settle(waiting, table, env, judging, number)
 
 

@@ -2,7 +2,7 @@
 
 So that arrival order can't matter, a key of which an event leaves a value untold is computed from all its events, like
 a `history`. A `merge` remembers them from the first such event on, and the row that was stored before it: what came
-before that row can't count any more. Other keys cost nothing.
+before that row can't count any more. For other keys it's seen in passing that they have no such event.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.modes import UNAVAILABLE, History, Merge
-from lakehouse_assets.engine.run import memory, scd1
+from lakehouse_assets.engine.run import scd1
 from lakehouse_assets.engine.run.changes import GONE, SURE, last_of, of_keys, ordering, persisted, with_gone
+from lakehouse_assets.engine.run.memory import Part
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -72,21 +73,23 @@ def found_in(changes: DataFrame, mode: Merge) -> tuple[bool, bool]:
     return bool(row[0]), bool(row[1])
 
 
-def known(spark: SparkSession, table: Table, lake: Lake, version: int) -> Known:
-    """What is known at a version of the table."""
+def known(past: DataFrame | None, part: Part, spark: SparkSession) -> Known:
+    """What is known before a part, given what is remembered."""
     from pyspark.sql import functions as F
 
-    stored = spark.read.format("delta").option("versionAsOf", version).load(lake.table(table.key))
+    path = part.lake.table(part.table.key)
+    log = read_log(path, part.lake.storage) if part.before is None else None
+    version = log.version if log else part.before
+    stored = spark.read.format("delta").option("versionAsOf", version).load(path)
     if UNAVAILABLE not in stored.columns:
         stored = stored.withColumn(UNAVAILABLE, F.lit(None).cast("array<string>"))
     stored = stored.withColumn(GONE, F.lit(False))
-    past, none = memory.recall(spark, table, lake), stored.limit(0)
+    none = stored.limit(0)
     if past is None:
         return Known(none, stored)
     # Beside the events of open keys there are deletions, of which it isn't said that they are.
-    return Known(
-        past.unionByName(none, allowMissingColumns=True).withColumn(GONE, F.coalesce(GONE, F.lit(True))), stored
-    )
+    every = past.unionByName(none, allowMissingColumns=True)
+    return Known(every.withColumn(GONE, F.coalesce(GONE, F.lit(True))), stored)
 
 
 @contextmanager
@@ -95,12 +98,12 @@ def settled(changes: DataFrame, rows: DataFrame, known: Known | None, table: Tab
     from pyspark.sql import functions as F
 
     spark, opened = changes.sparkSession, changes.where(OPEN).select(*mode.on)
-    before = of_keys(known.past.where(_UNTOLD), changes, table, mode).select(*mode.on) if known else None
-    keys = opened.union(before) if before else opened
+    before = opened.limit(0) if known is None else of_keys(known.past.where(_UNTOLD), changes, table, mode)
+    keys = opened.union(before.select(*mode.on))
     # Kept without the rows of the table: what depends on those, Spark would compute again after the MERGE.
     with persisted(spark, of_keys(with_gone(rows, mode), keys, table, mode)) as events:
         new = every = events
-        if known and before:
+        if known:
             first = of_keys(known.stored, of_keys(opened, before, table, mode, "anti"), table, mode)
             new = events.unionByName(first, allowMissingColumns=True)
             every = of_keys(known.past, events, table, mode).unionByName(new, allowMissingColumns=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.modes import UNAVAILABLE, History, Merge, Refresh
+from lakehouse_assets.engine.modes import History, Merge, Refresh
 from lakehouse_assets.engine.run import check, quarantine, scd1, scd2, unavailable
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 SAMPLE = 20
+_OF_ARRIVAL = {"_source", "_batch", "_ingested_at"}
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
     should_be = groups_of(by, routes, whole, whole, spark) if routes else wanted.select(*by)
     with persisted(spark, _sample(stored.select(*by).union(should_be), own.version, sample)) as groups:
         left, right = (of_groups(rows, groups, by) for rows in (wanted, stored))
-        apart = differing(left, right, by, _of_keys(wanted, stored, table) or _comparable(wanted, stored))
+        apart = differing(left, right, by, _comparable(wanted, stored, _not_compared(table)))
         return Verified(groups.count(), apart.toArrow().to_pylist())
 
 
@@ -194,16 +195,14 @@ def _sample(groups: DataFrame, seed: int, number: int) -> DataFrame:
     return groups.distinct().orderBy(F.xxhash64(F.lit(seed), *groups.columns)).limit(number)
 
 
-def _of_keys(made: DataFrame, stored: DataFrame, table: Table) -> list[str]:
-    """What counts of a row that is the newest of its key: not the file that told it, as others may tell the same."""
-    if not isinstance(table.write, Merge | History):
-        return []
-    counts = {f"`{c}`" for c in (*table.write.newest, UNAVAILABLE)}
-    return [c for c in _comparable(made, stored) if not c.startswith("`_") or c in counts]
+def _not_compared(table: Table) -> set[str]:
+    """Of a row that is the newest of its key, when and in which file it came: others may have told the same event."""
+    return _OF_ARRIVAL - set(table.write.newest) if isinstance(table.write, Merge | History) else set()
 
 
-def _comparable(made: DataFrame, stored: DataFrame) -> list[str]:
+def _comparable(made: DataFrame, stored: DataFrame, but: Collection[str] = ()) -> list[str]:
     """What can be compared of the columns that both have: not maps, and doubles as floats."""
-    there = [f for f in made.schema.fields if f.name in set(stored.columns) and "map<" not in f.dataType.simpleString()]
+    both = set(stored.columns) - set(but)
+    there = [f for f in made.schema.fields if f.name in both and "map<" not in f.dataType.simpleString()]
     as_float = {f.name for f in there if f.dataType.simpleString() == "double"}
     return [f"float(`{f.name}`) AS `{f.name}`" if f.name in as_float else f"`{f.name}`" for f in there]
