@@ -67,5 +67,9 @@ class SparkUnavailable(LakehouseError):
     """No Spark engine could be reached or started."""
 
 
+class UnsafeFolder(LakehouseError):
+    """A folder that the lakehouse trusts belongs to another user of the machine, or is open to all of them."""
+
+
 class SettingsError(LakehouseError):
     """A setting is missing or can't be understood."""

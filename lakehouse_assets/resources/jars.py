@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import SparkUnavailable
+from lakehouse_assets.folders import private_folder
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,24 @@ def jar_folder(cache: Path, *, azure: bool = False) -> Path:
     folder = cache / "jars" / hashlib.sha256(repr(jars).encode()).hexdigest()[:12]
     if not folder.is_dir():
         _fill(folder, jars)
+    for jar in jars:
+        _verify(folder / jar.file, jar)
     return folder
 
 
+def jar_class_path(cache: Path, *, azure: bool = False) -> str:
+    """The pinned JARs as Java takes them, each by its name: what else is in their folder isn't loaded.
+
+    Raises:
+        SparkUnavailable: as `jar_folder`.
+    """
+    folder = jar_folder(cache, azure=azure)
+    return os.pathsep.join(str(folder / jar.file) for jar in locked_jars(azure=azure))
+
+
 def _fill(folder: Path, jars: list[Jar]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(folder.parent.parent, "the cache")
+    folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         _resolve(Path(scratch), jars)
         for jar in jars:
@@ -66,9 +80,15 @@ def _fill(folder: Path, jars: list[Jar]) -> None:
 
 
 def _verify(path: Path, jar: Jar) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        digest = f"none ({error.strerror})"
     if digest != jar.sha256:
-        raise SparkUnavailable(f"Resolving JARs: {jar.file} has digest {digest}, but jars.lock pins {jar.sha256}")
+        raise SparkUnavailable(
+            f"Checking JARs: {path} has the digest {digest}, but jars.lock pins {jar.sha256}; see who changed it, and "
+            f"delete {path.parent}, which is then filled anew"
+        )
 
 
 def _resolve(scratch: Path, jars: list[Jar]) -> None:

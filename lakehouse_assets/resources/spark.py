@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import get_ident
@@ -14,11 +15,12 @@ from pydantic import Field, PrivateAttr
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, in_azure
-from lakehouse_assets.resources.spark_server import ServerSettings
+from lakehouse_assets.resources.spark_server import Server, ServerSettings
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client import DefaultChannelBuilder
     from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 
@@ -79,9 +81,10 @@ class SparkResource(dg.ConfigurableResource[None]):
         Raises:
             SparkUnavailable: no engine could be reached or started.
         """
-        url = self.address if self.address != "local" else spark_server.attach(self.server_settings).url
+        engine = spark_server.attach(self.server_settings) if self.address == "local" else None
+        url = engine.url if engine else self.address
         if self._session is None or url != self._url:
-            self._session, self._url = _connected(url, self.stores, on_loopback=self.address == "local"), url
+            self._session, self._url = _connected(url, self.stores, engine), url
         _activate(self._session)
         return self._session
 
@@ -99,20 +102,31 @@ class SparkResource(dg.ConfigurableResource[None]):
 _sessions: dict[tuple[int, str, tuple[tuple[str, str], ...]], list[SparkSession]] = {}
 
 
-def _connected(url: str, stores: Sequence[str], *, on_loopback: bool) -> SparkSession:
-    from pyspark.sql import SparkSession
-
+def _connected(url: str, stores: Sequence[str], engine: Server | None) -> SparkSession:
     # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     told = {**_meaning(stores), **ERRORS}
     made = _sessions.setdefault((get_ident(), url, tuple(sorted(told.items()))), [])
     if not made or not _is_open(made[-1]):
-        session = SparkSession.builder.remote(url).create()
+        session = _opened(url, engine)
         _greet(session, url, told)
         made.append(session)
-        if not on_loopback:
+        if engine is None:
             _be_patient(session)
     return made[-1]
+
+
+def _opened(url: str, engine: Server | None) -> SparkSession:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+    from lakehouse_assets.resources.spark_channel import EngineChannel
+
+    if engine is None:
+        return cast("SparkSession", SparkSession.builder.remote(url).create())
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as `remote` does, for PySpark's functions to make columns for it
+    channel = cast("DefaultChannelBuilder", EngineChannel(engine))  # any builder will do, whatever its annotation says
+    return cast("SparkSession", RemoteSession.builder.channelBuilder(channel).create())
 
 
 def _greet(session: SparkSession, url: str, told: Mapping[str, str]) -> None:

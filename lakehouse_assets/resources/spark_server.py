@@ -1,7 +1,10 @@
-"""The warm engine: one Spark Connect server per machine and set of settings, shared by every step and run.
+"""The warm engine: one Spark Connect server per user and set of settings, shared by every step and run.
 
 Who uses it holds a shared lock on `clients.lock` for as long as it may compute; the supervisor (spark_supervisor.py)
 stops an engine whose lock nobody has held for a while. A lock goes with its process, however that ends.
+
+Other users of the machine can neither talk to it nor take its place: `state.json` counts only if it's this user's, and
+if the process that it names is the one that listens there.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import SparkUnavailable
-from lakehouse_assets.resources.jars import jar_folder, java, locked_jars, spark_home
+from lakehouse_assets.folders import private_folder
+from lakehouse_assets.loopback import Listener, can_tell, listener
+from lakehouse_assets.resources.jars import jar_class_path, java, locked_jars, spark_home
 
 START_SECONDS = 180
 # A quarter of the memory is for what is new, from the start (-Xms, below): of 3 GB, the JVM would begin with 130 MB
@@ -30,9 +35,16 @@ START_SECONDS = 180
 # collections while it starts.
 JVM = (
     "-XX:+UseSerialGC -XX:NewRatio=3 -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -XX:-DontCompileHugeMethods"
+    # Its counters would be in a folder of /tmp, with the command line among them.
+    " -XX:-UsePerfData"
 )
 CONF = {
     "spark.connect.grpc.binding.address": "127.0.0.1",
+    # The ports of its RPC and of its block manager, which take Java objects, listen on loopback too. What goes through
+    # them isn't encrypted (spark.network.crypto): only root could read it, and 2 of 6 engines lost an answer in that.
+    "spark.authenticate": "true",
+    # A port that is taken fails the start; Spark would listen on the next one, where nobody looks for it.
+    "spark.port.maxRetries": "0",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     # Delta replays a log with 50 partitions unless told otherwise: 5 to 10 times the cost of a small write.
@@ -77,21 +89,33 @@ class Server:
     pid: int
     supervisor: int
     port: int
-    token: str
+    token: str = field(repr=False)
     started: float
 
     @property
     def url(self) -> str:
-        return f"sc://localhost:{self.port}/;token={self.token}"
+        """Its address, with the token."""
+        return f"sc://127.0.0.1:{self.port}/;token={self.token}"
 
 
 def running(settings: ServerSettings) -> Server | None:
     """The engine if it is up, without starting one."""
+    server = _published(settings.folder / "state.json")
+    return server if server and _is_engine(server) else None
+
+
+def _published(state: Path) -> Server | None:
+    """What a supervisor of this user wrote; None if there's nothing, or nothing that one of this version wrote."""
     try:
-        server = Server(**json.loads((settings.folder / "state.json").read_text()))
-    except FileNotFoundError:
+        descriptor = os.open(state, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(descriptor) as file:
+            found = json.load(file) if os.fstat(descriptor).st_uid == os.geteuid() else None
+    except (OSError, ValueError):
         return None
-    return server if _answers(server) else None
+    kinds = {"token": str, "started": float}
+    if not isinstance(found, dict) or found.keys() != {f.name for f in fields(Server)}:
+        return None
+    return Server(**found) if all(type(v) is kinds.get(name, int) for name, v in found.items()) else None
 
 
 def attach(settings: ServerSettings) -> Server:
@@ -100,7 +124,8 @@ def attach(settings: ServerSettings) -> Server:
     Raises:
         SparkUnavailable: it could not be started; the message has the end of its log.
     """
-    _folder(settings)
+    private_folder(settings.cache, "the cache")
+    private_folder(settings.folder, "the engine's folder")
     _hold_client_lock(settings)
     return running(settings) or _start(settings)
 
@@ -120,9 +145,10 @@ def stop(settings: ServerSettings, seconds: float = 60) -> bool:
 
 
 def log_tail(settings: ServerSettings, lines: int = 15) -> str:
-    """The last lines of the engine's log."""
+    """The last lines of the engine's log, without the frames of Java's stacks."""
     log = settings.folder / "server.log"
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+    told = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n".join([line for line in told if not line.startswith(("\tat ", "\t..."))][-lines:])
 
 
 _held: dict[Path, int] = {}
@@ -152,8 +178,11 @@ def _start(settings: ServerSettings) -> Server:
 
 
 def _spawn_supervisor(settings: ServerSettings) -> subprocess.Popen[str]:
+    java()  # a missing one gets its own message, not the shell's
+    port = _free_port()
     launch = {
-        "command": _command(settings, port := _free_port()),
+        "command": [str(spark_home() / "bin" / "spark-submit")],
+        "conf": _conf(settings, port),
         "folder": str(settings.folder),
         "port": port,
         "token": secrets.token_urlsafe(24),
@@ -187,22 +216,15 @@ def _wait_until_up(settings: ServerSettings, supervisor: subprocess.Popen[str]) 
     raise SparkUnavailable(f"Starting the Spark engine failed; the end of its log:\n{log_tail(settings)}")
 
 
-def _command(settings: ServerSettings, port: int) -> list[str]:
-    conf = CONF | {
+def _conf(settings: ServerSettings, port: int) -> dict[str, str]:
+    return CONF | {
+        "spark.master": f"local[{settings.cores}]",
         "spark.connect.grpc.binding.port": str(port),
         "spark.driver.memory": settings.memory,
         "spark.driver.extraJavaOptions": f"{JVM} -Xms{settings.memory}",
-        "spark.driver.extraClassPath": f"{jar_folder(settings.cache, azure=settings.azure)}/*",
+        "spark.driver.extraClassPath": jar_class_path(settings.cache, azure=settings.azure),
         "spark.sql.shuffle.partitions": str(settings.cores),
     }
-    submit = [str(spark_home() / "bin" / "spark-submit"), "--master", f"local[{settings.cores}]"]
-    pairs = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
-    java()  # a missing Java gets its own message, not the shell's
-    return [*submit, *pairs, "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
-
-
-def _folder(settings: ServerSettings) -> None:
-    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 @contextmanager
@@ -221,12 +243,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _answers(server: Server) -> bool:
-    if not _alive(server.pid):
-        return False
+_listeners: dict[Server, Listener] = {}
+
+
+def listener_of(server: Server) -> Listener | None:
+    """The socket on which the engine's own process listens; None if it doesn't, whoever else does."""
+    known = _listeners.get(server)
+    if known and known.holds():  # 5 µs; to find it takes 9 ms
+        return known
+    found = listener(server.pid, server.port)
+    if found:
+        _listeners[server] = found
+    return found
+
+
+def _is_engine(server: Server) -> bool:
+    """Whether the engine that was published is there, and no other process in its place."""
+    if can_tell():
+        return listener_of(server) is not None
     with socket.socket() as probe:
         probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", server.port)) == 0
+        return _alive(server.pid) and probe.connect_ex(("127.0.0.1", server.port)) == 0
 
 
 def _alive(pid: int) -> bool:

@@ -1,6 +1,7 @@
 """Runs beside the warm engine: starts its JVM, says where it listens, stops it when it was idle for long enough.
 
-A program, not a module: it gets its orders as JSON on standard input, and uses the standard library only.
+A program, not a module: it gets its orders as JSON on standard input, and uses the standard library only. What the JVM
+writes beside the tables (blocks, spills, artifacts) is in a folder of its own, for this user alone and for as long.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import ctypes
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 POLL_SECONDS = 0.5
+SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -26,18 +29,21 @@ def main() -> int:
     """Run the engine until it ends, is told to stop, or has been idle for long enough."""
     orders = json.load(sys.stdin)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    jvm = _launch(orders)
-    state = Path(orders["folder"]) / "state.json"
+    folder = Path(orders["folder"])
+    scratch, state = _scratch(folder), folder / "state.json"
+    jvm = _launch(orders, scratch)
 
     signal.signal(signal.SIGTERM, _stop)
     try:
         if _wait_for_port(jvm, orders["port"]):
             _publish(state, {"pid": jvm.pid, "supervisor": os.getpid(), "started": time.time(), **_address(orders)})
-            _watch(jvm, Path(orders["folder"]), orders["idle_seconds"])
+            _watch(jvm, folder, orders["idle_seconds"])
     except Stopped:
         pass
     state.unlink(missing_ok=True)
-    return _end(jvm)
+    code = _end(jvm)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return code
 
 
 class Stopped(BaseException):
@@ -49,11 +55,30 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped
 
 
-def _launch(orders: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _scratch(folder: Path) -> Path:
+    """The JVM's folder for temporary files; those of supervisors that were killed go."""
+    for left in folder.glob("tmp-*"):
+        if not Path(f"/proc/{left.name.removeprefix('tmp-')}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    scratch = folder / f"tmp-{os.getpid()}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
+    return scratch
+
+
+def _launch(orders: dict[str, Any], scratch: Path) -> subprocess.Popen[bytes]:
+    """Start the JVM with its settings in a file, as everybody can read a command line."""
+    conf = dict(orders["conf"])
+    conf["spark.driver.extraJavaOptions"] += f' "-Djava.io.tmpdir={scratch}"'
+    settings = scratch / "spark.conf"
+    settings.touch(mode=0o600)
+    settings.write_text("".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in conf.items()))
     env = {**os.environ, "SPARK_CONNECT_AUTHENTICATE_TOKEN": orders["token"], "SPARK_LOCAL_IP": "127.0.0.1"}
+    env |= {"SPARK_LOCAL_DIRS": str(scratch), "TMPDIR": str(scratch)}
     for name in ("SPARK_REMOTE", "SPARK_HOME", "SPARK_CONNECT_MODE_ENABLED"):
         env.pop(name, None)
-    return subprocess.Popen(orders["command"], env=env, cwd=orders["folder"], preexec_fn=_die_with_parent)
+    command = [*orders["command"], "--properties-file", str(settings), "--class", SERVER, "spark-internal"]
+    return subprocess.Popen(command, env=env, cwd=scratch, preexec_fn=_die_with_parent)
 
 
 def _die_with_parent() -> None:
@@ -66,9 +91,12 @@ def _address(orders: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wait_for_port(jvm: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether the JVM has come to listen on its port; False if it has ended instead."""
+    from lakehouse_assets.loopback import can_tell, listener
+
     while jvm.poll() is None:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if listener(jvm.pid, port) or (not can_tell() and probe.connect_ex(("127.0.0.1", port)) == 0):
                 return True
         time.sleep(0.1)
     return False
@@ -114,4 +142,5 @@ def _end(jvm: subprocess.Popen[bytes]) -> int:
 
 
 if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])  # for this folder, whose azure.py would stand for Azure's packages
     sys.exit(main())

@@ -14,7 +14,10 @@ from lakehouse_assets.resources.spark import SparkResource
 
 
 def run_asset(engine: SparkResource, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "SPARK_REMOTE": spark_server.attach(engine.server_settings).url}
+    env = {
+        **os.environ,
+        "SPARK_REMOTE": spark_server.attach(engine.server_settings).url.replace("127.0.0.1", "localhost"),
+    }
     command = [sys.executable, "-m", "dbfs_jobs.run_asset", *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
 
