@@ -85,8 +85,11 @@ def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
 
 @cache
 def _options() -> Mapping[str, Any]:
-    """The schema of `RunOptions`, made once; Dagster would make it anew for each step, which takes 1 ms."""
-    return RunOptions.to_fields_dict()
+    """The schema of `RunOptions`, made once, of plain types: those of `dg.Config` also take `{env: NAME}`, and would
+    show a variable of the environment to whoever launches.
+    """
+    fields = RunOptions.model_fields.items()
+    return {name: dg.Field(field.annotation, default_value=field.default) for name, field in fields}
 
 
 def _spec(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:

@@ -26,6 +26,8 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
     filled = {t.domain for t in lakehouse.tables.values()}
     jobs = {name: domain_job(name, domain) for name, domain in lakehouse.domains.items() if name in filled}
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in (arrivals_sensor, late_rows_sensor)]
+    # Dagster would add it, open to launches, for values that steps return. Ours return none.
+    unused = {"io_manager": dg.FilesystemIOManager()}
     return dg.Definitions(
         assets=[
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
@@ -35,6 +37,16 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
         jobs=[checks_job()] if lakehouse.tables else [],
         schedules=[domain_schedule(lakehouse.domains[name], job) for name, job in jobs.items()],
         sensors=[s for s in sensors if s is not None],
-        resources=dict(resources),
+        resources={name: _fixed(made) for name, made in {**resources, **unused}.items()},
         executor=dg.in_process_executor,
     )
+
+
+def _fixed(resource: Any) -> dg.ResourceDefinition:
+    """A resource that is as the code location made it, whatever a launch says.
+
+    Whoever reaches the UI may launch. By the launchpad's `resources` they could send credentials to an address of
+    theirs, have JARs of theirs loaded, or write the tables elsewhere; by `{env: NAME}` they could read the environment.
+    """
+    made: dg.ResourceDefinition = resource.get_resource_definition()
+    return made.configured(lambda _: resource.model_dump(), config_schema={}, description=resource.__doc__)
