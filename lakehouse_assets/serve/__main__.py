@@ -14,6 +14,7 @@ def main() -> int:
     parser.add_argument("--module", default=DEFINITIONS, help="module that holds the definitions")
     parser.add_argument("--allow-remote", action="store_true", help="listen beyond this machine, behind a sign-in")
     parser.add_argument("--trusted-host", action="append", default=[], metavar="NAME", help="name people reach it by")
+    parser.add_argument("--trusted-user", action="append", default=[], metavar="NAME", help="user of the proxy")
     given = parser.parse_args()
     return serve(
         given.port,
@@ -21,6 +22,7 @@ def main() -> int:
         module=given.module,
         allow_remote=given.allow_remote,
         trusted_hosts=given.trusted_host,
+        trusted_users=given.trusted_user,
     )
 
 

@@ -3,8 +3,8 @@
 Dagster's web server runs a mutation that comes as `GET /graphql?query=…` or as a text/plain POST, whatever the Origin
 and the Host. So any web page open on the machine could launch runs, though the server listens on loopback only. Two
 middlewares close that: Starlette's TrustedHostMiddleware answers 400 to a foreign Host (DNS rebinding), and
-`SameOriginOnly` answers 403 to what `refusal` names. Programs send no Origin and are let through; they are not the
-threat here, and who may reach the port at all is the business of a proxy with sign-in.
+`SameOriginOnly` answers 403 to what `refusal` names. Programs send no Origin and are let through, if they are of a user
+who may (peer.py); beyond loopback, who may reach the port is the business of a proxy with sign-in.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,20 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lakehouse_assets.serve.peer import OnlyUsers
+
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 # The application reads the first of several headers; a proxy in between may have judged by the last.
 _SINGLE = ("host", "origin", "content-type", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 
 
-def guard(trusted_hosts: Sequence[str]) -> list[Middleware]:
-    """The middlewares to put before an application, outermost first."""
+def guard(trusted_hosts: Sequence[str], users: Sequence[int] | None = None) -> list[Middleware]:
+    """The middlewares to put before an application, outermost first; `users` None for an address beyond loopback."""
     hosts = [*LOOPBACK_HOSTS, *trusted_hosts]
-    return [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False), Middleware(SameOriginOnly)]
+    ours = [] if users is None else [Middleware(OnlyUsers, users=users)]
+    vetted = Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    return [*ours, vetted, Middleware(SameOriginOnly)]
 
 
 class SameOriginOnly:

@@ -7,13 +7,16 @@ import http.client
 import ipaddress
 import json
 import os
+import pwd
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lakehouse_assets.engine.errors import UnsafeFolder
+from lakehouse_assets.folders import private_folder
 from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
 
 DEFINITIONS = "lakehouse_assets.definitions"
@@ -25,11 +28,12 @@ class ServeError(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen, and the names of other hosts that may be used to reach it."""
+    """Where to listen, the names of other hosts that may be used to reach it, and who may on this machine."""
 
     host: str
     port: int
     trusted_hosts: tuple[str, ...] = ()
+    users: tuple[int, ...] = ()
 
     @property
     def url(self) -> str:
@@ -44,19 +48,21 @@ def serve(
     module: str = DEFINITIONS,
     allow_remote: bool = False,
     trusted_hosts: Sequence[str] = (),
+    trusted_users: Sequence[str] = (),
 ) -> int:
     """Serve the current folder's lakehouse until Ctrl-C, SIGTERM or SIGHUP, and leave no process behind.
 
     Returns 0 when stopped, 1 when a part of it died, 2 when it could not begin. Port 0 takes a free one. Beyond
-    loopback only with `allow_remote` and the names in `trusted_hosts` by which people reach it, behind a sign-in.
+    loopback only with `allow_remote` and the names in `trusted_hosts` by which people reach it, behind a sign-in. On
+    loopback it answers the programs of this user and of root, and those of `trusted_users`, as of a proxy.
     """
     try:
         _refuse_exposure(host, allow_remote, trusted_hosts)
-        _serve(Address(host, port, tuple(trusted_hosts)), module, _project_folder())
+        _serve(Address(host, port, tuple(trusted_hosts), _ids(trusted_users)), module, _project_folder())
     except StopRequested:
         print("Stopped.", flush=True)
         return 0
-    except (ChildDied, ServeError) as problem:
+    except (ChildDied, ServeError, UnsafeFolder) as problem:
         print(f"lakehouse dev: {problem}", file=sys.stderr, flush=True)
         return 1 if isinstance(problem, ChildDied) else 2
     return 0
@@ -68,7 +74,7 @@ def _serve(wanted: Address, module: str, folder: Path) -> None:
         signals = held.enter_context(caught_signals())
         held.enter_context(_only_server_of(folder))
         listener = held.enter_context(_bound(wanted))
-        address = Address(wanted.host, listener.getsockname()[1], wanted.trusted_hosts)
+        address = replace(wanted, port=listener.getsockname()[1])
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lakehouse-")))
         group = held.enter_context(process_group(_environment(folder), signals, scratch))
         _start_ui(group, scratch, module, listener, address)
@@ -91,7 +97,9 @@ def _start_ui(group: Group, scratch: Path, module: str, listener: socket.socket,
     group.start("code server", [*_dagster("dagster"), *code, "--location-name", module])
     web = ["--workspace", str(workspace), "--code-server", str(code_server), "--listener", str(listener.fileno())]
     names = [f"--trusted-host={name}" for name in address.trusted_hosts]
-    group.start("web server", [*_dagster("lakehouse_assets.serve.webserver"), *web, *names], [listener.fileno()])
+    users = [f"--user={user}" for user in address.users] if _is_loopback(address.host) else []
+    server = [*_dagster("lakehouse_assets.serve.webserver"), *web, *names, *users]
+    group.start("web server", server, [listener.fileno()])
     listener.close()
 
 
@@ -141,6 +149,17 @@ def _refuse_exposure(host: str, allow_remote: bool, trusted_hosts: Sequence[str]
         raise ServeError("--allow-remote needs --trusted-host NAME, the name by which people reach the UI")
 
 
+def _ids(names: Sequence[str]) -> tuple[int, ...]:
+    """The ids of this user, of root, and of the users of those names. Raises ServeError for one that isn't there."""
+    found = [os.geteuid(), 0]
+    for name in names:
+        try:
+            found.append(pwd.getpwnam(name).pw_uid)
+        except KeyError:
+            raise ServeError(f"--trusted-user {name!r} is no user of this machine; give the name of one") from None
+    return tuple(found)
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -165,7 +184,7 @@ def _only_server_of(folder: Path) -> Iterator[None]:
 
     Two daemons on one instance would start every scheduled run twice.
     """
-    (folder / ".dagster").mkdir(exist_ok=True)
+    private_folder(folder / ".dagster", "Dagster's folder")
     with (folder / ".dagster" / "serve.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,18 +30,22 @@ CODE_SERVER_SECONDS = 180  # as code_servers.local_startup_timeout in dagster.ya
 class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, WorkspaceRequestContext]):
     """Dagster's web server, answering its own pages only."""
 
-    def __init__(self, context: WorkspaceProcessContext, trusted_hosts: Sequence[str] = ()) -> None:
-        self._trusted_hosts = tuple(trusted_hosts)
+    def __init__(
+        self, context: WorkspaceProcessContext, trusted_hosts: Sequence[str] = (), users: Sequence[int] | None = None
+    ) -> None:
+        self._trusted_hosts, self._users = tuple(trusted_hosts), users
         super().__init__(context, live_data_poll_rate=LIVE_DATA_MILLISECONDS)
 
     def build_middleware(self) -> list[Middleware]:
         """The guard first, then what Dagster has."""
-        return [*guard(self._trusted_hosts), *super().build_middleware()]
+        return [*guard(self._trusted_hosts, self._users), *super().build_middleware()]
 
 
-def uvicorn_server(context: WorkspaceProcessContext, trusted_hosts: Sequence[str] = ()) -> uvicorn.Server:
+def uvicorn_server(
+    context: WorkspaceProcessContext, trusted_hosts: Sequence[str] = (), users: Sequence[int] | None = None
+) -> uvicorn.Server:
     """A server ready to run on a bound socket. Forwarded headers stay unread: anyone could have written them."""
-    app = GuardedWebserver(context, trusted_hosts).create_asgi_app()
+    app = GuardedWebserver(context, trusted_hosts, users).create_asgi_app()
     config = uvicorn.Config(
         app, log_level="warning", proxy_headers=False, lifespan="off", timeout_graceful_shutdown=DRAIN_SECONDS
     )
@@ -69,6 +73,7 @@ def main() -> None:
     parser.add_argument("--workspace", required=True, help="workspace file that names the code server")
     parser.add_argument("--code-server", type=Path, required=True, help="unix socket of the code server")
     parser.add_argument("--trusted-host", action="append", default=[])
+    parser.add_argument("--user", action="append", type=int, help="id of a user whose programs may connect; else all")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the blocks below are left in order
     with contextlib.suppress(KeyboardInterrupt), socket.socket(fileno=given.listener) as listener:
@@ -76,7 +81,7 @@ def main() -> None:
         wait_for_code_server(given.code_server)
         target = WorkspaceFileTarget([given.workspace])
         with get_instance_for_cli() as instance, WorkspaceProcessContext(instance, target, __version__) as context:
-            uvicorn_server(context, given.trusted_host).run(sockets=[listener])
+            uvicorn_server(context, given.trusted_host, given.user).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pytest
 
 from lakehouse_assets.serve import processes, serve
 from lakehouse_assets_tests.browser import chromium, console_errors, screenshot, wait_for_text
+from lakehouse_assets_tests.other_user import by_other_user, require_other_user, uid
 from lakehouse_assets_tests.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -44,6 +45,14 @@ def defs() -> dg.Definitions:
 '''
 
 
+ASKING = """
+import sys, urllib.error, urllib.request
+asked = urllib.request.Request(sys.argv[1], b'{"query": "{ version }"}', {"Content-Type": "application/json"})
+try:
+    print(urllib.request.urlopen(asked, timeout=30).read().decode())
+except urllib.error.HTTPError as refused:
+    print(refused.code, refused.read().decode())
+"""
 # The kernel tells the server to stop when the test run is killed (PR_SET_PDEATHSIG is 1); it survives the exec.
 TIED_TO_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
 
@@ -145,6 +154,32 @@ def test_it_lists_the_assets_and_keeps_its_state_under_the_project(shared: Serve
     assert {path.name for path in shared.folder.iterdir()} <= {
         *(".dagster", "dagster.yaml", "lake_of_the_test.py", "server.log", "__pycache__")
     }
+
+
+def test_a_program_of_another_user_of_the_machine_is_refused_with_the_way_on(shared: Server) -> None:
+    require_other_user()
+    answer = by_other_user(ASKING, f"{shared.url}/graphql")
+    assert answer.startswith("403 Refused: this UI is for the user who serves it.")
+    assert "--trusted-user" in answer
+    assert by_other_user(ASKING, f"{shared.url}/server_info").startswith("403 ")
+    assert shared.query("{ version }"), "our own program is answered"
+
+
+def test_a_trusted_user_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve(0, trusted_users=["nobody-of-this-name"]) == 2
+    assert "'nobody-of-this-name' is no user of this machine" in capsys.readouterr().err
+
+
+def test_a_folder_of_dagster_that_is_another_users_is_not_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require_other_user()
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path)
+    (tmp_path / ".dagster").mkdir()
+    os.chown(tmp_path / ".dagster", uid(), uid())
+    with contextlib.chdir(tmp_path):
+        assert serve(0) == 2
+    assert "it belongs to the user nobody" in capsys.readouterr().err
 
 
 def test_telemetry_is_off_in_every_part_of_it(shared: Server) -> None:
