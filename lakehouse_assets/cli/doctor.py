@@ -20,6 +20,7 @@ from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.inputs import VARIABLE
+from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure
 from lakehouse_assets.settings import Settings, dagster_home, sound_settings
@@ -101,6 +102,8 @@ def _store(url: str) -> str:
     """Write, list, read and delete a small file, by the library that lists and moves arrivals."""
     from lakehouse_assets.engine.sources.stores import errors_of_stores, opened
 
+    if "://" not in url:
+        own_folder(Path(url), "the folder")
     store, folder = opened(url)
     name, body = f"{folder.rstrip('/')}/_doctor-{uuid.uuid4().hex}", b"tried by `lakehouse doctor`"
     store.makedirs(folder, exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.cli.ready import require_writable
+from lakehouse_assets.folders import private_folder
 from lakehouse_assets.settings import PROJECT, dagster_home
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def instance() -> dg.DagsterInstance:
         require_writable("Dagster's folder", given)
         return dg.DagsterInstance.get()
     home = enter_home()
-    require_writable("Dagster's folder", str(home / ".dagster"))
+    require_writable("Dagster's folder", str(private_folder(home / ".dagster", "Dagster's folder")))
     return dg.DagsterInstance.from_config(str(home))
 
 

@@ -45,7 +45,7 @@ def require_writable(what: str, folder: str) -> None:
     if "://" in folder:  # whoever writes there says what is wrong
         return
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         with TemporaryFile(dir=folder) as probe:
             probe.write(bytes(_PROBE_BYTES))
     except OSError as error:

@@ -32,6 +32,7 @@ from lakehouse_assets.cli.ready import (
     require_rejected_rows,
     require_writable,
 )
+from lakehouse_assets.folders import own_folder
 from lakehouse_assets.settings import PROJECT, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
     landing = read_settings().landing
     if "://" in landing:
         raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
-    folder = Path(landing) / domain
+    folder = own_folder(Path(landing), "the landing folder") / domain
     written = import_module(f"lakehouse_assets.domains.{domain}.feed").land(folder)
     console.print(f"{count(written)} new files landed in {folder}.")
 

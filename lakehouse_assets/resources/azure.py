@@ -12,12 +12,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.sources.stores import WAITS
+from lakehouse_assets.folders import refuse_unsafe
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.notified import Queues
@@ -148,7 +150,11 @@ def lake_at(root: str, landing: str, downloads: bool = True) -> Lake:
 
     Raises:
         SettingsError: as `azure_storage`, for either.
+        UnsafeFolder: a folder of this machine belongs to another user, or is open to all.
     """
+    for url, what in ((root, "the lake"), (landing, "the landing folder")):
+        if "://" not in url:
+            refuse_unsafe(Path(url), what)
     reached = {url: azure_storage(url).for_delta_rs() for url in (root, landing) if in_azure(url)}
     return Lake(root, landing, reached.get(root, {}), downloads)
 

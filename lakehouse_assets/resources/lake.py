@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lakehouse_assets.engine.compile.in_flight import note_process
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets.settings import Settings
 
@@ -34,7 +36,14 @@ class LakeResource(dg.ConfigurableResource[None]):
         )
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Note the process of a run in its tags, before its first step; in a sensor there is no run."""
+        """Make the folders, and note the process of a run in its tags before its first step; a sensor has no run.
+
+        Raises:
+            UnsafeFolder: one belongs to another user, or is open to all.
+        """
+        for url, what in ((self.root, "the lake"), (self.landing, "the landing folder")):
+            if "://" not in url:
+                own_folder(Path(url), what)
         if context.run is not None and context.instance is not None:
             note_process(context.instance, context.run.run_id, self.root)
 
