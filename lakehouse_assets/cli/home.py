@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.cli.ready import require_writable
-from lakehouse_assets.folders import private_folder
+from lakehouse_assets.folders import private_folder, refuse_unsafe
 from lakehouse_assets.settings import PROJECT, dagster_home
 
 if TYPE_CHECKING:
@@ -21,11 +21,13 @@ def instance() -> dg.DagsterInstance:
 
     Raises:
         LakehouseError: its folder can't be written to.
+        UnsafeFolder: it belongs to another user, or is open to all.
     """
     import dagster as dg
 
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     if given := os.environ.get("DAGSTER_HOME"):
+        refuse_unsafe(Path(given), "Dagster's folder")
         require_writable("Dagster's folder", given)
         return dg.DagsterInstance.get()
     home = enter_home()
@@ -40,8 +42,11 @@ def enter_home() -> Path:
 
     Raises:
         LakehouseError: it can't be written to.
+        UnsafeFolder: one of its own belongs to another user, or is open to all: dagster.yaml says what is run.
     """
     home = dagster_home()
+    if home != PROJECT:
+        refuse_unsafe(home, "the lakehouse's folder")
     require_writable("Dagster's folder", str(home))
     settings = home / "dagster.yaml"
     if not settings.exists():

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import UnsafeFolder
-from lakehouse_assets.folders import private_folder
+from lakehouse_assets.folders import private_folder, refuse_unsafe
 from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
 
 DEFINITIONS = "lakehouse_assets.definitions"
@@ -111,7 +111,10 @@ def _environment(folder: Path) -> Mapping[str, str]:
     """The environment of every child: telemetry off, and the project's dagster.yaml as the instance.
 
     Dagster looks for that file in DAGSTER_HOME. Unless the user has one, it is .dagster/ with a link to the project's.
+    Raises UnsafeFolder for one that others can change: the file says what is run.
     """
+    if given := os.environ.get("DAGSTER_HOME"):
+        refuse_unsafe(Path(given), "Dagster's folder")
     home = folder / ".dagster"
     link = home / "dagster.yaml"
     link.unlink(missing_ok=True)

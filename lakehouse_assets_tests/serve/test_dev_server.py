@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,8 @@ def defs() -> dg.Definitions:
 
 ASKING = """
 import sys, urllib.error, urllib.request
-asked = urllib.request.Request(sys.argv[1], b'{"query": "{ version }"}', {"Content-Type": "application/json"})
+headers = {"Content-Type": "application/json", **({"Host": sys.argv[2]} if sys.argv[2:] else {})}
+asked = urllib.request.Request(sys.argv[1], b'{"query": "{ version }"}', headers)
 try:
     print(urllib.request.urlopen(asked, timeout=30).read().decode())
 except urllib.error.HTTPError as refused:
@@ -80,14 +81,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *prefix: str) -> Iterator[Server]:
+def started(folder: Path, *prefix: str, options: Sequence[str] = ()) -> Iterator[Server]:
     """A server in a project folder of its own, on a free port, answering; `prefix` is the shell that starts it."""
     folder.mkdir(exist_ok=True)
     shutil.copy(PROJECT / "dagster.yaml", folder)
     (folder / "lake_of_the_test.py").write_text(LAKE)
     log = folder / "server.log"
     tied = [sys.executable, "-c", TIED_TO_US, sys.executable]
-    command = [*prefix, *tied, "-m", "lakehouse_assets.serve", "--port", "0", "--module", "lake_of_the_test"]
+    command = [*prefix, *tied, "-m", "lakehouse_assets.serve", "--port", "0", "--module", "lake_of_the_test", *options]
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     with (
         log.open("wb") as output,
@@ -163,6 +164,15 @@ def test_a_program_of_another_user_of_the_machine_is_refused_with_the_way_on(sha
     assert "--trusted-user" in answer
     assert by_other_user(ASKING, f"{shared.url}/server_info").startswith("403 ")
     assert shared.query("{ version }"), "our own program is answered"
+
+
+def test_a_proxy_on_this_machine_reaches_it_as_the_trusted_user_by_the_trusted_name(tmp_path: Path) -> None:
+    require_other_user()
+    options = ["--trusted-user", "nobody", "--trusted-host", "lake.example"]
+    with started(tmp_path / "proxied", options=options) as server:
+        address = f"http://127.0.0.1:{server.port}/graphql"
+        assert '"version"' in by_other_user(ASKING, address, "lake.example")
+        assert by_other_user(ASKING, address, "evil.example").startswith("400 ")
 
 
 def test_a_trusted_user_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
