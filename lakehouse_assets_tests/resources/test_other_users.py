@@ -102,6 +102,8 @@ def test_what_the_engine_keeps_on_disk_is_in_folders_of_its_owner_alone(own: Spa
     assert rows.repartition(3, "text").count() == 100_000
     server, folder = spark_server.attach(own.server_settings), own.server_settings.folder
     held = [Path(os.readlink(entry)) for entry in Path(f"/proc/{server.pid}/fd").iterdir()]  # noqa: PTH115
+    held += [Path(line.split()[-1]) for line in Path(f"/proc/{server.pid}/maps").read_text().splitlines()]
+    assert [path for path in held if path.is_relative_to(folder)], "it has unpacked libraries there"
     assert not [path for path in held if path.is_relative_to("/tmp") and not path.is_relative_to(folder)]  # noqa: S108
     (blocks,) = folder.glob("tmp-*/blockmgr-*")
     assert [path for path in blocks.rglob("*") if path.is_file()], "rows were kept there"
