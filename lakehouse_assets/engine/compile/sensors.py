@@ -59,8 +59,13 @@ def _notifications(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, la
     """What takes down the notifications that wait, for tables of all domains; None if there is no queue."""
     from lakehouse_assets.engine.sources.notified import drain
 
-    queues = context.resources.lake.queues()
-    return queues and (lambda: drain(queues, [table for table, _ in lakehouse.source_tables()], lake))
+    queues, tables = context.resources.lake.queues(), [table for table, _ in lakehouse.source_tables()]
+
+    def take_down() -> None:
+        for why in drain(queues, tables, lake).failed:
+            context.log.error(why)
+
+    return queues and take_down
 
 
 def lake_sensor(

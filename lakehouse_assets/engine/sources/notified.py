@@ -2,34 +2,33 @@
 
 An event is deleted from the queue once the ledger has it, so a process may end at any point: what is delivered again is
 known by its path and etag. What was never delivered is found by the listing that the sensor makes once an hour.
+
+What is wrong with one message, or with the ledger of one table, keeps no other from being taken down. Of a message that
+can't be read the events that can be are taken down, and the whole of it is set aside at its fifth delivery.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 from lakehouse_assets.engine.arrivals import Ledger
+from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.sources.blob_events import CREATED as CREATED
+from lakehouse_assets.engine.sources.blob_events import Told, read_message
 from lakehouse_assets.engine.sources.listing import Arrival, covers
-from lakehouse_assets.engine.sources.stores import reaching
+from lakehouse_assets.engine.sources.stores import errors_in_reaching, plain, reaching, refusals
 from lakehouse_assets.engine.spec import Table
 
-CREATED = "Microsoft.Storage.BlobCreated"
-# In a hierarchical namespace a file is created, appended to, and whole when it was closed: another event.
-_UNFINISHED = ("CreateFile", "AppendFile", "FlushFile")
 DELIVERIES = 5
 PAGE = 32  # the most messages that a Storage Queue gives at once
 VISIBILITY_SECONDS = 120
 SECONDS = 20.0
-_SUBJECT = re.compile(r"/blobServices/default/containers/(?P<container>[^/]+)/blobs/(?P<path>.+)", re.DOTALL)
+# The message is gone, or was given to another process since we got it.
+_NOT_OURS = (400, 404)
 
 
 class Queue(Protocol):
@@ -56,19 +55,30 @@ class Queues:
 
 @dataclass(frozen=True)
 class Drained:
-    """How many files were announced, told once more or of no table, and how many messages were set aside."""
+    """How many files were announced, told once more or of no table, and how many messages were set aside.
+
+    `failed` says what couldn't be done, and what to do about it. The messages that it concerns stay in the queue.
+    """
 
     announced: int = 0
     ignored: int = 0
     poisoned: int = 0
+    failed: tuple[str, ...] = ()
+
+    def __add__(self, other: Drained) -> Drained:
+        return Drained(
+            self.announced + other.announced,
+            self.ignored + other.ignored,
+            self.poisoned + other.poisoned,
+            tuple(dict.fromkeys(self.failed + other.failed)),
+        )
 
 
 def drain(queues: Queues, tables: Sequence[Table], lake: Lake, seconds: float = SECONDS) -> Drained:
     """Take down the events that wait, for a while; a message that can't be read is set aside at its fifth delivery.
 
     Raises:
-        SourceError: the queue or a ledger can't be reached.
-        WriteConflict: other processes kept changing a ledger.
+        SourceError: the queue can't be reached.
     """
     with reaching("Taking down the notifications of what arrives in", lake.landing):
         return _drain(queues, tables, lake, time.monotonic() + seconds)
@@ -77,86 +87,117 @@ def drain(queues: Queues, tables: Sequence[Table], lake: Lake, seconds: float = 
 def _drain(queues: Queues, tables: Sequence[Table], lake: Lake, deadline: float) -> Drained:
     found = Drained()
     while time.monotonic() < deadline:
-        held = _Held(queues.events)
+        held = _Held(queues.events, lake.landing)
         if not held.messages:
             break
-        page = [_events(message.content) for message in held.messages]
-        events = [event for read in page for event in read or ()]
-        announced = _announce([f for event in events if (f := _arrival(event, lake.landing))], tables, lake, held)
-        settled = zip(held.messages, page, strict=True)
-        poisoned = sum(_settle(message, queues, readable=read is not None) for message, read in settled)
-        ignored = max(0, len(events) - announced)  # several tables may read one file
-        found = Drained(found.announced + announced, found.ignored + ignored, found.poisoned + poisoned)
+        announced, missed, failed = _announce(tables, lake, held, deadline)
+        settled = [m for m in held.messages if missed.isdisjoint(m.told.files)]
+        poisoned, refused = _settle(settled, queues)
+        events = sum(m.told.events for m in settled)
+        ignored = max(0, events - announced)  # several tables may read one file
+        found += Drained(announced, ignored, poisoned, (*failed, *refused))
     return found
+
+
+@dataclass(frozen=True)
+class _Message:
+    """A message as the queue gave it, and what it tells of."""
+
+    given: Any
+    told: Told
 
 
 class _Held:
     """A page of messages, which nobody else is given while they're worked on."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, landing: str) -> None:
         self.queue, self.since = queue, time.monotonic()
         asked = queue.receive_messages(messages_per_page=PAGE, visibility_timeout=VISIBILITY_SECONDS, max_messages=PAGE)
-        self.messages = list(asked)
+        self.messages = [_Message(given, read_message(given.content, landing)) for given in asked]
 
     def keep(self) -> None:
         """Hold them for as long again, once half of the time is over."""
         if time.monotonic() - self.since > VISIBILITY_SECONDS / 2:
             self.since = time.monotonic()
-            self.messages = [
-                self.queue.update_message(message, visibility_timeout=VISIBILITY_SECONDS) for message in self.messages
-            ]
+            self.messages = [kept for message in self.messages if (kept := self._kept(message))]
+
+    def _kept(self, message: _Message) -> _Message | None:
+        try:
+            given = self.queue.update_message(message.given, visibility_timeout=VISIBILITY_SECONDS)
+        except refusals() as error:
+            if _status(error) not in _NOT_OURS:
+                raise
+            return None
+        return _Message(given, message.told)
 
 
-def _announce(files: Sequence[Arrival], tables: Sequence[Table], lake: Lake, held: _Held) -> int:
-    """Put the files into the ledgers of the tables that read them; how many weren't known there."""
-    number = 0
+def _announce(tables: Sequence[Table], lake: Lake, held: _Held, deadline: float) -> tuple[int, set[Arrival], list[str]]:
+    """Put the files into the ledgers of the tables that read them.
+
+    Returns how many weren't known there, the files that some ledger couldn't be told of, and why.
+    """
+    files = [file for message in held.messages for file in message.told.files]
+    number, missed, failed = 0, set[Arrival](), list[str]()
     for table in tables:
         landing = lake.landing_folder(table.domain)
         mine = [f for f in files if table.source and covers(table.source, landing, f.path)]
-        if mine:
-            number += Ledger(lake.arrivals(table.key), lake.storage).announce(mine)
+        if mine and failed and time.monotonic() > deadline:  # a store that is away is waited for, by each ledger
+            missed.update(mine)
+        elif mine:
+            try:
+                number += Ledger(lake.arrivals(table.key), lake.storage).announce(mine)
+            except LakehouseError as error:
+                missed.update(mine)
+                failed.append(f"{table.key} isn't told of {len(mine)} files, which stay in the queue: {error}")
             held.keep()
-    return number
+    return number, missed, failed
 
 
-def _settle(message: Any, queues: Queues, *, readable: bool) -> bool:
-    """Take a message off the queue, unless it may be readable when it's delivered again; whether it was set aside."""
-    if not readable and message.dequeue_count < DELIVERIES:
-        return False
-    if not readable:
-        queues.poison.send_message(message.content)
-    queues.events.delete_message(message)
-    return not readable
+def _settle(messages: Sequence[_Message], queues: Queues) -> tuple[int, list[str]]:
+    """Take messages off the queue, unless they may be readable when they're delivered again.
 
-
-def _events(content: str) -> list[Mapping[str, Any]] | None:
-    """The events of a message, in the schema of Event Grid or of CloudEvents; None if there's no reading it."""
-    for text in _decoded(content):
-        try:
-            found = json.loads(text)
-        except ValueError:
+    Returns how many were set aside, and why others couldn't be.
+    """
+    refused = [_delete(m.given, queues) for m in messages if m.told.whole]
+    poisoned = 0
+    for message in messages:
+        if message.told.whole or message.given.dequeue_count < DELIVERIES:
             continue
-        events = found if isinstance(found, list) else [found]
-        return events if all(isinstance(e, dict) and {"eventType", "type"} & e.keys() for e in events) else None
-    return None
+        why = _set_aside(message.given, queues)
+        poisoned += not why
+        refused.append(why or _delete(message.given, queues))
+    return poisoned, [why for why in refused if why]
 
 
-def _decoded(content: str) -> Iterator[str]:
-    yield content
+def _set_aside(given: Any, queues: Queues) -> str:
+    """Copy a message to the queue for those that can't be read; why that failed, if it did."""
     try:
-        yield base64.b64decode(content, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return
+        queues.poison.send_message(given.content)
+    except errors_in_reaching() as error:
+        return (
+            f"A message of the queue can't be read, nor be set aside: {plain(error)}. It stays there; see that the "
+            "queue of the same name with -poison behind it exists and takes messages, or delete the message by hand"
+        )
+    return ""
 
 
-def _arrival(event: Mapping[str, Any], landing: str) -> Arrival | None:
-    """The file that an event tells of, if it's a whole one in the container of the landing folders."""
-    data, where = event.get("data") or {}, _SUBJECT.fullmatch(str(event.get("subject", "")))
-    home = re.match(r"(?P<scheme>abfss?)://(?P<container>[^@]+)@[^/]+", landing)
-    if event.get("eventType", event.get("type")) != CREATED or not where or not home or data.get("api") in _UNFINISHED:
-        return None
-    at, etag = event.get("eventTime") or event.get("time"), data.get("eTag")
-    if where["container"] != home["container"] or not etag or not at:
-        return None
-    modified = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", at))
-    return Arrival(f"{home[0]}/{where['path']}", str(etag).strip('"'), int(data.get("contentLength") or 0), modified)
+def _delete(given: Any, queues: Queues) -> str:
+    """Take a message off the queue; why that was refused, if it was."""
+    try:
+        queues.events.delete_message(given)
+    except refusals() as error:
+        status = _status(error)
+        if status is None or status >= 500:
+            raise
+        if status not in _NOT_OURS:
+            return (
+                f"A message that was taken down can't be deleted: {plain(error)}. It stays in the queue, and comes "
+                "again and again; give this identity the right to process messages"
+            )
+    return ""
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status of a service's answer; None if there was no answer."""
+    status: int | None = getattr(error, "status_code", None)
+    return status

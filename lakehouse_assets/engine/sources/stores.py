@@ -96,11 +96,11 @@ def reaching(doing: str, path: str) -> Iterator[None]:
     """
     try:
         yield
-    except _in_reaching() as e:
+    except errors_in_reaching() as e:
         raise unreachable(doing, path, e) from e
 
 
-def _in_reaching() -> tuple[type[Exception], ...]:
+def errors_in_reaching() -> tuple[type[Exception], ...]:
     return (OSError, *refusals())
 
 
