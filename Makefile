@@ -2,9 +2,11 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+AZURITE := $(or $(LAKEHOUSE_CACHE),$(HOME)/.cache/lakehouse-assets)/azurite
+AZURITE_LOCK := lakehouse_assets_tests/azurite/package-lock.json
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: run test lint bench dev setup lock clean
+.PHONY: run test lint bench dev setup azurite lock clean
 
 run: setup
 	@$(BIN)/lakehouse land airlines
@@ -40,10 +42,17 @@ setup: .venv/.installed
 	@$(BIN)/python -c 'from lakehouse_assets.resources.jars import jar_folder; from lakehouse_assets.settings import read_settings; jar_folder(read_settings().cache)'
 	@touch $@
 
-# Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv`.
+# Stands for Azure Storage in the tests. npm writes the hidden file at the end; nothing of the packages is run.
+azurite:
+	@cmp -s $(AZURITE_LOCK) "$(AZURITE)/package-lock.json" && test -f "$(AZURITE)/node_modules/.package-lock.json" \
+	  || { mkdir -p "$(AZURITE)" && cp $(dir $(AZURITE_LOCK))*.json "$(AZURITE)" && cd "$(AZURITE)" \
+	    && npm ci --ignore-scripts --silent --no-audit --no-fund >/dev/null; }
+
+# Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv` and `npm`.
 lock:
 	uv pip compile pyproject.toml --extra azure --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
+	npm install --prefix $(dir $(AZURITE_LOCK)) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 clean:
 	-$(BIN)/lakehouse engine stop
