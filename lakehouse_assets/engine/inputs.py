@@ -21,8 +21,9 @@ class Http:
     Addresses and header values may name variables of the environment as `${NAME}`. `sha256` has the digest that the
     content of an address must have. With `pages`, an answer's link to the next page is followed (RFC 8288). `hosts` are
     those that an address may redirect to beside its own, which alone is sent the headers. `pause` is what lies between
-    two requests, and `timeout` how long a server may be silent, in seconds; `retries` counts further tries, after
-    `backoff` × 1, 2, 4 … seconds or what the server asks for. A content of more than `limit` bytes is refused.
+    two requests, and `timeout` how long a server may be silent or ask to be left alone, in seconds; `retries` counts
+    further tries, after `backoff` × 1, 2, 4 … seconds or what the server asks for. A content of more than `limit` bytes
+    is refused, and an address that takes longer than `patience` seconds, with its pages and further tries.
     """
 
     urls: tuple[str, ...]
@@ -35,6 +36,8 @@ class Http:
     retries: int = 4
     backoff: float = 1.0
     limit: int = 10_000_000_000
+    # Not part of what decides a table's contents, for which its `repr` is taken.
+    patience: float = field(default=3600.0, repr=False)
 
 
 @dataclass(frozen=True)

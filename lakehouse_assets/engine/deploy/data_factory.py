@@ -1,8 +1,8 @@
 """Azure Data Factory's own JSON for what `http(…)` and `extract(…)` declare: a pipeline a table.
 
 A pipeline copies into `<landing>/<domain>/<table>/<year>/<month>/<day>/<time>-<name>`, then looks whether something is
-in the file. It lands every time it runs, changed or not; and `sha256`, `hosts` and `limit` are held only by our own
-downloads.
+in the file. It lands every time it runs, changed or not; and `sha256`, `hosts`, `limit` and `patience` are held only by
+our own downloads.
 """
 
 from __future__ import annotations
