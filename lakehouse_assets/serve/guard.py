@@ -5,6 +5,8 @@ and the Host. So any web page open on the machine could launch runs, though the 
 middlewares close that: Starlette's TrustedHostMiddleware answers 400 to a foreign Host (DNS rebinding), and
 `SameOriginOnly` answers 403 to what `refusal` names. Programs send no Origin and are let through, if they are of a user
 who may (peer.py); beyond loopback, who may reach the port is the business of a proxy with sign-in.
+
+Dagster's web server reads a body whole before it looks at it. `BodyLimit` answers 413 to one that is too long.
 """
 
 from collections.abc import Sequence
@@ -17,6 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakehouse_assets.serve.peer import OnlyUsers
 
+# The longest that the UI sends is a run's configuration.
+BODY_BYTES = 20_000_000
+
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 # The application reads the first of several headers; a proxy in between may have judged by the last.
@@ -28,7 +33,7 @@ def guard(trusted_hosts: Sequence[str], users: Sequence[int] | None = None) -> l
     hosts = [*LOOPBACK_HOSTS, *trusted_hosts]
     ours = [] if users is None else [Middleware(OnlyUsers, users=users)]
     vetted = Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
-    return [*ours, vetted, Middleware(SameOriginOnly)]
+    return [*ours, vetted, Middleware(SameOriginOnly), Middleware(BodyLimit)]
 
 
 class SameOriginOnly:
@@ -102,3 +107,59 @@ def _keeping_to_itself(send: Send) -> Send:
         await send(message)
 
     return send_with_headers
+
+
+class BodyLimit:
+    """ASGI middleware that answers 413 to a request whose body is longer than `most` bytes, announced or not."""
+
+    def __init__(self, app: ASGIApp, most: int = BODY_BYTES) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = _Body(receive, send, self.most)
+        if body.is_announced_longer(Headers(scope=scope)):
+            await self._refuse(scope, receive, send)
+            return
+        try:
+            await self.app(scope, body.receive, body.send)
+        except _TooLong:
+            if not body.answered:
+                await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        told = f"Refused: the body is longer than {self.most:,} bytes.\n"
+        # What is still to come is read by nobody.
+        await PlainTextResponse(told, status_code=413, headers={"Connection": "close"})(scope, receive, send)
+
+
+class _TooLong(Exception):
+    """The application was about to be given more than it may have."""
+
+
+class _Body:
+    """The two ends of a request, which count what comes in and remember whether an answer has begun."""
+
+    def __init__(self, receive: Receive, send: Send, most: int) -> None:
+        self._receive, self._send, self._left = receive, send, most
+        self.answered = False
+
+    def is_announced_longer(self, headers: Headers) -> bool:
+        length = headers.get("content-length", "")
+        # By its digits, as Python makes no number of thousands of them.
+        return length.isdecimal() and (len(length.lstrip("0")) > 18 or int(length) > self._left)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise _TooLong
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self._left < 0 and not self.answered:  # the application took it for another error
+            raise _TooLong
+        self.answered = True
+        await self._send(message)

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import os
 import pwd
+import re
 import socket
 import sys
 import tempfile
@@ -56,9 +57,10 @@ def serve(
     loopback only with `allow_remote` and the names in `trusted_hosts` by which people reach it, behind a sign-in. On
     loopback it answers the programs of this user and of root, and those of `trusted_users`, as of a proxy.
     """
+    names = (trusted_hosts,) if isinstance(trusted_hosts, str) else tuple(trusted_hosts)
     try:
-        _refuse_exposure(host, allow_remote, trusted_hosts)
-        _serve(Address(host, port, tuple(trusted_hosts), _ids(trusted_users)), module, _project_folder())
+        _refuse_exposure(host, allow_remote, names)
+        _serve(Address(host, port, names, _ids(trusted_users)), module, _project_folder())
     except StopRequested:
         print("Stopped.", flush=True)
         return 0
@@ -139,8 +141,12 @@ def _project_folder() -> Path:
 
 def _refuse_exposure(host: str, allow_remote: bool, trusted_hosts: Sequence[str]) -> None:
     """Raise ServeError for an address that others can reach, unless that was asked for by name."""
-    if any("*" in name for name in trusted_hosts):
-        raise ServeError("a trusted host is a full name; a wildcard would trust every page on the network")
+    for name in trusted_hosts:
+        if not _is_host(name):
+            raise ServeError(
+                f"{name!r} can't be trusted: a trusted host is a full name, as lake.example.com, without scheme, port,"
+                " path or wildcard, which would trust every page on the network; an IPv6 address is in brackets"
+            )
     if _is_loopback(host):
         return
     if not allow_remote:
@@ -161,6 +167,24 @@ def _ids(names: Sequence[str]) -> tuple[int, ...]:
         except KeyError:
             raise ServeError(f"--trusted-user {name!r} is no user of this machine; give the name of one") from None
     return tuple(found)
+
+
+def _is_host(name: str) -> bool:
+    """Whether it's a name or address as a browser puts it into the Host header, save for the port."""
+    if re.fullmatch(r"\[[0-9A-Fa-f:.]+\]", name):
+        return _is_address(name[1:-1])
+    labels = name.split(".")
+    # The last part of a name has a letter; else all of it is an address.
+    sound = all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels) and len(name) <= 253
+    return sound and (re.search("[A-Za-z]", labels[-1]) is not None or _is_address(name))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

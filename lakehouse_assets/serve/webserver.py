@@ -24,6 +24,7 @@ from lakehouse_assets.serve.guard import guard
 
 LIVE_DATA_MILLISECONDS = 2000  # how often an open page asks for news; the default of `dagster dev`
 DRAIN_SECONDS = 2  # for open requests when stopping; an open page keeps its websocket for ever
+MESSAGE_BYTES = 1_000_000  # of a websocket: subscriptions are a thousandth of it, and uvicorn keeps 32 that wait
 CODE_SERVER_SECONDS = 180  # as code_servers.local_startup_timeout in dagster.yaml
 
 
@@ -47,7 +48,13 @@ def uvicorn_server(
     """A server ready to run on a bound socket. Forwarded headers stay unread: anyone could have written them."""
     app = GuardedWebserver(context, trusted_hosts, users).create_asgi_app()
     config = uvicorn.Config(
-        app, log_level="warning", proxy_headers=False, lifespan="off", timeout_graceful_shutdown=DRAIN_SECONDS
+        app,
+        http="h11",  # the other one takes a head without end
+        log_level="warning",
+        proxy_headers=False,
+        lifespan="off",
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ws_max_size=MESSAGE_BYTES,
     )
     return uvicorn.Server(config)
 

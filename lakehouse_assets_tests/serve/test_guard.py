@@ -17,8 +17,12 @@ from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
-from lakehouse_assets.serve.webserver import uvicorn_server
+from lakehouse_assets.serve.guard import BODY_BYTES
+from lakehouse_assets.serve.webserver import MESSAGE_BYTES, uvicorn_server
 
 DAGSTER_YAML = Path(__file__).parents[2] / "dagster.yaml"
 LAUNCH = """mutation { launchRun(executionParams: {runConfigData: {}, selector: {
@@ -221,3 +225,56 @@ def test_no_other_site_may_frame_or_embed_an_answer(served: Served) -> None:
         answer = connection.getresponse()
         assert answer.getheader("X-Frame-Options") == "SAMEORIGIN"
         assert answer.getheader("Cross-Origin-Resource-Policy") == "same-origin"
+
+
+def answered(port: int, *pieces: bytes) -> bytes:
+    """The first line of the answer to what is sent piece by piece."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        return connection.makefile("rb").readline()
+
+
+def head(port: int, path: str, *lines: str) -> bytes:
+    told = (f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Content-Type: application/json", *lines, "", "")
+    return "\r\n".join(told).encode()
+
+
+PADDED = QUERY.encode().ljust(BODY_BYTES)
+
+
+@pytest.mark.parametrize("path", ["/graphql", REPORT])
+@pytest.mark.parametrize("length", [str(BODY_BYTES + 1), "9" * 18])
+def test_a_body_that_is_announced_as_too_long_is_refused_before_it_is_sent(
+    served: Served, path: str, length: str
+) -> None:
+    assert b" 413 " in answered(served.port, head(served.port, path, f"Content-Length: {length}"))
+
+
+@pytest.mark.parametrize("path", ["/graphql", REPORT, "/nowhere"])
+def test_a_body_in_pieces_is_refused_once_it_is_too_long(served: Served, path: str) -> None:
+    piece = b"f4240\r\n" + b" " * 1_000_000 + b"\r\n"
+    pieces = [piece] * (BODY_BYTES // 1_000_000)
+    begun = head(served.port, path, "Transfer-Encoding: chunked")
+    status = answered(served.port, begun, *pieces, b"1\r\n \r\n")
+    assert b" 413 " in status if path != "/nowhere" else status
+
+
+def test_a_body_as_long_as_one_may_be_is_answered(served: Served) -> None:
+    begun = head(served.port, "/graphql", f"Content-Length: {BODY_BYTES}")
+    assert b" 200 " in answered(served.port, begun, PADDED)
+
+
+def test_a_head_without_end_is_refused(served: Served) -> None:
+    begun = head(served.port, "/graphql").removesuffix(b"\r\n")
+    assert b" 400 " in answered(served.port, begun, b"X: " + b"x" * 70_000)
+
+
+def test_a_message_of_a_subscription_that_is_too_long_closes_it(served: Served) -> None:
+    address = f"ws://127.0.0.1:{served.port}/graphql"
+    with connect(address, subprotocols=[Subprotocol("graphql-ws")], max_size=None) as subscription:
+        subscription.send(json.dumps({"type": "connection_init"}).ljust(MESSAGE_BYTES))
+        assert json.loads(subscription.recv(timeout=30))["type"] == "connection_ack"
+        subscription.send(" " * (MESSAGE_BYTES + 1))
+        with pytest.raises(ConnectionClosedError, match="1009"):
+            subscription.recv(timeout=30)
