@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class Settings:
     queue: str
     data_factory: str
     azure_management: str
-    spark: str
+    spark: str = field(repr=False)  # there may be a token in it
     spark_memory: str
     spark_cores: int
     spark_idle_minutes: float
@@ -149,7 +149,8 @@ def _memory(text: str) -> str:
 def _spark(address: str) -> str:
     if address == "local" or address.startswith("sc://"):
         return address
-    raise SettingsError(f"LAKEHOUSE_SPARK is {address!r}; use `local`, or `sc://host:port` of a Spark Connect server")
+    shown = address.split(";")[0]  # without a token
+    raise SettingsError(f"LAKEHOUSE_SPARK is {shown!r}; use `local`, or `sc://host:port` of a Spark Connect server")
 
 
 def _resource_id(text: str) -> str:

@@ -16,7 +16,7 @@ class Lake:
 
     root: str
     landing: str
-    storage: Mapping[str, str] = field(default_factory=dict)
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False)  # there are keys in it
     downloads: bool = True
 
     def table(self, key: str) -> str:

@@ -129,7 +129,7 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     """The queue of that name in the account of the landing folders, and the one with `-poison` behind its name.
 
     Raises:
-        SettingsError: as `azure_storage`.
+        SettingsError: as `azure_storage`, or the connection string doesn't lead to queues.
     """
     from azure.identity import DefaultAzureCredential
     from azure.storage.queue import QueueClient
@@ -139,7 +139,13 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     env = os.environ if env is None else env
     at, names = azure_storage(landing, env), (name, f"{name}-poison")
     if text := env.get("AZURE_STORAGE_CONNECTION_STRING"):
-        return Queues(*(QueueClient.from_connection_string(text, it, **WAITS) for it in names))
+        try:
+            return Queues(*(QueueClient.from_connection_string(text, it, **WAITS) for it in names))
+        except ValueError as error:
+            raise SettingsError(
+                f"Reaching the queue {name!r}: {error} AZURE_STORAGE_CONNECTION_STRING needs a QueueEndpoint, or an "
+                "AccountName and an AccountKey"
+            ) from None
     credential = at.key or at.sas or DefaultAzureCredential()
     url = f"https://{at.account}.queue.{at.suffix}"
     return Queues(*(QueueClient(url, it, credential=credential, **WAITS) for it in names))

@@ -44,8 +44,8 @@ ERRORS = {
 class SparkResource(dg.ConfigurableResource[None]):
     """A Spark session by Spark Connect, opened when a step first asks for it.
 
-    `address` is `local` or an `sc://` URL; `stores` are the paths and URLs of lake and landing folders, whose
-    credentials the session is told. The rest describes the local engine.
+    `address` is `local` or an `sc://` URL, whose token is taken from LAKEHOUSE_SPARK; `stores` are the paths and URLs
+    of lake and landing folders, whose credentials the session is told. The rest describes the local engine.
     """
 
     address: str = "local"
@@ -61,7 +61,7 @@ class SparkResource(dg.ConfigurableResource[None]):
     @classmethod
     def from_settings(cls, settings: Settings) -> SparkResource:
         return cls(
-            address=settings.spark,
+            address=_shown(settings.spark),
             memory=settings.spark_memory,
             cores=settings.spark_cores,
             idle_minutes=settings.spark_idle_minutes,
@@ -82,7 +82,7 @@ class SparkResource(dg.ConfigurableResource[None]):
             SparkUnavailable: no engine could be reached or started.
         """
         engine = spark_server.attach(self.server_settings) if self.address == "local" else None
-        url = engine.url if engine else self.address
+        url = engine.url if engine else _with_token(self.address)
         if self._session is None or url != self._url:
             self._session, self._url = _connected(url, self.stores, engine), url
         _activate(self._session)
@@ -92,6 +92,17 @@ class SparkResource(dg.ConfigurableResource[None]):
         """End what the engine is computing for this session."""
         if self._session is not None:
             self._session.interruptAll()
+
+
+def _shown(address: str) -> str:
+    """An address without its token: Dagster shows the configuration of resources to everyone."""
+    return address.split(";")[0].rstrip("/")
+
+
+def _with_token(address: str) -> str:
+    """The address as the environment has it, if it's that one; it's read when it's needed, and kept nowhere."""
+    told = os.environ.get("LAKEHOUSE_SPARK", "")
+    return told if _shown(told) == address else address
 
 
 # One for all resources that a thread uses, by engine and what it's told, and never let go. The finaliser of any session

@@ -58,6 +58,8 @@ CONF = {
     "spark.sql.debug.maxToStringFields": "100000",
     # Otherwise every column expression records the Python stack it was made in.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
+    # Spark's own pattern, and what Azure's keys and signatures are called.
+    "spark.redaction.regex": r"(?i)secret|password|passwd|token|access[.]?key|account[.]key|[.]sas[.]",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "WARN",

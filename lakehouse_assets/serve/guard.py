@@ -148,8 +148,7 @@ class _Body:
 
     def is_announced_longer(self, headers: Headers) -> bool:
         length = headers.get("content-length", "")
-        # By its digits, as Python makes no number of thousands of them.
-        return length.isdecimal() and (len(length.lstrip("0")) > 18 or int(length) > self._left)
+        return length.isdecimal() and (len(length) > 18 or int(length) > self._left)
 
     async def receive(self) -> Message:
         message = await self._receive()

@@ -263,21 +263,18 @@ def test_it_does_not_listen_beyond_this_machine_unasked(
     assert remedy in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", " ", "lake.example ", "http://lake.example", "lake.example:3000", "lake.example/ui", "*", "*.example", "a@b"]
-    + ["lake..example", ".example", "lake.example.", "-lake.example", "läke.example", "lake.example\n", "a" * 64]
-    + ["::1", "[::1", "[::1]:3000", "[]", "[lake]", "1.2.3", "1.2.3.256", "a,b"],
-)
+NO_NAMES = """ |lake.example |http://lake.example|lake.example:3000|lake.example/ui|*|*.example|a@b|lake..example|.example
+|lake.example.|-lake.example|läke.example|::1|[::1|[::1]:3000|[]|[lake]|1.2.3|1.2.3.256|a,b"""
+
+
+@pytest.mark.parametrize("name", ["", "lake.example\n", "a" * 64, *NO_NAMES.replace("\n", "").split("|")])
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
 def test_what_is_no_full_name_is_not_trusted(name: str, host: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert serve(0, host, allow_remote=True, trusted_hosts=["lake.example", name]) == 2
     assert f"{name!r} can't be trusted: a trusted host is a full name" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "name", ["lake", "Lake.Example.com", "a_b-c.xn--lke-qla.example", "192.0.2.1", "[2001:db8::1]"]
-)
+@pytest.mark.parametrize("name", ["lake", "Lake.Example.com", "a_b-c.xn--lke-qla", "192.0.2.1", "[2001:db8::1]"])
 def test_a_full_name_or_address_is_trusted(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with contextlib.chdir(tmp_path):
         assert serve(0, trusted_hosts=[name]) == 2
