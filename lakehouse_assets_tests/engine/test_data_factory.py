@@ -243,3 +243,42 @@ def test_a_run_that_is_broken_off_breaks_off_the_pipeline(feeds: Feeds, monkeypa
     monkeypatch.setattr(feeds.service, "answer", broken_off)
     assert not feeds.land("people").success
     assert [run.status for run in feeds.service.runs.values()] == ["Cancelled"]
+
+
+BAD_COPY = {"activityName": "copy", "activityType": "Copy", "status": "Succeeded"}
+BAD_ANSWERS = [
+    ("createRun", {}),
+    ("createRun", {"runId": ""}),
+    ("createRun", []),
+    ("", {"status": None}),
+    ("", {"status": "Pondering"}),
+    ("", {"status": "Succeeded", "runStart": "yesterday"}),
+    ("", {"status": "Succeeded", "durationInMs": "long"}),
+    ("", "a text"),
+    ("queryActivityruns", {"value": "x"}),
+    ("queryActivityruns", {"value": [{**BAD_COPY, "output": "x"}]}),
+    ("queryActivityruns", {"value": [{**BAD_COPY, "output": {"rowsCopied": "many"}}]}),
+    ("queryActivityruns", {"value": [{**BAD_COPY, "output": {"dataWritten": -1}}]}),
+    ("queryActivityruns", {"value": [{**BAD_COPY, "output": {"filesWritten": 2**70}}]}),
+]
+
+
+def test_an_answer_that_cannot_be_understood_is_told_and_waited_for_no_longer(
+    feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = feeds.service.answer
+    for page in ("/people.csv", "/more/people.csv"):
+        feeds.site.pages[page] = Answer(b"id\n1\n")
+    for route, bad in BAD_ANSWERS:
+
+        def wrong(
+            method: str, path: str, body: Json, token: str, route: str = route, bad: Any = bad
+        ) -> tuple[int, Any]:
+            status, right = answer(method, path, body, token)
+            asked = path.endswith(route) if route else method == "GET"
+            return status, bad if asked else right
+
+        monkeypatch.setattr(feeds.service, "answer", wrong)
+        assert "Landing files " in feeds.failure(feeds.land("people")), (route, bad)
+    monkeypatch.setattr(feeds.service, "answer", answer)
+    assert feeds.land("people").success

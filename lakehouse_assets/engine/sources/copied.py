@@ -15,11 +15,11 @@ from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
-    from azure.core.exceptions import AzureError
     from azure.mgmt.datafactory import DataFactoryManagementClient
     from azure.mgmt.datafactory.models import PipelineRun
 
 _ENDED = ("Succeeded", "Failed", "Cancelled")
+_UNDER_WAY = ("Queued", "InProgress", "Canceling")
 _DAY = timedelta(days=1)
 
 
@@ -52,19 +52,19 @@ def copy(table: Table, factory: Factory, since: str | None = None) -> Copied:
     `since` is when the last copy began that succeeded, for a query that asks for what has changed.
 
     Raises:
-        SourceError: a variable isn't set, the factory refused, or the run didn't succeed.
+        SourceError: a variable isn't set, the factory refused or can't be understood, or the run didn't succeed.
     """
-    from azure.core.exceptions import AzureError
+    from azure.core.exceptions import AzureError, DeserializationError
 
     pipeline, parameters, at = pipeline_name(table), _parameters(table, factory, since), (factory.group, factory.name)
     try:
-        run_id = factory.client.pipelines.create_run(*at, pipeline, parameters=parameters).run_id
+        run_id = _text("run id", factory.client.pipelines.create_run(*at, pipeline, parameters=parameters).run_id)
         with contextlib.ExitStack() as unless_ended:
             unless_ended.callback(_cancel, factory, run_id)
             run = _ended(factory, run_id)
             unless_ended.pop_all()
         activities = list(_copies(factory, run_id))
-    except AzureError as error:
+    except (AzureError, DeserializationError) as error:
         raise _refused(table, factory, pipeline, error) from error
     if run.status != "Succeeded":
         told = sorted({_why(a) for a in activities if a.status == "Failed"}) or [run.message or "it says no more"]
@@ -94,8 +94,10 @@ def _cancel(factory: Factory, run_id: str) -> None:
 def _ended(factory: Factory, run_id: str) -> PipelineRun:
     while True:
         run = factory.client.pipeline_runs.get(factory.group, factory.name, run_id)
-        if run.status in _ENDED:
+        if _text("state of the run", run.status) in _ENDED:
             return run
+        if run.status not in _UNDER_WAY:
+            raise _unclear("state of the run", run.status)
         time.sleep(factory.poll_seconds)
 
 
@@ -108,7 +110,7 @@ def _copies(factory: Factory, run_id: str) -> Iterator[Any]:
     while True:
         window = RunFilterParameters(**week, continuation_token=token)
         page = factory.client.activity_runs.query_by_pipeline_run(factory.group, factory.name, run_id, window)
-        yield from page.value
+        yield from page.value or ()
         token = page.continuation_token
         if not token:
             return
@@ -116,22 +118,43 @@ def _copies(factory: Factory, run_id: str) -> Iterator[Any]:
 
 def _copied(run_id: str, run: PipelineRun, activities: list[Any]) -> Copied:
     outputs = [a.output or {} for a in activities if a.activity_type == "Copy" and a.status == "Succeeded"]
-    rows, written = (sum(int(o.get(name) or 0) for o in outputs) for name in ("rowsCopied", "dataWritten"))
+    rows, written = (sum(_number(o, name) for o in outputs) for name in ("rowsCopied", "dataWritten"))
     started = run.run_start or datetime.now(UTC)
-    files = sum(int(o.get("filesWritten") or 1) for o in outputs)
+    files = sum(_number(o, "filesWritten") or 1 for o in outputs)
     return Copied(run_id, f"{started:%Y-%m-%dT%H:%M:%SZ}", (run.duration_in_ms or 0) / 1000, files, rows, written)
 
 
+def _number(output: Any, name: str) -> int:
+    """A number of what a copy did; 0 if it isn't told."""
+    told = (output.get(name) or 0) if isinstance(output, dict) else output
+    if type(told) is not int or not 0 <= told < 2**63:
+        raise _unclear(name, told)
+    return told
+
+
+def _text(what: str, told: Any) -> str:
+    if not isinstance(told, str) or not told:
+        raise _unclear(what, told)
+    return told
+
+
+def _unclear(what: str, told: Any) -> SourceError:
+    return SourceError(
+        f"Landing files by Data Factory: it tells {repr(told)[:80]} as the {what}; look at the run in its monitor, and "
+        "whether LAKEHOUSE_AZURE_MANAGEMENT leads to Azure"
+    )
+
+
 def _why(activity: Any) -> str:
-    error = activity.error or {}
+    error = activity.error if isinstance(activity.error, dict) else {}
     return f"{activity.activity_name}: {error.get('errorCode', '')} {error.get('message', '')}".strip()
 
 
-def _refused(table: Table, factory: Factory, pipeline: str, error: AzureError) -> SourceError:
+def _refused(table: Table, factory: Factory, pipeline: str, error: Exception) -> SourceError:
     remedies = {
         404: "publish the pipelines that `lakehouse generate` writes, or mend LAKEHOUSE_DATA_FACTORY",
         403: "give this identity the role Data Factory Contributor",
     }
-    said = " ".join(str(error.message).split())[:300]
+    said = " ".join(str(getattr(error, "message", error)).split())[:300]
     remedy = remedies.get(getattr(error, "status_code", 0), "look at the network, or run it again later")
     return SourceError(f"Landing files of {table.key} by pipeline {pipeline} of {factory.name}: {said}; {remedy}")

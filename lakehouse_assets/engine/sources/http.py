@@ -150,6 +150,7 @@ _PLAIN = {
     "ContentDecodingError": "the answer isn't encoded as it says",
     "InvalidHeader": "the server's headers contradict one another",
     "InvalidURL": "it's no address that can be asked; look at what is filled in",
+    "LocationParseError": "it's no address that can be asked; look at what is filled in",
     "InvalidSchema": "it doesn't begin with http:// or https://; look at what is filled in",
     "MissingSchema": "it doesn't begin with http:// or https://; look at what is filled in",
 }
