@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lakehouse_assets.engine.printable import printable
+
 
 class LakehouseError(Exception):
-    """Every error this project raises on purpose."""
+    """Every error this project raises on purpose. `details` are lines that follow its message, indented.
+
+    Its text is printable, as a message names files and values: one with a line end begins no line of its own.
+    """
+
+    def __init__(self, message: str = "", details: Sequence[str] = ()) -> None:
+        self.details = tuple(details)
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        details = [f"  {printable(line.expandtabs(4))}" for line in self.details]
+        return "\n".join([printable(super().__str__()), *details])
 
 
 class DeclarationError(LakehouseError):
@@ -15,8 +28,8 @@ class DeclarationError(LakehouseError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        listed = "\n".join(f"  {i}. {p}" for i, p in enumerate(problems, 1))
-        super().__init__(f"{len(problems)} problem(s) in the declared tables:\n{listed}")
+        listed = [f"{i}. {p}" for i, p in enumerate(problems, 1)]
+        super().__init__(f"{len(problems)} problem(s) in the declared tables:", listed)
 
 
 class ContractError(LakehouseError):

@@ -102,10 +102,8 @@ def _resolve(scratch: Path, jars: list[Jar]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     missing = [jar.file for jar in jars if not (scratch / "lib" / jar.file).is_file()]
     if done.returncode or missing:
-        tail = "\n".join(done.stdout.splitlines()[-15:] + done.stderr.splitlines()[-5:])
-        raise SparkUnavailable(
-            f"Resolving JARs from Maven Central failed for {missing or 'all'}; is it reached?\n{tail}"
-        )
+        tail = done.stdout.splitlines()[-15:] + done.stderr.splitlines()[-5:]
+        raise SparkUnavailable(f"Resolving JARs from Maven Central failed for {missing or 'all'}; is it reached?", tail)
 
 
 def _ivy_module(jars: list[Jar]) -> str:

@@ -146,11 +146,11 @@ def stop(settings: ServerSettings, seconds: float = 60) -> bool:
     return True
 
 
-def log_tail(settings: ServerSettings, lines: int = 15) -> str:
+def log_tail(settings: ServerSettings, lines: int = 15) -> list[str]:
     """The last lines of the engine's log, without the frames of Java's stacks."""
     log = settings.folder / "server.log"
     told = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return "\n".join([line for line in told if not line.startswith(("\tat ", "\t..."))][-lines:])
+    return [line for line in told if not line.startswith(("\tat ", "\t..."))][-lines:]
 
 
 _held: dict[Path, int] = {}
@@ -215,7 +215,7 @@ def _wait_until_up(settings: ServerSettings, supervisor: subprocess.Popen[str]) 
             break
         time.sleep(0.1)
     supervisor.kill()
-    raise SparkUnavailable(f"Starting the Spark engine failed; the end of its log:\n{log_tail(settings)}")
+    raise SparkUnavailable("Starting the Spark engine failed; the end of its log:", log_tail(settings))
 
 
 def _conf(settings: ServerSettings, port: int) -> dict[str, str]:

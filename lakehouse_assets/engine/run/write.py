@@ -122,7 +122,7 @@ def explained(table: Table) -> Iterator[None]:
     try:
         yield
     except RpcError as error:
-        raise SparkUnavailable(f"Writing {table.key}: the Spark engine went away: {error}") from error
+        raise SparkUnavailable(f"Writing {table.key}: the Spark engine went away:", str(error).splitlines()) from error
     except PySparkException as error:
         raise _explain(error, table) from error
     except (DeltaError, OSError) as error:
