@@ -10,6 +10,7 @@ import dagster as dg
 from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.resources.data_factory import DataFactoryResource
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
@@ -34,7 +35,7 @@ def location(settings: Settings, domains: str = DOMAINS) -> dg.Definitions:
     """
     lakehouse = load(domains, strict=False)
     for problem in lakehouse.problems:
-        dg.get_dagster_logger().error(problem)
+        dg.get_dagster_logger().error(printable(problem))
     made = definitions(settings, lakehouse)
     gc.freeze()
     return made

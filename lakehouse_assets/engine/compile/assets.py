@@ -24,6 +24,7 @@ from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.spec import Domain, Table
 
@@ -129,7 +130,7 @@ def _materialized(
         raise dg.RetryRequested(max_retries=1) from error
     except LakehouseError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    context.log.info(f"{table.key}: {outcome.plan.way} ({outcome.plan.reason})")
+    context.log.info(printable(f"{table.key}: {outcome.plan.way} ({outcome.plan.reason})"))
     log = read_log(path, storage)
     if log is None:  # it waits for files or for another table; what reads it is skipped
         context.log_event(dg.AssetObservation(asset_key(table.key), metadata=idle_metadata(outcome, log)))

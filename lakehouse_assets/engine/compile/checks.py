@@ -13,6 +13,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from lakehouse_assets.engine.compile.files_readable import files_spec
 from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_spec
 from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.markdown import as_code, as_text
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.table_checks import (
     BALANCE,
@@ -45,7 +46,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
 
 def _rule_spec(rule: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
     metadata = {"condition": rule.condition, "action": rule.action, "rules_version": version}
-    doc = rule.doc or f"`` {rule.condition} ``: {_MEANING[rule.action]}."
+    doc = rule.doc or f"{as_code(rule.condition)}: {_MEANING[rule.action]}."
     return dg.AssetCheckSpec(rule.name, asset=asset, description=doc, blocking=rule.action == "fail", metadata=metadata)
 
 
@@ -74,7 +75,7 @@ def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
     """The verdict of the rule or check that stopped the write."""
     return dg.AssetCheckResult(
         passed=False, check_name=check, asset_key=dg.AssetKey(table.key.split(".")),
-        severity=dg.AssetCheckSeverity.ERROR, description=message, metadata={"action": "fail"},
+        severity=dg.AssetCheckSeverity.ERROR, description=as_text(message), metadata={"action": "fail"},
     )  # fmt: skip
 
 
@@ -109,7 +110,10 @@ def _shown(found: Violations) -> dict[str, dg.MetadataValue | str]:
     number = dg.MetadataValue.int(found.number)
     if not found.some:
         return {"violations": number}
-    return {"violations": number, "sample": dg.MetadataValue.md("\n".join(f"- `{row}`" for row in found.some))}
+    return {
+        "violations": number,
+        "sample": dg.MetadataValue.md("\n".join(f"- {as_code(str(row))}" for row in found.some)),
+    }
 
 
 def _table_result(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.compile.metadata import as_markdown
+from lakehouse_assets.engine.markdown import as_table, as_text
 from lakehouse_assets.engine.spec import FILES_READABLE
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def files_result(table: Table, lake: Lake) -> dg.AssetCheckResult:
     some = [(path.removeprefix(f"{lake.landing_folder(table.domain)}/"), why) for path, why in failed[:SHOWN]]
     metadata: dict[str, dg.MetadataValue] = {"failed": dg.MetadataValue.int(len(failed))}
     if failed:
-        metadata["files"] = dg.MetadataValue.md(as_markdown(["file", "reason"], some))
+        metadata["files"] = dg.MetadataValue.md(as_table(["file", "reason"], some))
     return dg.AssetCheckResult(
         passed=not failed, check_name=FILES_READABLE, asset_key=dg.AssetKey(table.key.split(".")),
         severity=dg.AssetCheckSeverity.ERROR, metadata=metadata, description=_told(len(failed), some),
@@ -40,5 +40,5 @@ def _told(number: int, some: list[tuple[str, str]]) -> str | None:
     if not number:
         return None
     shown = f"the first {len(some)} of {number:,}" if number > len(some) else f"{number:,}"
-    listed = "\n".join(f"{name}: {why}" for name, why in some)
-    return f"Files that can't be read ({shown}); land them corrected, or retry them:\n{listed}"
+    listed = "\n".join(f"- {as_text(f'{name}: {why}')}" for name, why in some)
+    return f"Files that can't be read ({shown}); land them corrected, or retry them:\n\n{listed}"

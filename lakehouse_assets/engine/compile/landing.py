@@ -8,6 +8,7 @@ from lakehouse_assets.engine.deploy.data_factory import copied, pipeline_name
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.markdown import as_code
 from lakehouse_assets.engine.sources.copied import Copied, copy
 from lakehouse_assets.engine.spec import Table
 
@@ -28,7 +29,7 @@ def landing_assets(lakehouse: Lakehouse, by_factory: bool) -> Sequence[dg.AssetS
 
 
 def _spec(table: Table, source: Files) -> dg.AssetSpec:
-    doc = f"Files as they arrive at `{source.path}` in the landing folder of {table.domain}."
+    doc = f"Files as they arrive at {as_code(source.path)} in the landing folder of {table.domain}."
     return dg.AssetSpec(landing_key(table), description=doc, group_name=table.domain, kinds={source.format})
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.markdown import as_text
 
 KIND = "not loaded"
 
@@ -16,4 +17,6 @@ def left_out_assets(lakehouse: Lakehouse) -> Iterator[dg.AssetSpec]:
     for key, why in lakehouse.left_out.items():
         domain, *_ = path = key.split(".")
         group = domain if domain.isidentifier() and domain.isascii() else None
-        yield dg.AssetSpec(dg.AssetKey(path), description=f"**Not loaded.** {why}", group_name=group, kinds={KIND})
+        yield dg.AssetSpec(
+            dg.AssetKey(path), description=f"**Not loaded.** {as_text(why)}", group_name=group, kinds={KIND}
+        )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from lakehouse_assets.engine.delta_log import TableLog, errors_of_delta_rs
+from lakehouse_assets.engine.markdown import as_code, as_table, as_text
+from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.lineage import Lineage
 from lakehouse_assets.engine.spec import Column, Table
@@ -51,7 +53,7 @@ def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> di
         "files": log.file_count,
         "seconds": round(outcome.seconds, 3),
         "way": outcome.plan.way,
-        "reason": outcome.plan.reason,
+        "reason": printable(outcome.plan.reason),
         "rows_judged": verdicts.judged,
         "rows_rejected": verdicts.rejected,
         "preview": dg.MetadataValue.md(preview(log)),
@@ -62,17 +64,19 @@ def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> di
 def idle_metadata(outcome: Outcome, log: TableLog | None) -> dict[str, Any]:
     """A run that judged no row: it found nothing to do, or took rows out."""
     counts = {"dagster/row_count": log.rows, "delta_version": log.version} if log else {}
-    return {**counts, "way": outcome.plan.way, "reason": outcome.plan.reason, "rows_judged": 0, "rows_rejected": 0,
-            "seconds": round(outcome.seconds, 3), **_arrivals(outcome)}  # fmt: skip
+    return {**counts, "way": outcome.plan.way, "reason": printable(outcome.plan.reason), "rows_judged": 0,
+            "rows_rejected": 0, "seconds": round(outcome.seconds, 3), **_arrivals(outcome)}  # fmt: skip
 
 
 def _arrivals(outcome: Outcome) -> dict[str, Any]:
     metadata: dict[str, Any] = {f"arrivals_{status}": n for status, n in outcome.files.items() if n}
     if outcome.failed_files:
-        lines = [f"- `{p}`: {reason}" for p, reason in list(outcome.failed_files.items())[:20]]
+        failed = list(outcome.failed_files.items())[:20]
+        lines = [f"- {as_code(path)}: {as_text(reason)}" for path, reason in failed]
         metadata["failed_files"] = dg.MetadataValue.md("\n".join(lines))
     if outcome.added:
-        metadata["columns_added"] = dg.MetadataValue.md("\n".join(f"- `{n}` {t}" for n, t in outcome.added.items()))
+        lines = [f"- {as_code(name)} {as_text(kind)}" for name, kind in outcome.added.items()]
+        metadata["columns_added"] = dg.MetadataValue.md("\n".join(lines))
     return metadata
 
 
@@ -98,20 +102,10 @@ def preview(log: TableLog) -> str:
         head = log.head(PREVIEW_ROWS)
         rows = [[_cut(value) for value in row.values()] for row in head.to_pylist()]
     except errors_of_delta_rs() as error:  # a type that it lacks, or a time that Python has not
-        return f"No rows can be shown: {_cell(_cut(error))}"
-    return as_markdown(head.column_names, rows)
-
-
-def as_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows as a Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+        return f"No rows can be shown: {as_text(_cut(error))}"
+    return as_table(head.column_names, rows)
 
 
 def _cut(value: object) -> str:
     text = "" if value is None else str(value)
     return text if len(text) <= PREVIEW_CELL else f"{text[: PREVIEW_CELL - 1]}…"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").splitlines())

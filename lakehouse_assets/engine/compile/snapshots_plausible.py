@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lakehouse_assets.engine.markdown import as_text
 from lakehouse_assets.engine.run.hold_back import empty_snapshot
 from lakehouse_assets.engine.spec import SNAPSHOTS_PLAUSIBLE
 
@@ -28,5 +29,5 @@ def snapshots_result(table: Table, lake: Lake) -> dg.AssetCheckResult:
     )
     return dg.AssetCheckResult(
         passed=empty is None, check_name=SNAPSHOTS_PLAUSIBLE, asset_key=dg.AssetKey(table.key.split(".")),
-        severity=dg.AssetCheckSeverity.WARN, description=told,
+        severity=dg.AssetCheckSeverity.WARN, description=told and as_text(told),
     )  # fmt: skip
