@@ -5,30 +5,46 @@ from __future__ import annotations
 import signal
 import sys
 
-from rich.markup import escape
+import typer
+from typer.main import get_command
 
 from lakehouse_assets.cli import doctor, engine, look, verify, work
-from lakehouse_assets.cli.app import app, console
+from lakehouse_assets.cli.app import app
+from lakehouse_assets.cli.terminal import complaints, console, print_all_as_text, tell, tell_lines
 from lakehouse_assets.engine.errors import LakehouseError
 
-__all__ = ["app", "doctor", "engine", "look", "main", "verify", "work"]
+__all__ = ["app", "console", "doctor", "engine", "look", "main", "verify", "work"]
 
 
 INTERRUPTED = 130  # what a shell expects of a command that Ctrl-C ended, and Typer gives
+_ERROR = (("Error", "bold red"), " ")
 
 
 def main() -> None:
     """Run the command line; an error of ours is one message and exit code 1, an interrupt one line and 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print_all_as_text()
     try:
-        app(standalone_mode=True)
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:
-            console.print("[bold red]Interrupted.[/] What was committed stays; the same command goes on from there.")
-        raise
+        code = get_command(app)(standalone_mode=False)  # else Typer prints what is wrong, and what it was given
+    except typer.TyperException as error:
+        _tell_usage(error)
+        sys.exit(error.exit_code)
     except OSError as error:  # a disk that is full, a folder of someone else: the cause is all that there is to say
-        console.print(f"[bold red]Error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        tell_lines(str(error), *_ERROR)
         sys.exit(1)
     except LakehouseError as error:
-        console.print(f"[bold red]Error[/] {error}", highlight=False, soft_wrap=True)
+        tell_lines(str(error), *_ERROR)
         sys.exit(1)
+    if code == INTERRUPTED:
+        tell(("Interrupted.", "bold red"), " What was committed stays; the same command goes on from there.")
+    sys.exit(code)
+
+
+def _tell_usage(error: typer.TyperException) -> None:
+    """What is wrong with a command line; nothing where its help was shown already."""
+    context, message = getattr(error, "ctx", None), error.format_message()
+    if message and context is not None:
+        tell_lines(context.get_usage(), where=complaints)
+        tell(f"Try `{context.command_path} --help`.", where=complaints)
+    if message:
+        tell_lines(message, *_ERROR, where=complaints)

@@ -1,4 +1,4 @@
-"""What every command shares: the app, the console, and finding the tables a person names."""
+"""What every command shares: the app, and finding the tables a person names."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Grid
 
+from lakehouse_assets.cli.terminal import complaints, tell
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.resources.azure import lake_at
@@ -30,8 +28,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(stderr=False)
-complaints = Console(stderr=True)
 
 
 class NotFound(LakehouseError):
@@ -54,10 +50,10 @@ def open_lakehouse(*, strict: bool = False) -> Lakehouse:
 def complain(lakehouse: Lakehouse) -> None:
     """Tell of the problems in the declarations, and which tables are left out for them."""
     for problem in lakehouse.problems:
-        complaints.print(f"[bold red]Problem[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        tell(("Problem", "bold red"), f" {problem}", where=complaints)
     if lakehouse.left_out:
         names = ", ".join(lakehouse.left_out)
-        complaints.print(f"Left out until that is mended: {escape(names)}", highlight=False, soft_wrap=True)
+        tell(f"Left out until that is mended: {names}", where=complaints)
 
 
 def find(lakehouse: Lakehouse, name: str) -> Table:
@@ -118,14 +114,6 @@ def built(lake: Lake, table: Table) -> TableLog:
     if log is None:
         raise NotFound(f"{table.key} isn't built yet; `lakehouse run {table.key}` builds it")
     return log
-
-
-def grid(*columns: str, right: Sequence[str] = ()) -> Grid:
-    """An empty table for the console; `right` names the columns of numbers."""
-    made = Grid(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return made
 
 
 def count(number: int | None) -> str:

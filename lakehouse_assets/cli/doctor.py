@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import typer
-from rich.markup import escape
 
-from lakehouse_assets.cli.app import app, console, grid, open_lake, open_lakehouse
+from lakehouse_assets.cli.app import app, open_lake, open_lakehouse
 from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
+from lakehouse_assets.cli.terminal import console, grid, line
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.inputs import VARIABLE
 from lakehouse_assets.folders import own_folder
@@ -35,7 +35,7 @@ def doctor() -> None:
     shown, sound = grid("", "what", "found"), True
     for fine, what, found in _findings():
         sound = sound and fine
-        shown.add_row("[green]✓[/]" if fine else "[red]✗[/]", what, escape(found))
+        shown.add_row(line(("✓", "green") if fine else ("✗", "red")), what, found)
     console.print(shown)
     if not sound:
         raise typer.Exit(1)

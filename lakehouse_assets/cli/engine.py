@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import typer
 
-from lakehouse_assets.cli.app import app, console
+from lakehouse_assets.cli.app import app
+from lakehouse_assets.cli.terminal import tell
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure
 from lakehouse_assets.resources.spark_server import ServerSettings
@@ -28,10 +29,10 @@ def status() -> None:
     """Whether the engine is up."""
     server = spark_server.running(server_settings(read_settings()))
     if server is None:
-        console.print("The engine is not running; a run starts it, or `lakehouse engine start`.")
+        tell("The engine is not running; a run starts it, or `lakehouse engine start`.")
         return
     since = datetime.fromtimestamp(server.started, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    console.print(f"The engine is up since {since} UTC: process {server.pid}, loopback port {server.port}.")
+    tell(f"The engine is up since {since} UTC: process {server.pid}, loopback port {server.port}.")
 
 
 @engine.command()
@@ -39,11 +40,11 @@ def start() -> None:
     """Start the engine, if it isn't up."""
     begun = time.monotonic()
     server = spark_server.attach(server_settings(read_settings()))
-    console.print(f"The engine is up: process {server.pid}, port {server.port} ({time.monotonic() - begun:.1f} s).")
+    tell(f"The engine is up: process {server.pid}, port {server.port} ({time.monotonic() - begun:.1f} s).")
 
 
 @engine.command()
 def stop() -> None:
     """Stop the engine; whatever is computing on it fails."""
     stopped = spark_server.stop(server_settings(read_settings()))
-    console.print("The engine is stopped." if stopped else "The engine was not running.")
+    tell("The engine is stopped." if stopped else "The engine was not running.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,19 +14,17 @@ from dagster._core.execution.api import execute_run
 from dagster._core.execution.plan import active as dagster_steps
 from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
 
-from lakehouse_assets.cli.app import console, count, grid
+from lakehouse_assets.cli.app import count
 from lakehouse_assets.cli.home import instance
+from lakehouse_assets.cli.terminal import console, grid, line, tell, tell_lines
 from lakehouse_assets.definitions import LOCATION, definitions
 from lakehouse_assets.engine.compile.assets import asset_key, op_name
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
-    from rich.status import Status
-
     from lakehouse_assets.engine.discover import Lakehouse
 
 
@@ -48,10 +46,10 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str) -> 
     }
     # It warns of checks that a skipped step has no result of, as if what reads the table weren't skipped too.
     logging.getLogger(dagster_steps.__name__).setLevel(logging.ERROR)
-    with console.status("starting") as status, instance() as home:
+    with console.status(line("starting")) as status, instance() as home:
         job = definitions(read_settings(), lakehouse).resolve_implicit_global_asset_job_def()
         run = _created(home, job, frozenset(asset_key(k) for k in keys), config)
-        home.add_event_listener(run.run_id, lambda entry: _progress(entry, status, home))
+        home.add_event_listener(run.run_id, lambda entry: _progress(entry, lambda now: status.update(line(now)), home))
         try:
             result = execute_run(InMemoryJob(job), run, home)
         except DBAPIError as error:
@@ -75,28 +73,28 @@ def _created(
     )
 
 
-def _progress(entry: dg.EventLogEntry, status: Status, home: dg.DagsterInstance) -> None:
+def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.DagsterInstance) -> None:
     """Tell the console which table is being worked on, which are done, and what went wrong."""
     event = entry.dagster_event
     if event is None or event.step_key is None:
         return
     table = event.step_key.replace("__", ".")
     if event.is_step_start:
-        status.update(f"{table} …")
+        working(f"{table} …")
     elif event.is_step_materialization:
         made = event.step_materialization_data.materialization
         if made.partition is None:  # else it says no more than that a day was written
-            console.print(f"[green]✓[/] {table}  [dim]{_line(made.metadata)}[/]", highlight=False)
+            tell(("✓", "green"), f" {table}  ", (_line(made.metadata), "dim"))
     elif event.is_asset_observation:
         reason = event.asset_observation_data.asset_observation.metadata["reason"].value
-        console.print(f"[yellow]–[/] {table}  not built: [dim]{escape(str(reason))}[/]", highlight=False)
+        tell(("–", "yellow"), f" {table}  not built: ", (str(reason), "dim"))
     elif event.is_step_failure and event.step_failure_data.error_source is ErrorSource.INTERRUPT:
         # Else Dagster takes an interrupt that nobody announced for a failure, of the run and of its tables.
         run = home.get_run_by_id(entry.run_id)
         assert run is not None  # noqa: S101  (this is an event of it)
         home.report_run_canceling(run, "Interrupted by Ctrl-C or SIGTERM at the command line.")
     elif event.is_step_failure:
-        console.print(f"[red]✗[/] {table}  {escape(_reason(event))}", highlight=False, soft_wrap=True)
+        tell_lines(_reason(event), ("✗", "red"), f" {table}  ")
 
 
 def _line(metadata: Any) -> str:
@@ -127,7 +125,7 @@ def _summarise(result: dg.JobExecutionResult, keys: Sequence[str], lakehouse: La
     for key in keys:
         values = made.get(key)
         if values is None:
-            shown.add_row(key, f"[yellow]{escape(skipped[key])}[/]" if key in skipped else "[red]failed[/]")
+            shown.add_row(key, line((skipped[key], "yellow") if key in skipped else ("failed", "red")))
             continue
         rows, rejected = (_number(values, name) for name in ("dagster/row_count", "rows_rejected"))
         shown.add_row(key, values["way"].value, rows, rejected, checks.get(key, ""), f"{values['seconds'].value:.1f}")
@@ -144,7 +142,7 @@ def _skipped(keys: Sequence[str], lakehouse: Lakehouse, failed: set[str], made: 
         causes += [f"skipped: {u} isn't built" if why[u] == NOT_BUILT else why[u] for u in upstreams if u in why]
         why[key] = causes[0] if causes else NOT_BUILT
         if causes:
-            console.print(f"[yellow]–[/] {key}  {why[key]}", highlight=False)
+            tell(("–", "yellow"), f" {key}  {why[key]}")
     return why
 
 

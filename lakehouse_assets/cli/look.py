@@ -6,21 +6,19 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from lakehouse_assets.cli.app import (
     NotFound,
     app,
     built,
     complain,
-    console,
     count,
     find,
-    grid,
     open_lake,
     open_lakehouse,
     select,
 )
+from lakehouse_assets.cli.terminal import Cell, console, grid, line, tell
 from lakehouse_assets.engine.errors import DamagedTable
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ def plan(names: Names = None, full: Full = False) -> None:
     for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full):
         counted = planned(p, lake)
         style, groups = STYLES[counted.way], "" if counted.groups is None else f"; {counted.groups} groups"
-        shown.add_row(p.table.key, f"[{style}]{counted.way}[/]", f"[{style}]{escape(counted.reason + groups)}[/]")
+        shown.add_row(p.table.key, line((counted.way, style)), line((counted.reason + groups, style)))
     console.print(shown)
 
 
@@ -63,20 +61,20 @@ def tables() -> None:
             shown.add_row(key, *_measures(key, lake))
         except DamagedTable as error:  # which costs itself, and none of the others
             damaged.append(str(error))
-            shown.add_row(key, "[red]damaged[/]")
+            shown.add_row(key, line(("damaged", "red")))
     console.print(shown)
     for problem in damaged:
-        console.print(f"[red]✗[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        tell(("✗", "red"), f" {problem}")
 
 
-def _measures(key: str, lake: Lake) -> tuple[str, ...]:
+def _measures(key: str, lake: Lake) -> tuple[Cell, ...]:
     """What `tables` shows of a table beside its name."""
     from lakehouse_assets.engine.delta_log import read_log
     from lakehouse_assets.engine.run.quarantine import waiting
 
     log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
     if log is None:
-        return ("[dim]not built[/]",)
+        return (line(("not built", "dim")),)
     at = log.commits[0].at.strftime("%Y-%m-%d %H:%M:%S") if log.commits else ""
     rejected = count(waiting(kept)) if kept else ""
     return count(log.rows), count(log.rescued), rejected, f"{log.bytes / 1e6:.1f}", str(log.version), at
@@ -135,10 +133,10 @@ def files(
     shown = grid("file", "status", *numbers, "error", right=numbers)
     for e in last:
         told = [str(e.batch), count(e.rows), count(rescued[e.path, e.batch] if e.rows else None), count(e.size)]
-        shown.add_row(escape(e.path), e.status, *told, escape(e.error or ""))
+        shown.add_row(e.path, e.status, *told, e.error or "")
     console.print(shown)
     if len(entries) > rows:
-        console.print(f"[dim]the last {rows} of {len(entries):,}; more with --rows[/]")
+        tell((f"the last {rows} of {len(entries):,}; more with --rows", "dim"))
 
 
 @app.command()
@@ -152,24 +150,24 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
     log = read_log(lake.quarantine(table.key), lake.storage)
     number = waiting(log) if log else 0
     if log is None or not number:
-        console.print(f"No row of {table.key} is in quarantine.")
+        tell(f"No row of {table.key} is in quarantine.")
         return
     for row in query(log.table, "kept", f"{latest('kept')} LIMIT {rows}"):
         judged = f"run {row['run']}" + (f", replay {row['replay']}" if row["replay"] else "")
-        console.print(f"[red]{', '.join(row['broken'])}[/]  {escape(row['source'])}  [dim]{judged}[/]", soft_wrap=True)
-        console.print(f"  {escape(row['row'])}", highlight=False, soft_wrap=True)
-    console.print(f"[dim]{count(number)} rows in all; rules now {table.rules_version}[/]")
+        tell((", ".join(row["broken"]), "red"), f"  {row['source']}  ", (judged, "dim"))
+        tell(f"  {row['row']}")
+    tell((f"{count(number)} rows in all; rules now {table.rules_version}", "dim"))
 
 
 def print_rows(rows: pa.Table) -> None:
     """Rows as a console table."""
-    shown = grid(*(escape(n) for n in rows.column_names))
+    shown = grid(*rows.column_names)
     for row in rows.to_pylist():
         shown.add_row(*(_cell(v) for v in row.values()))
     console.print(shown)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Cell:
     if value is None:
-        return "[dim]null[/]"
-    return f"{value:.6g}" if isinstance(value, float) else escape(str(value))
+        return line(("null", "dim"))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from lakehouse_assets.cli.app import app, console, count, find, open_lake, open_lakehouse
+from lakehouse_assets.cli.app import app, count, find, open_lake, open_lakehouse
 from lakehouse_assets.cli.look import Name
+from lakehouse_assets.cli.terminal import tell
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.modes import Append, Replace
 from lakehouse_assets.settings import read_settings
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.run.attempt import Environment
     from lakehouse_assets.engine.run.verify import Arrived, Balance, Verified, Whole
     from lakehouse_assets.engine.spec import Table
+
+RIGHT, WRONG = ("✓", "green"), ("✗", "red")
 
 
 @app.command()
@@ -37,7 +39,7 @@ def verify(
     except PySparkException as error:
         raise LakehouseError(f"Verifying {table.key}: {str(error).splitlines()[0]}") from error
     if not right:
-        console.print(f"`lakehouse run {table.key} --full` computes all of it anew.")
+        tell(f"`lakehouse run {table.key} --full` computes all of it anew.")
         raise typer.Exit(1)
 
 
@@ -54,33 +56,27 @@ def _told(table: Table, env: Environment, groups: int) -> bool:
 
 
 def _told_of_arrivals(table: Table, found: Arrived) -> bool:
-    sign, mark = ("=", "[green]✓[/]") if found.adds_up else ("≠", "[red]✗[/]")
+    sign, mark = ("=", RIGHT) if found.adds_up else ("≠", WRONG)
     parts = f"{count(found.stored)} stored + {count(found.waiting)} in quarantine"
-    console.print(
-        f"{mark} {table.key}: {count(found.read)} rows of {count(found.files)} files {sign} {parts}", highlight=False
-    )
+    tell(mark, f" {table.key}: {count(found.read)} rows of {count(found.files)} files {sign} {parts}")
     return found.adds_up
 
 
 def _told_of_rows(table: Table, found: Whole) -> bool:
     right = not found.missing and not found.surplus
     said = "come out as they are stored" if right else "are stored otherwise than they come out"
-    mark, apart = "[green]✓[/]" if right else "[red]✗[/]", f": {found.missing} missing, {found.surplus} too many"
-    console.print(
-        f"{mark} all {count(found.rows)} rows of {table.key} {said}{'' if right else apart}.", highlight=False
-    )
+    apart = "" if right else f": {found.missing} missing, {found.surplus} too many"
+    tell(RIGHT if right else WRONG, f" all {count(found.rows)} rows of {table.key} {said}{apart}.")
     return right
 
 
 def _told_of_groups(table: Table, found: Verified) -> bool:
     for group in found.differing:
-        console.print(f"[red]✗[/] {escape(str(dict(group)))}", highlight=False)
+        tell(WRONG, f" {dict(group)}")
     if found.differing:
-        console.print(
-            f"{len(found.differing)} of {found.groups} in {table.key} are stored otherwise than they come out."
-        )
+        tell(f"{len(found.differing)} of {found.groups} in {table.key} are stored otherwise than they come out.")
     else:
-        console.print(f"[green]✓[/] {found.groups} groups or keys of {table.key} come out as they are stored.")
+        tell(RIGHT, f" {found.groups} groups or keys of {table.key} come out as they are stored.")
     return not found.differing
 
 
@@ -88,6 +84,6 @@ def _told_of_balance(table: Table, found: Balance) -> bool:
     parts = (
         f"{count(found.stored)} stored + {count(found.waiting)} in quarantine + {count(found.superseded)} superseded"
     )
-    sign, mark = ("=", "[green]✓[/]") if found.adds_up else ("≠", "[red]✗[/]")
-    console.print(f"{mark} {table.key}: {count(found.made)} rows {sign} {parts}", highlight=False)
+    sign, mark = ("=", RIGHT) if found.adds_up else ("≠", WRONG)
+    tell(mark, f" {table.key}: {count(found.made)} rows {sign} {parts}")
     return found.adds_up

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from lakehouse_assets.cli.app import (
     NotFound,
     app,
     complain,
-    console,
     count,
     find,
     open_lake,
@@ -32,6 +30,7 @@ from lakehouse_assets.cli.ready import (
     require_rejected_rows,
     require_writable,
 )
+from lakehouse_assets.cli.terminal import tell
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.settings import PROJECT, Settings, read_settings
 
@@ -70,9 +69,10 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
         return
     domains = {p.table.domain for p in moving}
     keys = [key for key in keys if key.split(".")[0] in domains]
-    console.print(f"{len(moving)} of {len(keys)} tables have something to do.")
+    tell(f"{len(moving)} of {len(keys)} tables have something to do.")
     _launch(keys, lakehouse, settings, full_refresh=full, accept_loss=accept_loss)
-    console.print(f"\nThe lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
+    tell()
+    tell(f"The lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
 
 
 def _launch(keys: Sequence[str], lakehouse: Lakehouse, settings: Settings, **options: bool | str) -> None:
@@ -87,11 +87,11 @@ def _launch(keys: Sequence[str], lakehouse: Lakehouse, settings: Settings, **opt
 def _tell_nothing_new(built: int, waiting: int, seconds: float) -> None:
     """Tell how the tables are of which none has anything to do. Exit code 1 if none of them is even built."""
     if built or not waiting:
-        console.print(f"Nothing new: {built} tables are up to date ({seconds:.1f} s).")
+        tell(f"Nothing new: {built} tables are up to date ({seconds:.1f} s).")
     if waiting:
-        console.print(f"[yellow]{waiting} were never built[/]; `lakehouse plan` says what they wait for.")
+        tell((f"{waiting} were never built", "yellow"), "; `lakehouse plan` says what they wait for.")
     if waiting and not built:
-        console.print("[yellow]Nothing could run[/]: what they read isn't there yet.")
+        tell(("Nothing could run", "yellow"), ": what they read isn't there yet.")
         raise typer.Exit(1)
 
 
@@ -113,7 +113,7 @@ def sql(
         raise QueryError(f"The query failed: {str(error).splitlines()[0]}") from error
     print_rows(found.slice(0, rows))
     if found.num_rows > rows:
-        console.print(f"[dim]the first {rows}; more with --rows[/]")
+        tell((f"the first {rows}; more with --rows", "dim"))
 
 
 @app.command()
@@ -122,10 +122,10 @@ def replay(name: Name) -> None:
     lakehouse = open_lakehouse()
     table = find(lakehouse, name)
     if not require_rejected_rows(table, open_lake()):
-        console.print(f"No row of {table.key} is in quarantine, so there is none to judge again.")
+        tell(f"No row of {table.key} is in quarantine, so there is none to judge again.")
         return
     _launch([table.key], lakehouse, read_settings(), replay=True)
-    console.print(f"`lakehouse quarantine {name}` shows what is left; `lakehouse run` brings the rest downstream.")
+    tell(f"`lakehouse quarantine {name}` shows what is left; `lakehouse run` brings the rest downstream.")
 
 
 @app.command()
@@ -137,7 +137,7 @@ def retry(name: Name, file: Annotated[str, typer.Argument(help="as `lakehouse fi
     if table.source is None:
         raise NotFound(f"{table.key} reads tables, not files")
     versions = Ledger(lake.arrivals(table.key), lake.storage).retry(file)
-    console.print(f"{escape(file)}: {count(versions)} version(s) will be read again by the next run of {table.key}.")
+    tell(f"{file}: {count(versions)} version(s) will be read again by the next run of {table.key}.")
 
 
 @app.command()
@@ -149,10 +149,9 @@ def forget(
     """Take the rows of a file out of the table that read it; `lakehouse run` brings that downstream."""
     lakehouse = open_lakehouse()
     _launch([find(lakehouse, name).key], lakehouse, read_settings(), forget=file, reason=reason)
-    console.print(
+    tell(
         "`lakehouse plan` says what follows from that, and `lakehouse run` does it. A file of that name that lands now "
         f"is read; `lakehouse retry {name} FILE` brings this one back.",
-        soft_wrap=True,
     )
 
 
@@ -172,7 +171,7 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
         raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
     folder = own_folder(Path(landing), "the landing folder") / domain
     written = import_module(f"lakehouse_assets.domains.{domain}.feed").land(folder)
-    console.print(f"{count(written)} new files landed in {folder}.")
+    tell(f"{count(written)} new files landed in {folder}.")
 
 
 @app.command()
@@ -186,7 +185,7 @@ def generate(
     for name, body in files.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         (to / name).write_text(json.dumps(body, indent=2) + "\n")
-    console.print(f"{len(files)} files written to {to}.")
+    tell(f"{len(files)} files written to {to}.")
 
 
 @app.command()
