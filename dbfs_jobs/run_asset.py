@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.resources.azure import lake_at
@@ -30,7 +31,7 @@ def main() -> None:
     given = parser.parse_args()
     lakehouse = load(DOMAINS, strict=False)
     if given.table in lakehouse.left_out:
-        parser.error(f"{given.table} isn't loaded: {lakehouse.left_out[given.table]}")
+        parser.error(printable(f"{given.table} isn't loaded: {lakehouse.left_out[given.table]}"))
     if given.table not in lakehouse.tables:
         parser.error(f"no table is called {given.table!r}; there are {', '.join(lakehouse.tables)}")
     env = Environment(

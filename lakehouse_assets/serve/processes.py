@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from lakehouse_assets.engine.printable import printable
+
 STOP_SECONDS = 10.0  # for children to end by themselves; measured 2 to 3
 KILL_SECONDS = 5.0  # for the kernel to clear away what was killed
 POLL_SECONDS = 0.1
@@ -155,11 +157,14 @@ def _signal_group(group: int, number: int) -> bool:
 
 
 def _copy(name: str, output: IO[str], tail: deque[str]) -> None:
-    """Copy lines under the child's name until it closes its output; Dagster colours them even into a file."""
+    """Copy lines under the child's name until it closes its output, as text: they tell of files and values.
+
+    Dagster colours them even into a file. What colours can also hide, so a terminal gets none either.
+    """
     with output:
         for line in output:
-            plain = _COLOUR.sub("", line.rstrip())
+            plain = printable(_COLOUR.sub("", line).expandtabs(4).rstrip())
             tail.append(plain)
             with contextlib.suppress(OSError):  # our own output is closed: the child must still not block on its
-                sys.stdout.write(f"{name:<11} | {line.rstrip() if sys.stdout.isatty() else plain}\n")
+                sys.stdout.write(f"{name:<11} | {plain}\n")
                 sys.stdout.flush()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import UnsafeFolder
+from lakehouse_assets.engine.printable import printable, printable_lines
 from lakehouse_assets.folders import private_folder, refuse_unsafe
 from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
 
@@ -65,7 +66,7 @@ def serve(
         print("Stopped.", flush=True)
         return 0
     except (ChildDied, ServeError, UnsafeFolder) as problem:
-        print(f"lakehouse dev: {problem}", file=sys.stderr, flush=True)
+        print("\n".join(printable_lines(f"lakehouse dev: {problem}")), file=sys.stderr, flush=True)
         return 1 if isinstance(problem, ChildDied) else 2
     return 0
 
@@ -81,7 +82,7 @@ def _serve(wanted: Address, module: str, folder: Path) -> None:
         group = held.enter_context(process_group(_environment(folder), signals, scratch))
         _start_ui(group, scratch, module, listener, address)
         group.watch(until=lambda: _answers(address))
-        print(f"The lakehouse is at {address.url} (Ctrl-C stops it)", flush=True)
+        print(printable(f"The lakehouse is at {address.url} (Ctrl-C stops it)"), flush=True)
         # The daemon starts last: the UI does not need it to answer, and on two cores it would cost it seconds.
         group.start("daemon", [*_dagster("dagster._daemon"), "run", "--workspace", str(scratch / "workspace.json")])
         group.watch(until=lambda: False)
