@@ -25,7 +25,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print_all_as_text()
     try:
-        code = get_command(app)(standalone_mode=False)  # else Typer prints what is wrong, and what it was given
+        # Else Typer itself prints what is wrong, and what it was given.
+        code = get_command(app)(prog_name="lakehouse", standalone_mode=False)
     except typer.TyperException as error:
         _tell_usage(error)
         sys.exit(error.exit_code)

@@ -161,16 +161,14 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
     from importlib import import_module
     from importlib.util import find_spec
 
-    if (
-        find_spec(f"lakehouse_assets.domains.{domain}") is None
-        or find_spec(f"lakehouse_assets.domains.{domain}.feed") is None
-    ):
+    package = f"lakehouse_assets.domains.{domain}"
+    if not (domain.isidentifier() and find_spec(package) and find_spec(f"{package}.feed")):
         raise NotFound(f"No domain {domain!r} has a sample feed; airlines has")
     landing = read_settings().landing
     if "://" in landing:
         raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
     folder = own_folder(Path(landing), "the landing folder") / domain
-    written = import_module(f"lakehouse_assets.domains.{domain}.feed").land(folder)
+    written = import_module(f"{package}.feed").land(folder)
     tell(f"{count(written)} new files landed in {folder}.")
 
 

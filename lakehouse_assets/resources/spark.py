@@ -115,7 +115,9 @@ _sessions: dict[tuple[int, str, tuple[tuple[str, str], ...]], list[SparkSession]
 
 def _connected(url: str, stores: Sequence[str], engine: Server | None) -> SparkSession:
     # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
-    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    # Spark has switched the second one off, and Dagster on again; both repeat values just as they are.
+    for name in ("SQLQueryContextLogger", "pyspark.sql.connect.logging"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     told = {**_meaning(stores), **ERRORS}
     made = _sessions.setdefault((get_ident(), url, tuple(sorted(told.items()))), [])
     if not made or not _is_open(made[-1]):
