@@ -120,7 +120,8 @@ def test_every_command_prints_data_as_text(hostile: Command) -> None:
     looked = [["tables"], ["plan"], ["show", "orders"], ["history", "orders"], ["files", "orders"],
               ["quarantine", "kept"]]  # fmt: skip
     computed = [["sql", "SELECT cell AS `[/bold]` FROM bronze.orders"], ["doctor"], ["verify", "kept"],
-                ["retry", "orders", path], ["forget", "orders", path, "--reason", HOSTILE]]  # fmt: skip
+                ["retry", "orders", path], ["forget", "orders", path, "--reason", HOSTILE],
+                ["run", "silver.stopped"]]  # fmt: skip
     seen = in_a_terminal(hostile, *looked, ["run", "silver.stopped"])
     said = in_pipes(hostile, *looked, *computed)
     assert f"'{'9' + SHOWN}'" in seen["run"]
@@ -181,11 +182,14 @@ def test_a_command_line_that_cant_be_understood_is_told_with_its_usage(command: 
 
 def test_errors_that_nobody_expected_and_warnings_of_libraries_are_text(command: Command) -> None:
     program = f"""
-import logging
-from lakehouse_assets.cli.terminal import print_all_as_text
-print_all_as_text()
-logging.getLogger("some.library").warning({HOSTILE!r})
-raise ValueError({HOSTILE!r})
+import logging, sys
+from lakehouse_assets import cli
+@cli.app.command()
+def fall() -> None:
+    logging.getLogger("some.library").warning({HOSTILE!r})
+    raise ValueError({HOSTILE!r})
+sys.argv = ["lakehouse", "fall"]
+cli.main()
 """
     process(command, [])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
