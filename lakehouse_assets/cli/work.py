@@ -100,17 +100,11 @@ def sql(
     query: Annotated[str, typer.Argument(help="a SELECT; tables as layer.name or domain.layer.name")], rows: Rows = 50
 ) -> None:
     """Run a query on the warm engine and print its first rows."""
-    from pyspark.errors import PySparkException
-
-    from lakehouse_assets.engine.query import QueryError, located
+    from lakehouse_assets.engine.query import answer, located
     from lakehouse_assets.resources.spark import SparkResource
 
-    statement = located(query, open_lakehouse(), open_lake())
-    session = SparkResource.from_settings(read_settings()).session()
-    try:
-        found = session.sql(statement).limit(rows + 1).toArrow()
-    except PySparkException as error:
-        raise QueryError(f"The query failed: {str(error).splitlines()[0]}") from error
+    read = located(query, open_lakehouse(), open_lake())
+    found = answer(read, SparkResource.from_settings(read_settings()).session(), rows + 1)
     print_rows(found.slice(0, rows))
     if found.num_rows > rows:
         tell((f"the first {rows}; more with --rows", "dim"))
