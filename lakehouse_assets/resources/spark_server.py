@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -176,7 +177,15 @@ def _start(settings: ServerSettings) -> Server:
         if server is not None:
             return server
         (settings.folder / "state.json").unlink(missing_ok=True)
+        _tidy(settings.folder)
         return _wait_until_up(settings, _spawn_supervisor(settings))
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the temporary files of engines whose supervisor was killed."""
+    for left in folder.glob("tmp-*"):
+        if not _alive(int(left.name.removeprefix("tmp-"))):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _spawn_supervisor(settings: ServerSettings) -> subprocess.Popen[str]:

@@ -56,10 +56,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _scratch(folder: Path) -> Path:
-    """The JVM's folder for temporary files; those of supervisors that were killed go."""
-    for left in folder.glob("tmp-*"):
-        if not Path(f"/proc/{left.name.removeprefix('tmp-')}").exists():
-            shutil.rmtree(left, ignore_errors=True)
+    """The JVM's folder for temporary files; its name tells whose it is."""
     scratch = folder / f"tmp-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from pyspark.storagelevel import StorageLevel
 from lakehouse_assets.engine.errors import SparkUnavailable, UnsafeFolder
 from lakehouse_assets.engine.run.write import lost_engine
 from lakehouse_assets.resources import spark_server
-from lakehouse_assets.resources.jars import jar_folder
+from lakehouse_assets.resources.jars import jar_class_path, jar_folder, locked_jars
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.resources.spark_server import Server, ServerSettings
 from lakehouse_assets.settings import read_settings
@@ -41,15 +42,29 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10) as as
 """
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[SparkResource]:
-    """An engine of the test's own, that shares the cached JARs."""
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "jars").symlink_to(read_settings().cache / "jars")
-    resource = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(tmp_path / "cache"))
+@contextmanager
+def engine_in(folder: Path) -> Iterator[SparkResource]:
+    """An engine that keeps its state in the folder, and shares the cached JARs."""
+    (folder / "cache").mkdir()
+    (folder / "cache" / "jars").symlink_to(read_settings().cache / "jars")
+    resource = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(folder / "cache"))
     yield resource
     spark_server.release(resource.server_settings)
     spark_server.stop(resource.server_settings)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[SparkResource]:
+    with engine_in(tmp_path) as resource:
+        yield resource
+
+
+@pytest.fixture(scope="module")
+def left_whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkResource]:
+    """One for the tests that do it no harm."""
+    with engine_in(tmp_path_factory.mktemp("engine")) as resource:
+        resource.session()
+        yield resource
 
 
 def settings(folder: Path) -> ServerSettings:
@@ -64,13 +79,17 @@ def ports(server: Server) -> set[int]:
 
 def test_who_listens_where_the_engine_was_hears_nothing_from_its_clients(own: SparkResource) -> None:
     require_other_user()
-    session, server = own.session(), spark_server.attach(own.server_settings)
-    os.kill(server.pid, signal.SIGKILL)
+    session, server, folder = own.session(), spark_server.attach(own.server_settings), own.server_settings.folder
+    os.kill(server.supervisor, signal.SIGKILL)  # and the engine with it, which can't tidy up
     with listening_as_other_user(server.port) as heard, pytest.raises(PySparkException) as lost:
         session.range(3).count()
     assert heard == []
     assert lost_engine(lost.value), "the step is to be tried again, on a new engine"
     assert own.session().range(3).count() == 3, "a new engine"
+    supervisor = spark_server.attach(own.server_settings).supervisor
+    assert [path.name for path in folder.glob("tmp-*")] == [f"tmp-{supervisor}"], "what the first one left is gone"
+    assert spark_server.stop(own.server_settings)
+    assert not list(folder.glob("tmp-*")), "it stayed when the engine was stopped"
 
 
 def test_who_takes_the_port_that_an_engine_was_about_to_take_is_not_believed(
@@ -86,21 +105,25 @@ def test_who_takes_the_port_that_an_engine_was_about_to_take_is_not_believed(
     assert heard == []
 
 
-def test_the_engine_answers_nobody_who_lacks_its_secret_on_any_port(own: SparkResource) -> None:
+def test_the_engine_answers_nobody_who_lacks_its_secret_on_any_port(left_whole: SparkResource) -> None:
     require_other_user()
-    own.session()
-    server = spark_server.attach(own.server_settings)
+    server = spark_server.attach(left_whole.server_settings)
     others = ports(server) - {server.port}
     assert len(others) == 2, "its RPC and its block manager"
     answers = {by_other_user(ASKING, str(port), REQUEST.hex()).strip() for port in others}
     assert str(ANSWER) not in answers
-    assert own.session().range(3).count() == 3
+    assert left_whole.session().range(3).count() == 3
 
 
-def test_what_the_engine_keeps_on_disk_is_in_folders_of_its_owner_alone(own: SparkResource) -> None:
-    rows = own.session().range(100_000).selectExpr("id", "repeat('secret', 10) text").persist(StorageLevel.DISK_ONLY)
+def test_what_the_engine_keeps_on_disk_is_in_folders_of_its_owner_alone(left_whole: SparkResource) -> None:
+    rows = (
+        left_whole.session()
+        .range(100_000)
+        .selectExpr("id", "repeat('secret', 10) text")
+        .persist(StorageLevel.DISK_ONLY)
+    )
     assert rows.repartition(3, "text").count() == 100_000
-    server, folder = spark_server.attach(own.server_settings), own.server_settings.folder
+    server, folder = spark_server.attach(left_whole.server_settings), left_whole.server_settings.folder
     held = [Path(os.readlink(entry)) for entry in Path(f"/proc/{server.pid}/fd").iterdir()]  # noqa: PTH115
     held += [Path(line.split()[-1]) for line in Path(f"/proc/{server.pid}/maps").read_text().splitlines()]
     assert [path for path in held if path.is_relative_to(folder)], "it has unpacked libraries there"
@@ -110,23 +133,10 @@ def test_what_the_engine_keeps_on_disk_is_in_folders_of_its_owner_alone(own: Spa
     assert not [p for p in Path("/tmp").glob("hsperfdata_*/*") if p.name == str(server.pid)]  # noqa: S108
     assert {oct(path.stat().st_mode & 0o777) for path in (folder, blocks.parent)} == {"0o700"}
     rows.unpersist()
-    assert spark_server.stop(own.server_settings)
-    assert not list(folder.glob("tmp-*")), "it stayed when the engine was stopped"
 
 
-def test_what_an_engine_that_was_killed_left_goes_when_the_next_one_starts(own: SparkResource) -> None:
-    own.session()
-    server, folder = spark_server.attach(own.server_settings), own.server_settings.folder
-    os.kill(server.supervisor, signal.SIGKILL)
-    own.session()
-    assert [path.name for path in folder.glob("tmp-*")] == [
-        f"tmp-{spark_server.attach(own.server_settings).supervisor}"
-    ]
-
-
-def test_the_command_line_which_everybody_can_read_has_no_setting_of_the_engine(own: SparkResource) -> None:
-    own.session()
-    server = spark_server.attach(own.server_settings)
+def test_the_command_line_which_everybody_can_read_has_no_setting_of_the_engine(left_whole: SparkResource) -> None:
+    server = spark_server.attach(left_whole.server_settings)
     for pid in (server.pid, server.supervisor):
         told = Path(f"/proc/{pid}/cmdline").read_text()
         assert server.token not in told
@@ -151,17 +161,16 @@ def test_a_state_that_no_running_engine_wrote_is_none(tmp_path: Path, text: str)
     assert not spark_server.stop(settings(tmp_path)), "it would have ended a process that is no engine"
 
 
-def test_a_state_of_another_user_is_none_though_an_engine_is_there(own: SparkResource) -> None:
+def test_a_state_of_another_user_is_none_though_an_engine_is_there(left_whole: SparkResource) -> None:
     require_other_user()
-    own.session()
-    state = own.server_settings.folder / "state.json"
-    assert spark_server.running(own.server_settings) is not None
+    state = left_whole.server_settings.folder / "state.json"
+    assert spark_server.running(left_whole.server_settings) is not None
     os.chown(state, uid(), uid())
-    assert spark_server.running(own.server_settings) is None
+    assert spark_server.running(left_whole.server_settings) is None
     os.chown(state, 0, 0)
     real = state.rename(state.with_name("real.json"))
     state.symlink_to(real)
-    assert spark_server.running(own.server_settings) is None, "a link leads anywhere"
+    assert spark_server.running(left_whole.server_settings) is None, "a link leads anywhere"
     state.unlink()
     real.rename(state)
 
@@ -201,10 +210,5 @@ def test_a_jar_that_lies_beside_the_pinned_ones_is_not_loaded(tmp_path: Path) ->
     copied = tmp_path / "jars" / jar_folder(read_settings().cache).name
     shutil.copytree(jar_folder(read_settings().cache), copied)
     (copied / "foreign.jar").write_bytes(b"")
-    server = spark_server.attach(settings(tmp_path))
-    told = Path(f"/proc/{server.pid}/cmdline").read_text()
-    spark_server.release(settings(tmp_path))
-    spark_server.stop(settings(tmp_path))
-    assert f"{copied}/delta-spark" in told
-    assert "foreign" not in told
-    assert f"{copied}/*" not in told
+    loaded = jar_class_path(tmp_path).split(":")
+    assert {Path(path).name for path in loaded} == {jar.file for jar in locked_jars()}
