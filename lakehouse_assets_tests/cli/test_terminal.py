@@ -120,8 +120,8 @@ def test_every_command_prints_data_as_text(hostile: Command) -> None:
     looked = [["tables"], ["plan"], ["show", "orders"], ["history", "orders"], ["files", "orders"],
               ["quarantine", "kept"]]  # fmt: skip
     computed = [["sql", "SELECT cell AS `[/bold]` FROM bronze.orders"], ["doctor"], ["verify", "kept"],
-                ["retry", "orders", path], ["forget", "orders", path, "--reason", HOSTILE],
-                ["run", "silver.stopped"]]  # fmt: skip
+                ["retry", "orders", path], ["run", "silver.stopped"],
+                ["forget", "orders", path, "--reason", HOSTILE]]  # fmt: skip
     seen = in_a_terminal(hostile, *looked, ["run", "silver.stopped"])
     said = in_pipes(hostile, *looked, *computed)
     assert f"'{'9' + SHOWN}'" in seen["run"]
