@@ -33,6 +33,13 @@ const shown = document.querySelector("[role=dialog] .dagster-markdown, .bp5-dial
 if (!shown) entry?.querySelector("td:nth-child(2) a")?.click();
 return shown;
 """
+# What becomes of a picture that a page asks for, were there a way to have it ask.
+LOADING = """
+const [address, done] = arguments, picture = new Image();
+picture.onload = () => done("loaded");
+picture.onerror = () => done("blocked");
+picture.src = address;
+"""
 MODULE = """
 from lakehouse_assets.definitions import location
 from lakehouse_assets.settings import read_settings
@@ -149,6 +156,10 @@ def test_the_browser_shows_data_as_text_and_fetches_nothing_for_them(
         look(browser, f"{shop}/bronze/corpus?view=events", "preview")
         (row,) = cells_of(browser, "preview", "tbody")
         assert row[: len(KNOWN)] == [spaced(text) for text in KNOWN]
+        assert browser.execute_async_script(LOADING, f"{listener.url}/f.png") == "blocked", (
+            "a page of the UI asked for it"
+        )
+        assert browser.execute_async_script(LOADING, f"{served}/favicon.png") == "loaded"
     assert listener.asked == []
 
 

@@ -97,13 +97,17 @@ def _unsafe_form(headers: Headers, scope: Scope) -> str | None:
 
 
 def _keeping_to_itself(send: Send) -> Send:
-    """Add the headers that keep other pages from framing the UI (clickjacking) or embedding what it serves."""
+    """Add the headers that keep other pages from framing the UI (clickjacking) or embedding what it serves, and its own
+    from loading pictures from other hosts.
+    """
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["X-Frame-Options"] = "SAMEORIGIN"
             headers["Cross-Origin-Resource-Policy"] = "same-origin"
+            # Beside Dagster's own policy, which lets pictures come from any host: both have to allow it.
+            headers.append("Content-Security-Policy", "img-src 'self' data: blob:")
         await send(message)
 
     return send_with_headers

@@ -225,6 +225,9 @@ def test_no_other_site_may_frame_or_embed_an_answer(served: Served) -> None:
         answer = connection.getresponse()
         assert answer.getheader("X-Frame-Options") == "SAMEORIGIN"
         assert answer.getheader("Cross-Origin-Resource-Policy") == "same-origin"
+        policies = answer.headers.get_all("Content-Security-Policy") or []
+        assert "img-src 'self' data: blob:" in policies
+        assert len(policies) == 2, "Dagster's own is still there"
 
 
 def answered(port: int, *pieces: bytes) -> bytes:
