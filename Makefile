@@ -6,7 +6,7 @@ AZURITE := $(or $(LAKEHOUSE_CACHE),$(HOME)/.cache/lakehouse-assets)/azurite
 AZURITE_LOCK := lakehouse_assets_tests/azurite/package-lock.json
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: run test lint bench dev setup azurite lock clean
+.PHONY: run test soak lint bench dev setup azurite lock clean
 
 run: setup
 	@$(BIN)/lakehouse land airlines
@@ -14,6 +14,10 @@ run: setup
 
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Damages some eight thousand files in half an hour; the tests do so with a few hundred.
+soak: setup
+	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 lakehouse_assets_tests/engine/test_hostile_files.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

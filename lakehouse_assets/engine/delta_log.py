@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -333,4 +334,10 @@ def type_name(kind: Any) -> str:
         case "map":
             return f"map<{type_name(kind['keyType'])},{type_name(kind['valueType'])}>"
         case _:
-            return f"struct<{','.join(f['name'] + ':' + type_name(f['type']) for f in kind['fields'])}>"
+            return f"struct<{','.join(_named(f['name']) + ':' + type_name(f['type']) for f in kind['fields'])}>"
+
+
+def _named(field: str) -> str:
+    """The name of a struct's field, quoted where Spark's parser wouldn't take it as it is."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", field)
+    return field if plain else "`" + field.replace("`", "``") + "`"

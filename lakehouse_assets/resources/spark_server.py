@@ -53,6 +53,8 @@ CONF = {
     # Many files are listed by a Spark job with a task a file, unless told otherwise: 1.4 s for 365 files, 0.1 with 8.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     "spark.sql.session.timeZone": "UTC",
+    # A task that asks for more memory than there is fails alone. Spark would end the engine, and every run on it.
+    "spark.executor.killOnFatalError.depth": "0",
     # Runs that read no more than this are interpreted (engine/run/interpret.py).
     "spark.lakehouse.interpretedBytes": "1000000",
     # The lineage of columns is read off the plan, which must not be cut.

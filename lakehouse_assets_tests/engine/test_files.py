@@ -141,6 +141,13 @@ NAMES = [
     "back\\slash.csv",
     "c,omma.csv",
     "am&p;=.csv",
+    "-rf --.csv",
+    "%2F..%2Fa..b.csv",
+    "~$HOME`id`.csv",
+    "{0}{[!a]}**.csv",
+    "x" * 251 + ".csv",
+    "\u202evsc.\u200b\u2028\ufeff.csv",
+    "e\u0301 \u00e9.csv",
     "tab\t, line\nbreak\r, \x01\x1f\x7f.csv",
 ]
 

@@ -11,8 +11,10 @@ import fastavro
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 from pyarrow import orc, parquet
 
+from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import converted
 from lakehouse_assets_tests.engine.reading import data, put, read, rows
@@ -119,3 +121,58 @@ def test_what_is_too_large_to_be_converted_fails_with_the_remedy(spark, tmp_path
     assert Path(path).name == "1.parquet"
     assert "TIME(MICROS" in why
     assert "write that column as text" in why
+
+
+def of_bytes(content: bytes) -> pa.Array:
+    """One text of any bytes, as it may stand in a file."""
+    ends = pa.array([0, len(content)], pa.int32())
+    return pa.StringArray.from_buffers(1, ends.buffers()[1], pa.py_buffer(content))
+
+
+def write(path: Path, kind: str, table: pa.Table) -> None:
+    if kind == "parquet":
+        parquet.write_table(table, path)
+    else:
+        orc.write_table(table, str(path))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "orc"])
+def test_text_that_isnt_utf8_fails_its_file_and_the_table_can_be_read_by_others(project, tmp_path, kind):
+    project.bronze("orders", f"format='{kind}'")
+    odd = of_bytes(b"\xff\xfe")
+    tables = {
+        "plain": odd, "listed": pa.ListArray.from_arrays([0, 1], odd), "deep": pa.StructArray.from_arrays([odd], ["x"]),
+        "keyed": pa.MapArray.from_arrays([0, 1], odd, odd), "fine": of_bytes("é".encode()),
+    }  # fmt: skip
+    for name, values in tables.items():
+        write(tmp_path / "made", kind, pa.table({"id": [name], name: values}))
+        project.land(f"orders/{name}", (tmp_path / "made").read_bytes())
+    project.run("bronze.orders")
+    assert project.rows("bronze.orders", "id", "fine") == [("fine", "é")]
+    entries = Ledger(project.lake.arrivals("shop.bronze.orders")).entries()
+    failed = {Path(e.path).name: e.error for e in entries if e.status == "failed"}
+    assert failed.keys() == tables.keys() - {"fine"}
+    assert all("not valid UTF-8" in str(why) and f"column {name}: " in str(why) for name, why in failed.items())
+
+
+@pytest.mark.parametrize("kind", ["parquet", "orc", "csv"])
+def test_a_day_that_other_readers_cant_hold_is_rescued_and_nested_it_fails_its_file(project, tmp_path, kind):
+    declared = "columns=[Column('id', 'string'), Column('day', 'date')]" if kind == "csv" else ""
+    project.table("bronze.orders", f"""
+        @table(landed=files("orders/*", format='{kind}'), {declared})
+        def orders(landed): return landed
+        """)  # fmt: skip
+    far = pa.Array.from_buffers(pa.date32(), 2, pa.array([2**31 - 1, 0], pa.int32()).buffers())
+    if kind == "csv":
+        project.land("orders/1", "id,day\n1,+5881580-07-11\n2,1970-01-01\n")
+    else:
+        write(tmp_path / "made", kind, pa.table({"id": ["1", "2"], "day": far}))
+        project.land("orders/1", (tmp_path / "made").read_bytes())
+        write(tmp_path / "made", kind, pa.table({"id": ["3", "4"], "s": pa.StructArray.from_arrays([far], ["day"])}))
+        project.land("orders/2", (tmp_path / "made").read_bytes())
+    project.run("bronze.orders")
+    found = {
+        id_: (day and str(day)[:10], rescued)
+        for id_, day, rescued in project.rows("bronze.orders", "id", "day", "_rescued")
+    }
+    assert found == {"1": (None, '{"day":"+5881580-07-11"}'), "2": ("1970-01-01", None)}

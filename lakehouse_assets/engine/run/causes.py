@@ -31,6 +31,7 @@ _REMEDIES = {
     r"\[DIVIDE_BY_ZERO": "use try_divide, or leave such rows out",
     r"OVERFLOW|OUT_OF_RANGE": "declare a wider type, or use a try_… function",
     r"DELTA_VIOLATE|DELTA_NOT_NULL": "add an expectation that drops such rows, or remove the constraint from the table",
+    r"OutOfMemoryError|Java heap space": "give the engine more memory (LAKEHOUSE_SPARK_MEMORY), or make rows smaller",
     r"\[FAILED_READ_FILE|Checksum error": "if the file can't be brought back, rebuild the table that it's part of with"
     " `lakehouse run TABLE --full`",
 }

@@ -13,8 +13,10 @@ from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.run import write
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.sources.files import Reading, find_unreadable, read_files
+from lakehouse_assets.engine.sources.links import is_barred
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.opening import is_comparable, is_unplanned
+from lakehouse_assets.engine.sources.unreadable import named_in
 from lakehouse_assets.engine.spec import Table
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Reader:
         )
 
     def _asked(self, files: Sequence[Arrival]) -> Sequence[Arrival]:
-        return files if self.strict else [replace(f, etag="") for f in files]
+        return files if self.strict else [f if is_barred(f.etag) else replace(f, etag="") for f in files]
 
 
 def source_of(table: Table) -> Files:
@@ -101,7 +103,7 @@ def _blamed(error: PySparkException, reader: Reader, files: Sequence[Arrival]) -
     if lost or _mistaken(error, reader):
         return dict.fromkeys(lost, VANISHED)
     try:
-        return reader.unreadable(files)
+        return reader.unreadable(files) or named_in(error, files)
     except PySparkException as another:  # of a file that was overwritten meanwhile
         return _blamed(another, reader, files)
 

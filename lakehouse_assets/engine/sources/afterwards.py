@@ -1,7 +1,7 @@
 """What becomes of files whose rows are in their table: they're left, archived, or deleted.
 
-Only the version that was read is put away, never one that took its place meanwhile. On a disk the file is moved first
-and looked at then; in Azure Storage the copy and the deletion are made on condition of its etag.
+Only the version that was read is put away, never one that took its place meanwhile, nor a link. On a disk the file is
+moved first and looked at then; in Azure Storage the copy and the deletion are made on condition of its etag.
 """
 
 from __future__ import annotations
@@ -37,21 +37,26 @@ def put_away(source: Files, landing: str, read: Sequence[tuple[Arrival, int]]) -
         name = file.path.removeprefix(f"{root}/")
         to = f"{root}/{ARCHIVE}/{batch:06}/{name}" if source.afterwards == "archive" else ""
         try:
-            done += _in_azure(file, to) if is_remote(root) else _on_disk(file, to)
+            done += _in_azure(file, to) if is_remote(root) else _on_disk(file, to, root)
         except errors_of_stores() as e:
             raise unreachable("Its rows are in the table; now putting away", file.path, e) from e
     return done
 
 
-def _on_disk(file: Arrival, to: str) -> bool:
+def _on_disk(file: Arrival, to: str, root: str) -> bool:
     path = Path(file.path)
+    if path.is_symlink():  # what it leads to is read under its own name too, or was put aside by someone
+        return False
     target = Path(to) if to else path.with_name(f"_{file.etag}")
+    for folder in (path.parent, target.parent):
+        if not folder.resolve().is_relative_to(Path(root).resolve()):
+            raise SourceError(f"Putting away {file.path}: {folder} leads out of {root} by a link; make it a folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.rename(target)
     except FileNotFoundError:
         return False
-    if local_etag(target.stat()) != file.etag:
+    if local_etag(target.lstat()) != file.etag:
         return _back(target, path)
     if not to:
         target.unlink()

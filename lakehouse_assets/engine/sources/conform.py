@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.naming import Target, quoted
+from lakehouse_assets.engine.delta_log import type_name
+from lakehouse_assets.engine.sources.naming import Target, folded, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -17,6 +18,8 @@ _DAY = r"^\s*[+-]?\d{4,7}(-\d{1,2}){0,2}"
 _NANOS = r"[.]\d{6}\d*[1-9]"
 _ZONE = r":\d\d([.]\d*)?\s*(?![zZ]\s*$)([A-Za-z]|[+-]\d)"
 NESTED = ("struct", "array", "map")
+DAYS = ("date", "timestamp", "timestamp_ntz")
+LAST_YEAR = 262_141  # chrono, by which delta-rs counts days, goes one year further
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ def conform(group: Group, target: Target) -> DataFrame:
 
     rescued = list(group.rescued)
     selected: list[Column] = []
-    kept = {n.lower() for n in target.types}
+    kept = {folded(n) for n in target.types}
     for name, (value, kind) in group.columns.items():
-        if name.lower() not in kept:
+        if folded(name) not in kept:
             rescued.append((name, as_text(value, kind)))
             continue
         fitted, lost = _fit(value, kind, target.types[name])
@@ -69,15 +72,26 @@ def _fit(value: Column, kind: str, wanted: str) -> tuple[Column, Column | None]:
     """A value in the type that's wanted, null if it doesn't survive that; and the text of one that doesn't."""
     from pyspark.sql import functions as F
 
-    if kind == wanted:
+    if kind == wanted and kind not in DAYS:
         return value, None
     text = as_text(value, kind)
+    if kind == wanted:
+        holds = is_bounded(value)
+        return F.when(holds, value), F.when(~holds, text)
     if wanted == "string":
         return text, None
     fitted = _cast(value, text, kind, wanted)
     plain = kind == "string" and not wanted.startswith(NESTED)
     survives = given_back(text, fitted, wanted) if plain else _same(value, text, fitted, kind, wanted)
+    survives = survives & is_bounded(fitted) if wanted in DAYS else survives
     return F.when(survives, fitted), F.when(value.isNotNull() & ~F.coalesce(survives, F.lit(False)), text)
+
+
+def is_bounded(value: Column) -> Column:
+    """Whether a date or timestamp is one that delta-rs can hold; it panics over others in a file's statistics."""
+    from pyspark.sql import functions as F
+
+    return F.abs(F.year(value)) <= LAST_YEAR
 
 
 def given_back(text: Column, fitted: Column, kind: str) -> Column:
@@ -161,8 +175,8 @@ def source_path(df: DataFrame) -> Column:
 
 
 def simple_type(kind: DataType) -> str:
-    """A type as the table's schema says it."""
-    return kind.simpleString()
+    """A type as the table's log says it."""
+    return type_name(kind.jsonValue())
 
 
 def column(name: str) -> Column:

@@ -8,77 +8,151 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+import lzma
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.sources.conform import Group, column, simple_type
-from lakehouse_assets.engine.sources.contents import Unreadable
 from lakehouse_assets.engine.sources.headers import open_raw
-from lakehouse_assets.engine.sources.naming import FORBIDDEN, clean_header
+from lakehouse_assets.engine.sources.naming import clean_header, fit
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-    from lakehouse_assets.engine.inputs import Files, Format
+    from lakehouse_assets.engine.inputs import Format
     from lakehouse_assets.engine.sources.listing import Arrival
 
 # What is held here and in the engine at once, several times over.
 MOST = 256 * 1024 * 1024
+_LEAST = 8  # bytes that a row of Avro takes here, even one of nulls alone
+_SHOWN = 300
+_CHILD = "from lakehouse_assets.engine.sources.converted import main; main()"
+_MEMORY = 16 * 1024 * 1024 * 1024  # of addresses, of which Arrow reserves more than it uses
+_SECONDS = 300
+_CRASHED = "its reader crashed, or wasn't done with it in five minutes, as it's damaged; ask for it once more"
 
 
-def read_converted(spark: SparkSession, source: Files, file: Arrival) -> Group:
-    """The rows of a file that Spark can't read.
+def convert(files: Sequence[Arrival], kind: Format) -> Iterator[tuple[Arrival, pa.Table | str]]:
+    """Each of the files as a table of what Spark has types for, or the reason why it can't be one.
 
-    Raises:
-        Unreadable: it can't be converted either, or is too large for that.
+    That is done by a process of its own: the readers of ORC and Avro end theirs over some damaged files.
     """
+    with TemporaryDirectory() as folder:
+        left = {f"{folder}/{n}": file for n, file in enumerate(files)}
+        while left:
+            asked = json.dumps([kind, MOST, {out: file.path for out, file in left.items()}])
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            subprocess.run([sys.executable, "-c", _CHILD], input=asked, text=True, env=environment, capture_output=True)
+            done = [out for out in left if Path(out).exists()]
+            for out in done:
+                yield left.pop(out), _found(Path(out))
+            if left:
+                yield left.pop(next(iter(left))), _CRASHED
+
+
+def _found(out: Path) -> pa.Table | str:
+    import pyarrow as pa
+
+    content = out.read_bytes()
+    out.unlink()
+    return content[1:].decode() if content.startswith(b"!") else pa.ipc.open_file(content).read_all()
+
+
+def main() -> None:
+    """Convert the files that stdin names, one after the other, until one ends the process."""
+    import resource
+    import signal
+
+    kind, most, paths = json.load(sys.stdin)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    for out, path in paths.items():
+        signal.alarm(_SECONDS)
+        _convert(path, kind, most, Path(out))
+
+
+def _convert(path: str, kind: Format, most: int, out: Path) -> None:
+    import pyarrow as pa
+
+    part = out.with_suffix(".part")
+    try:
+        with open_raw(path) as opened:
+            table = _table(opened, kind, most)
+        table.validate(full=True)
+        held = pa.Table.from_arrays([_held(v) for v in table.columns], names=list(clean_header(table.column_names)))
+        with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, held.schema) as writer:
+            writer.write_table(held)
+    except (*_raised(), pa.ArrowException) as e:
+        why = str(e).partition("\n")[0][:_SHOWN] or type(e).__name__
+        part.write_bytes(f"!nor can it be converted: {why}; write that column as text".encode(errors="replace"))
+    part.rename(out)
+
+
+def read_converted(spark: SparkSession, file: Arrival, table: pa.Table) -> Group:
+    """The rows of a file that Spark can't read."""
     import pyarrow as pa
     from pyspark.sql import functions as F
 
-    try:
-        with open_raw(file.path) as opened:
-            table = _table(opened, source.format)
-        names = clean_header(table.column_names)
-        held = pa.Table.from_arrays([_held(values) for values in table.columns], names=list(names))
-    except (OSError, ValueError, TypeError, OverflowError, pa.ArrowException) as e:
-        raise Unreadable(f"nor can it be converted: {e}; write that column as text") from e
-    df = spark.createDataFrame(held)
-    local = {field.name for field in held.schema if pa.types.is_timestamp(field.type) and field.type.tz is None}
+    df, names = spark.createDataFrame(table), table.column_names
+    local = {field.name for field in table.schema if pa.types.is_timestamp(field.type) and field.type.tz is None}
     columns = [column(n).cast("timestamp_ntz").alias(n) if n in local else column(n) for n in names]
     df = df.select(*columns, F.lit(file.path).alias("_source"))
     kinds = {field.name: simple_type(field.dataType) for field in df.schema.fields}
     return Group(df, {n: (column(n), kinds[n]) for n in names})
 
 
-def _table(file: IO[bytes], kind: Format) -> pa.Table:
+def _raised() -> tuple[type[Exception], ...]:
+    """What fastavro raises of a damaged file or an odd schema: its own errors, and those of what it's made of."""
+    from fastavro.read import SchemaResolutionError
+    from fastavro.schema import SchemaParseException
+
+    of_python = (ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError,
+                 RuntimeError, TypeError, ValueError, struct.error, zlib.error, lzma.LZMAError)  # fmt: skip
+    return (*of_python, SchemaParseException, SchemaResolutionError)
+
+
+def _table(file: IO[bytes], kind: Format, most: int) -> pa.Table:
     from pyarrow import orc, parquet
 
     if kind == "avro":
-        return _records(file)
+        return _records(file, most)
     if kind == "orc":
-        _refuse_large(file.seek(0, 2))
+        _refuse_large(file.seek(0, 2), most)
         return orc.ORCFile(file).read()
     found = parquet.ParquetFile(file)
-    _refuse_large(sum(found.metadata.row_group(n).total_byte_size for n in range(found.num_row_groups)))
+    _refuse_large(sum(found.metadata.row_group(n).total_byte_size for n in range(found.num_row_groups)), most)
     return found.read()
 
 
-def _refuse_large(size: int) -> None:
-    if size > MOST:
-        raise ValueError(f"it has {size:,} bytes, and {MOST:,} is the most")
+def _refuse_large(size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"it has {size:,} bytes, and {most:,} is the most")
 
 
-def _records(file: IO[bytes]) -> pa.Table:
+def _records(file: IO[bytes], most: int) -> pa.Table:
     """The records of an Avro file; a column whose values have no one type is text."""
     import fastavro
     import pyarrow as pa
 
-    _refuse_large(file.seek(0, 2))
     file.seek(0)
-    reader = fastavro.reader(file)
-    schema = reader.writer_schema
-    rows: list[Any] = list(reader)
+    blocks: Any = fastavro.block_reader(file)
+    schema = blocks.writer_schema
+    rows: list[Any] = []
+    size = 0
+    for block in blocks:
+        size += len(block.bytes_.getbuffer()) + _LEAST * block.num_records
+        _refuse_large(size, most)
+        rows += block
     names = [field["name"] for field in schema["fields"]] if isinstance(schema, dict) else []
     columns = []
     for name in names:
@@ -120,7 +194,7 @@ def _is_sparks(kind: pa.DataType) -> bool:
 
     of = pa.types
     if of.is_struct(kind):
-        return all(not FORBIDDEN.search(field.name) and _is_sparks(field.type) for field in kind)
+        return fit([field.name for field in kind]) and all(_is_sparks(field.type) for field in kind)
     if of.is_map(kind):
         return _is_sparks(kind.key_type) and _is_sparks(kind.item_type)
     if of.is_list(kind):

@@ -9,7 +9,7 @@ from lakehouse_assets.engine.sources.conform import Group, source_path
 from lakehouse_assets.engine.sources.delimited import decoded
 from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding, python_encoding
 from lakehouse_assets.engine.sources.exact_json import is_inexact, parsed
-from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name
+from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name, folded
 from lakehouse_assets.engine.sources.opening import load
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ def keys_by_file(objects: DataFrame) -> dict[str, list[str]]:
 def column_names(keys: Sequence[str]) -> list[str]:
     """The columns of these keys, without repeats that differ in case only."""
     cleaned = [clean_name(k, BLANK) for k in keys]
-    return list({n.lower(): n for n in reversed(cleaned)}.values())[::-1]
+    return list({folded(n): n for n in reversed(cleaned)}.values())[::-1]
 
 
 def group_of(objects: DataFrame, spelling: Mapping[str, str], keys: Sequence[str]) -> Group:
     """The objects as columns; of keys that mean the same column in one object the first counts, others are rescued."""
     from pyspark.sql import functions as F
 
-    names = {key: spelling[clean_name(key, BLANK).lower()] for key in keys}
+    names = {key: spelling[folded(clean_name(key, BLANK))] for key in keys}
     alike = len(set(names.values())) < len(names)
     unparsed = F.when(F.col("keys").isNull(), F.col("text"))
     inexact = F.when(F.col("keys").isNotNull() & is_inexact(F.col("text")), F.col("text"))

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, TypeVar
 from lakehouse_assets.engine.sources import delimited, documents, typed
 from lakehouse_assets.engine.sources.conform import Group, conform
 from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.converted import read_converted
+from lakehouse_assets.engine.sources.converted import convert, read_converted
 from lakehouse_assets.engine.sources.encodings import python_encoding
-from lakehouse_assets.engine.sources.headers import Head, is_blank, read_head
+from lakehouse_assets.engine.sources.footers import batch_memory
+from lakehouse_assets.engine.sources.headers import Head, is_blank, is_near, read_head
+from lakehouse_assets.engine.sources.links import is_barred, why_barred
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
-from lakehouse_assets.engine.sources.naming import Target, target_of
+from lakehouse_assets.engine.sources.naming import Target, folded, target_of
 from lakehouse_assets.engine.sources.not_lines import not_lines
 from lakehouse_assets.engine.sources.opening import is_comparable, unopenable
 from lakehouse_assets.engine.sources.records import MOST_COLUMNS, TOO_MANY
 from lakehouse_assets.engine.sources.stores import refusals, unreachable
-from lakehouse_assets.engine.sources.unreadable import bisect, raise_if_gone, reason
+from lakehouse_assets.engine.sources.unreadable import bisect, raise_if_gone, reason, told
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -83,8 +85,8 @@ def read_files(
         return Reading(None, opened.failed, empty, {})
     infer = source.infer_types and source.format == "csv" and not known
     full = _full(opened.groups, target, delimited.inferred(opened.groups, target) if infer else {})
-    have = {n.lower() for n in known}
-    added = {n: kind for n, kind in full.types.items() if n.lower() not in have}
+    have = {folded(n) for n in known}
+    added = {n: kind for n, kind in full.types.items() if folded(n) not in have}
     ordered = [_ordered(conform(g, full), full) for g in opened.groups]
     return Reading(delimited.union(ordered), opened.failed, empty, added)
 
@@ -139,7 +141,7 @@ def _look(files: Sequence[Arrival], look: Callable[[Arrival], H]) -> tuple[dict[
 
     def attempt(file: Arrival) -> list[H]:
         try:
-            if why := unopenable(file.path):
+            if why := why_barred(file.path) if is_barred(file.etag) else unopenable(file.path):
                 raise Unreadable(why)
             return [look(file)]
         except Unreadable as e:
@@ -192,14 +194,14 @@ def _open_delimited(spark: SparkSession, source: Files, files: Sequence[Arrival]
             alike.setdefault((names, replace(head, cells=())), []).append(file)
     spelling = _spelled((names for names, _ in alike), target)
     groups = [
-        delimited.read_delimited(spark, source, some, [spelling[n.lower()] for n in names], head)
+        delimited.read_delimited(spark, source, some, [spelling[folded(n)] for n in names], head)
         for (names, head), some in alike.items()
     ]
     return Opened(groups, failed, frozenset(empty))
 
 
 def _open_documents(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
-    blanks, failed = _look(files, lambda file: is_blank(file.path, source.encoding))
+    blanks, failed = _look(files, lambda file: is_blank(file, source))
     empty = frozenset(f.path for f, blank in blanks.items() if blank)
     kept = [f for f, blank in blanks.items() if not blank]
     keys, broken = _keys(spark, source, kept)
@@ -259,41 +261,55 @@ def _with_new_keys(spark: SparkSession, source: Files, files: Sequence[Arrival],
 
 
 def _open_typed(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
-    signatures, failed = _look(files, lambda file: typed.signature(file.path, source.format))
-    groups: list[Group] = []
+    most = batch_memory(spark)
+    signatures, failed = _look(files, lambda file: typed.signature(file.path, source.format, most, whole=is_near(file)))
+    read, odd = list[tuple[Group, Sequence[Arrival]]](), dict[Arrival, str]()
     for signature in dict.fromkeys(s for s in signatures.values() if s is not None):
         some = [f for f, s in signatures.items() if s == signature]
-        found, broken = _read_typed(spark, source, some)
-        failed |= broken
-        if found and (refusal := _refused(target, found[0].columns)):
-            failed |= {f.path: refusal for f in some}
+        group, refused = _read_typed(spark, source, some)
+        read += [(group, [f for f in some if f not in refused])] if group else []
+        odd |= refused
+    converted, broken = _converted(spark, source, odd)
+    failed |= broken
+    groups = list[Group]()
+    for found, its in read + converted:
+        if refusal := _refused(target, found.columns):
+            failed |= {f.path: refusal for f in its}
         else:
-            groups += found
+            groups.append(found)
     spelling = _spelled((list(g.columns) for g in groups), target)
-    groups = [replace(g, columns={spelling[n.lower()]: c for n, c in g.columns.items()}) for g in groups]
+    groups = [replace(g, columns={spelling[folded(n)]: c for n, c in g.columns.items()}) for g in groups]
     return Opened(groups, failed, frozenset(f.path for f, s in signatures.items() if s is None))
 
 
 def _read_typed(
     spark: SparkSession, source: Files, files: Sequence[Arrival]
-) -> tuple[Sequence[Group], Mapping[str, str]]:
-    """Files with one schema, and the reasons for those that can't be read: by Spark, or else converted one by one."""
+) -> tuple[Group | None, dict[Arrival, str]]:
+    """Files with one schema, and those, damaged perhaps, in which Spark doesn't find it, with the reason."""
     from pyspark.errors import PySparkException
 
-    try:
-        return [typed.read_typed(spark, source, files)], {}
-    except PySparkException as error:
-        raise_if_gone(error)
-        if still_there(files[:1])[1]:  # it's about that file alone
-            raise
-        why = str(error)
-    groups, failed = list[Group](), dict[str, str]()
-    for file in files:
+    odd = dict[Arrival, str]()
+    for number, file in enumerate(files):
         try:
-            groups.append(read_converted(spark, source, file))
-            if is_comparable(file) and still_there([file])[1]:
-                groups.pop()
-                failed[file.path] = "it was overwritten while it was read"
-        except Unreadable as e:
-            failed[file.path] = f"{reason(source, file, why)}; {e}"
-    return groups, failed
+            return typed.read_typed(spark, source, files[number:]), odd
+        except PySparkException as error:
+            raise_if_gone(error)
+            if still_there([file])[1]:  # it's about that file alone
+                raise
+            odd[file] = told(error)
+    return None, odd
+
+
+def _converted(
+    spark: SparkSession, source: Files, odd: Mapping[Arrival, str]
+) -> tuple[list[tuple[Group, Sequence[Arrival]]], dict[str, str]]:
+    """Files that Spark doesn't read, with the reason, converted one by one; and those that can't be."""
+    read, failed = list[tuple[Group, Sequence[Arrival]]](), dict[str, str]()
+    for file, found in convert(list(odd), source.format):
+        if isinstance(found, str):
+            failed[file.path] = f"{reason(source, file, odd[file])}; {found}"
+        elif is_comparable(file) and still_there([file])[1]:
+            failed[file.path] = "it was overwritten while it was read"
+        else:
+            read.append((read_converted(spark, file, found), [file]))
+    return read, failed

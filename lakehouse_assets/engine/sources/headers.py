@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.sources import contents
@@ -34,6 +33,7 @@ UNPACKED_ANYWAY = 1 << 30
 # A record that Spark would hold in memory several times over.
 LONGEST_LINE = 1 << 28
 BOM = "\ufeff"
+UNCLOSED = "a quote in its first record is never closed; declare quote= as the file has it"
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def open_bytes(path: str) -> Iterator[IO[bytes]]:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """A file or object as it is."""
+    """A file or object as it is. What has become a pipe since it was listed has nothing, and isn't waited for."""
     if not is_remote(path):
-        return Path(path).open("rb")
+        return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     store, name = opened(path)
     raw: IO[bytes] = store.open(name, "rb")
     return raw
@@ -158,13 +158,25 @@ def _not_text(encoding: str, read: int, error: UnicodeDecodeError) -> str:
     return f"not valid {encoding} ({where}: {error.reason}); declare encoding=the one it's in, such as 'cp1252'"
 
 
-def is_blank(path: str, encoding: str) -> bool:
-    """Whether a text file has nothing but white space."""
-    pieces = text_of(path, encoding)
-    blank = not any(text.strip() for text in pieces)
-    if not is_exact(encoding):  # all of it has to be seen
-        deque(pieces, maxlen=0)
+def is_blank(file: Arrival, source: Files) -> bool:
+    """Whether a file of JSON has nothing but white space. Where that takes a moment, all of it is seen.
+
+    Raises:
+        Unreadable: see `text_of`; or it's a document that is too long.
+    """
+    blank, size = True, 0
+    for text in text_of(file.path, source.encoding, file.size):
+        blank, size = blank and not text.strip(), size + len(text)
+        if source.format == "json" and size > LONGEST_LINE:
+            raise Unreadable(f"it's a document of more than {LONGEST_LINE:,} characters; land it as lines, or in parts")
+        if not blank and not is_verifiable(file, source.encoding):
+            break
     return blank
+
+
+def is_near(file: Arrival) -> bool:
+    """Whether all of a file can be looked at in a moment."""
+    return not is_remote(file.path) or file.size <= SMALL
 
 
 def is_verifiable(file: Arrival, encoding: str) -> bool:
@@ -173,7 +185,7 @@ def is_verifiable(file: Arrival, encoding: str) -> bool:
     Of remote ones only those that take a moment, or whose encoding Spark knows otherwise than Python; the rest are
     checked as Spark reads them, but for their quotes.
     """
-    return not is_remote(file.path) or file.size <= SMALL or not is_exact(encoding)
+    return is_near(file) or not is_exact(encoding)
 
 
 def read_head(file: Arrival, source: Files) -> Head | None:
@@ -184,16 +196,20 @@ def read_head(file: Arrival, source: Files) -> Head | None:
     """
     # Spark skips lines of white space when it splits by lines, and only empty ones when it doesn't.
     blank_lines = r"\A[\r\n]+" if source.multiline or is_wide(source.encoding) else r"\A[\x00-\x20]*[\r\n]"
-    text = ""
+    text, again = "", 0
     pieces = text_of(file.path, source.encoding, file.size)
     for piece in pieces:
-        text = re.sub(blank_lines, "", text + piece)
-        record = record_at(text, 0, source)
-        if record is not None:
-            return _verified(file, source, _head(text, record), chain([text[record[1] :]], pieces))
+        text += piece
+        # A header is looked at again when twice as much is there: each time at once would take the square.
+        if len(text) >= again:
+            text = re.sub(blank_lines, "", text)
+            again = 2 * len(text)
+            record = record_at(text, 0, source)
+            if record is not None:
+                return _verified(file, source, _head(text, record), chain([text[record[1] :]], pieces))
         if len(text) > LONGEST_HEADER:
-            raise Unreadable("a quote in its first record is never closed; declare quote= as the file has it")
-    return _last_record(text, source) if text.strip() else None
+            raise Unreadable(UNCLOSED)
+    return _short(file, source, re.sub(blank_lines, "", text))
 
 
 def _verified(file: Arrival, source: Files, head: Head, rest: Iterator[str]) -> Head:
@@ -208,11 +224,15 @@ def _verified(file: Arrival, source: Files, head: Head, rest: Iterator[str]) -> 
     return replace(head, more=first is not None, verified=verified)
 
 
-def _last_record(text: str, source: Files) -> Head:
-    """The record of a file whose only record doesn't end in a line break."""
-    record = record_at(text + "\n", 0, source)
+def _short(file: Arrival, source: Files, text: str) -> Head | None:
+    """The head of a file that ends in its first record or soon after; None if it has no record."""
+    if not text.strip():
+        return None
+    if record := record_at(text, 0, source):
+        return _verified(file, source, _head(text, record), iter([text[record[1] :]]))
+    record = record_at(text + "\n", 0, source)  # it doesn't end in a line break
     if record is None:
-        raise Unreadable("a quote in its first record is never closed; declare quote= as the file has it")
+        raise Unreadable(UNCLOSED)
     return replace(_head(text, record), more=False, verified=True)
 
 

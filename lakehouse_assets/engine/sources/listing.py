@@ -2,7 +2,8 @@
 
 Names that begin with `_` or `.`, of files and of folders below the fixed part of the path, are left out: by the
 convention of Spark and Hadoop they are not there yet. A name that isn't valid UTF-8 is listed with its bytes escaped
-(`\\xff`), so that it shows up in the ledger as a file that can't be opened, and doesn't stop the others.
+(`\\xff`), so that it shows up in the ledger as a file that can't be opened, and doesn't stop the others. So is what
+isn't to be opened (see `links`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches, of_days
+from lakehouse_assets.engine.sources.links import BARRED, is_barred, within
 from lakehouse_assets.engine.sources.stores import blobs_below, errors_of_stores, is_misread, opened, unreachable
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
 
+States = frozenset[int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,7 +80,7 @@ def _list(path: str, landing: str, known: Set[str]) -> list[Arrival]:
     if is_remote(root):
         listed = (a for a in _list_remote(root, pattern, matchers) if version_of(a) not in known)
         return sorted(listed, key=lambda a: a.path)
-    found = _list_local(root, matchers, known)
+    found = _list_local(root, _Walk(os.path.realpath(root), matchers, known))
     found.sort(key=lambda a: a.path)
     return found
 
@@ -126,39 +128,69 @@ def root_and_pattern(path: str, landing: str) -> tuple[str, str]:
     return local_path(root), pattern
 
 
-def _list_local(root: str, matchers: Sequence[Matcher], known: Set[str]) -> list[Arrival]:
-    found: list[Arrival] = []
-    todo = [(root, closure(frozenset({0}), matchers))]
+@dataclass
+class _Walk:
+    """A listing under way below a folder, `real` without links; `linked` are the folders it has followed links to."""
+
+    real: str
+    matchers: Sequence[Matcher]
+    known: Set[str]
+    found: list[Arrival] = field(default_factory=list)
+    linked: set[tuple[str, States]] = field(default_factory=set)
+
+
+def _list_local(root: str, walk: _Walk) -> list[Arrival]:
+    todo = [(root, closure(frozenset({0}), walk.matchers))]
     while todo:
         folder, states = todo.pop()
         try:
-            todo += _scan(folder.rstrip("/") + "/", states, matchers, known, found)
+            todo += _scan(walk, folder.rstrip("/") + "/", states)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as e:
             raise SourceError(f"Listing files in {folder}: {e.strerror}; give this user read access to it") from e
-    return found
+    return walk.found
 
 
-def _scan(
-    inside: str, states: frozenset[int], matchers: Sequence[Matcher], known: Set[str], found: list[Arrival]
-) -> list[tuple[str, frozenset[int]]]:
-    """Add the matching files of one folder, whose paths begin with `inside`, to `found`; the folders to go on with."""
-    last = matchers[-1]
-    match = last.match if last is not None and len(matchers) - 1 in states else None
-    folders: list[tuple[str, frozenset[int]]] = []
+def _scan(walk: _Walk, inside: str, states: States) -> list[tuple[str, States]]:
+    """Add the matching files of one folder, whose paths begin with `inside`; the folders to go on with."""
+    last = walk.matchers[-1]
+    match = last.match if last is not None and len(walk.matchers) - 1 in states else None
+    folders: list[tuple[str, States]] = []
     with _entries(inside) as entries:
         for entry in entries:
             name = entry.name
             if name[0] in "._":
                 continue
-            if entry.is_dir():
-                below = descend(name, states, matchers)
-                if below and not (entry.is_symlink() and _loops(inside, name)):
+            real = within(inside + name, walk.real) if entry.is_symlink() else ""
+            if entry.is_dir() if real == "" else _leads_to_folder(inside + name):
+                below = descend(name, states, walk.matchers)
+                if below and real is None:
+                    walk.found += _arrival(entry, inside + name, walk.known, barred=True)
+                elif below and not (real and (_loops(inside, real) or _was_followed(walk, real, below))):
                     folders.append((inside + name, below))
-            elif match is not None and match(name) and (arrival := _arrival(entry, inside + name, known)):
-                found.append(arrival)
+            elif match is not None and match(name):
+                walk.found += _arrival(entry, inside + name, walk.known, barred=real is None)
     return folders
+
+
+def _leads_to_folder(link: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(link).st_mode)  # noqa: PTH116
+    except OSError:  # it leads nowhere, or in a circle
+        return False
+
+
+def _was_followed(walk: _Walk, real: str, below: States) -> bool:
+    """Whether a link leads where a link has led before; else folders that link to each other would have no end."""
+    again = (real, below) in walk.linked
+    walk.linked.add((real, below))
+    return again
+
+
+def _loops(inside: str, real: str) -> bool:
+    """Whether a link in a folder leads back to one that this lies in."""
+    return f"{os.path.realpath(inside)}/".startswith(f"{real.rstrip('/')}/")
 
 
 @contextmanager
@@ -172,25 +204,26 @@ def _entries(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
         os.close(opened)
 
 
-def _loops(inside: str, link: str) -> bool:
-    """Whether a symbolic link leads back to a folder it lies in."""
-    target = PurePosixPath(os.path.realpath(inside + link))
-    return target in PurePosixPath(os.path.realpath(inside), "_").parents
-
-
-def _arrival(entry: os.DirEntry[str], path: str, known: Set[str]) -> Arrival | None:
-    """The version that is there now, unless it's known or not a file."""
+def _arrival(entry: os.DirEntry[str], path: str, known: Set[str], *, barred: bool) -> list[Arrival]:
+    """The version that is there now, unless it's known."""
     try:
-        info = entry.stat()
-    except FileNotFoundError:  # removed since the folder was read, or a link to nowhere
-        return None
-    etag = local_etag(info)
-    if f"{etag} {path}" in known or not stat.S_ISREG(info.st_mode):  # as `version_of`, for all names but a few
-        return None
+        info = entry.stat(follow_symlinks=not barred)
+        if not barred and not stat.S_ISREG(info.st_mode):
+            barred, info = True, entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # removed since the folder was read
+        return []
+    etag = barred_etag(info) if barred else local_etag(info)
+    if f"{etag} {path}" in known:  # as `version_of`, for all names but a few
+        return []
     if not path.isascii():
         path = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    arrival = Arrival(path, etag, info.st_size, _utc(info.st_mtime_ns))
-    return None if version_of(arrival) in known else arrival
+    # What isn't opened isn't empty either.
+    arrival = Arrival(path, etag, max(info.st_size, int(barred)), _utc(info.st_mtime_ns))
+    return [] if version_of(arrival) in known else [arrival]
+
+
+def barred_etag(info: os.stat_result) -> str:
+    return BARRED + local_etag(info)
 
 
 def local_etag(info: os.stat_result) -> str:
@@ -240,6 +273,9 @@ def _remote_arrival(path: str, info: Mapping[str, Any]) -> Arrival:
 
 def _current(file: Arrival) -> Arrival | None:
     try:
+        if is_barred(file.etag):
+            info = os.lstat(file.path)
+            return replace(file, etag=local_etag(info) if stat.S_ISREG(info.st_mode) else barred_etag(info))
         if not is_remote(file.path):
             info = os.stat(file.path)  # noqa: PTH116  (no pathlib object a file)
             return Arrival(file.path, local_etag(info), info.st_size, _utc(info.st_mtime_ns))

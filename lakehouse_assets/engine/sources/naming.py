@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 SYSTEM = ("_rescued", "_source", "_batch", "_ingested_at")
 IN_RESCUED = ("_corrupt", "_unparsed", "_raw")  # keys that we ourselves put into `_rescued`
+# What Delta's change feed adds to a row, and what we do for as long as a row is judged (see `run/check.py`).
+_ADDED = re.compile(r"_change_type|_commit_version|_commit_timestamp|__is_cdc|__raw|__broken_\d+")
 FORBIDDEN = re.compile(r"[ ,;{}()=\x00-\x1f\x7f-\x9f]")  # what Delta doesn't allow in a name, and control characters
 
 
@@ -22,9 +25,28 @@ def quoted(name: str) -> str:
 
 
 def clean_name(name: str, blank: str) -> str:
-    """A name that Delta accepts and that isn't one of ours; `blank` stands in for an empty one."""
+    """A name that Delta accepts and that isn't one of ours or its own; `blank` stands in for an empty one."""
     clean = FORBIDDEN.sub("_", name.strip()) or blank
-    return clean + "_" if clean.lower() in SYSTEM + IN_RESCUED else clean
+    taken = folded(clean) in SYSTEM + IN_RESCUED or _ADDED.fullmatch(folded(clean))
+    return clean + "_" if taken else clean
+
+
+def fit(names: Sequence[str]) -> bool:
+    """Whether Delta accepts the names of a struct's fields, which stay as they are."""
+    return len({folded(n) for n in names}) == len(names) and all(n and not FORBIDDEN.search(n) for n in names)
+
+
+def folded(name: str) -> str:
+    """A name such that two are equal where Spark takes them for one: as Java's `equalsIgnoreCase` compares them.
+
+    Beside case, that takes `ſ` for `s`, the Kelvin sign for `k`, and `İ` and `ı` for `i`.
+    """
+    return name.lower() if name.isascii() else "".join(map(_folded, name))
+
+
+def _folded(char: str) -> str:
+    upper = char.upper()
+    return (upper if len(upper) == 1 else char).lower()[0]
 
 
 def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
@@ -33,13 +55,15 @@ def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
     A blank one becomes `_c<position>`, counted from 0; the second of two equal ones gets `_2`.
     """
     names = [clean_name(cell, f"_c{i}") for i, cell in enumerate(cells)]
-    taken, used = {n.lower() for n in names}, set[str]()
-    for i, name in enumerate(names):
-        if name.lower() in used:
-            suffix = next(n for n in range(2, len(names) + 3) if f"{name}_{n}".lower() not in taken)
-            names[i] = f"{name}_{suffix}"
-            taken.add(names[i].lower())
-        used.add(names[i].lower())
+    keys = [folded(n) for n in names]
+    taken, numbers = set(keys), dict[str, Iterator[int]]()
+    for i, key in enumerate(keys):
+        if key not in numbers:
+            numbers[key] = count(2)
+            continue
+        suffix = next(n for n in numbers[key] if f"{key}_{n}" not in taken)
+        names[i] = f"{names[i]}_{suffix}"
+        taken.add(f"{key}_{suffix}")
     return tuple(names)
 
 
@@ -61,17 +85,17 @@ class Target:
 
     def new(self, names: Iterable[str]) -> list[str]:
         """Those of a file's columns that neither the table nor its contract has."""
-        have = {n.lower() for n in self.types}
-        return [n for n in names if n.lower() not in have]
+        have = {folded(n) for n in self.types}
+        return [n for n in names if folded(n) not in have]
 
     def spelling(self, found: Iterable[str]) -> dict[str, str]:
-        """Lower-case name → the name in the table: as it is there, or else as it is found first."""
-        return {**{n.lower(): n for n in reversed(list(found))}, **{n.lower(): n for n in self.types}}
+        """Folded name → the name in the table: as it is there, or else as it is found first."""
+        return {**{folded(n): n for n in reversed(list(found))}, **{folded(n): n for n in self.types}}
 
 
 def target_of(known: Mapping[str, str], columns: Sequence[Column], evolve: Evolution) -> Target:
     """The table's columns as they stand, and then those that are declared and not there yet."""
     types = {name: kind for name, kind in known.items() if name.lower() not in SYSTEM}
-    have = {n.lower() for n in types}
-    declared = {c.name: c.type for c in columns if c.name.lower() not in have and c.name.lower() not in SYSTEM}
+    have = {folded(n) for n in types}
+    declared = {c.name: c.type for c in columns if folded(c.name) not in have and c.name.lower() not in SYSTEM}
     return Target({**types, **declared}, evolve)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-from lakehouse_assets.engine.sources.headers import text_of
+from lakehouse_assets.engine.sources.headers import LONGEST_LINE, text_of
 
 DOCUMENT = "it is one JSON document and not an object on each line; declare format='json'"
 CUT = "it begins as a JSON document of several lines, which ends too early; ask for a whole one, as format='json'"
 NO_OBJECT = "none of its lines is a JSON object: the first is {!r}; {}"
+# What Jackson, by which Spark reads JSON, refuses unless it's told otherwise.
+TOO_MUCH = (
+    "each of its lines is JSON that Spark doesn't take: a text of more than 20,000,000 characters, a number of more "
+    "than 1,000 digits, or more than 1,000 levels; land that as a file of its own"
+)
 _SHOWN = 80
 
 
@@ -19,9 +23,11 @@ def not_lines(path: str, encoding: str, *, none: bool) -> str | None:
     Raises:
         Unreadable: see `text_of`.
     """
-    first = next(_lines(path, encoding), "")
+    first = _first_line(path, encoding)
+    if first[:1] == "{" and _is_json(first):
+        return TOO_MUCH if none else None
     opens = first[:1] in ("[", "{") and not _is_json(first)
-    if (opens or none) and _is_document("".join(text_of(path, encoding))):
+    if (opens or none) and _is_document(_whole(path, encoding)):
         return DOCUMENT
     if first in ("[", "{"):
         return CUT
@@ -34,13 +40,26 @@ def _remedy(first: str) -> str:
     return "declare the format that it has, such as format='csv'"
 
 
-def _lines(path: str, encoding: str) -> Iterator[str]:
-    """The lines that aren't blank; no line is longer than a piece, but for the text of one that is cut."""
-    rest = ""
+def _first_line(path: str, encoding: str) -> str:
+    """The first line that isn't blank."""
+    parts: list[str] = []
     for piece in text_of(path, encoding):
-        *whole, rest = (rest + piece).split("\n")
-        yield from filter(None, map(str.strip, whole))
-    yield from filter(None, [rest.strip()])
+        line, ended, _ = (piece if parts else piece.lstrip()).partition("\n")
+        parts += [line] if line else []
+        if ended and parts:
+            break
+    return "".join(parts).strip()
+
+
+def _whole(path: str, encoding: str) -> str:
+    """The text of a file; nothing of one that is longer than Spark reads at once."""
+    parts, size = list[str](), 0
+    for piece in text_of(path, encoding):
+        parts.append(piece)
+        size += len(piece)
+        if size > LONGEST_LINE:
+            return ""
+    return "".join(parts)
 
 
 def _is_document(text: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.sources.contents import Unreadable
@@ -59,21 +60,24 @@ def _in_the_middle(value: str) -> str:
 
 def _quoted(text: str, at: int, source: Files) -> tuple[str, int] | None:
     """A quoted cell's value from after its opening quote, and where it ends after the closing one."""
-    quote, escape = source.quote, source.escape
-    parts: list[str] = []
-    special = re.compile(f"[{re.escape(quote + escape)}]")
-    while (found := special.search(text, at)) and found.start() + 1 < len(text):
-        parts.append(text[at : found.start()])
-        following = text[found.start() + 1]
-        if found[0] == escape and following in (quote, escape):
-            parts.append(following)
-            at = found.start() + 2
-        elif found[0] == quote:
-            return "".join(parts), found.start() + 1
-        else:
-            parts.append(found[0])
-            at = found.start() + 1
-    return None
+    inside, escaped = _patterns(source.quote, source.escape)
+    found = inside.match(text, at)
+    if found is None or found.end() >= len(text):
+        return None
+    return escaped.sub(r"\1", text[at : found.end() - 1]), found.end()
+
+
+@lru_cache
+def _patterns(quote: str, escape: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A quoted cell from after its opening quote up to the closing one and with it, and what is escaped in it."""
+    q, e = re.escape(quote), re.escape(escape)
+    if not escape:
+        return re.compile(f"[^{q}]*+{q}"), re.compile("(?!)()")
+    if quote == escape:
+        return re.compile(f"[^{q}]*+(?:{q}{q}[^{q}]*+)*+{q}"), re.compile(f"{q}({q})")
+    other = f"[^{q}{e}]"
+    # An escape before anything else stands for itself.
+    return re.compile(f"{other}*+(?:{e}[{q}{e}]?+{other}*+)*+{q}"), re.compile(f"{e}([{q}{e}])")
 
 
 def refuse_open_quotes(pieces: Iterator[str], source: Files, *, multiline: bool) -> None:

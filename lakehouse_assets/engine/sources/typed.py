@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import partial, reduce
+from operator import and_
+from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.conform import Group, column, simple_type, source_path
+from lakehouse_assets.engine.sources.avro_blocks import avro_schema
+from lakehouse_assets.engine.sources.conform import DAYS, LAST_YEAR, Group, column, is_bounded, simple_type, source_path
 from lakehouse_assets.engine.sources.contents import START, Unreadable, other_than
+from lakehouse_assets.engine.sources.footers import MOST, orc_schema, parquet_schema
 from lakehouse_assets.engine.sources.headers import open_raw
-from lakehouse_assets.engine.sources.naming import FORBIDDEN, clean_header
+from lakehouse_assets.engine.sources.naming import clean_header, fit
 from lakehouse_assets.engine.sources.opening import load
 
 if TYPE_CHECKING:
@@ -19,49 +24,29 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.listing import Arrival
 
 
-def signature(path: str, kind: Format) -> str | None:
+def signature(path: str, kind: Format, most: int = MOST, *, whole: bool = True) -> str | None:
     """What two files have in common that may be read together: their schema; None for a file without rows.
 
+    What is looked at is whether a batch of rows fits into `most` bytes of memory; of Avro, unless `whole`, that is told
+    of the beginning alone.
+
     Raises:
-        Unreadable: the file is gone, or isn't whole, or isn't of this kind.
+        Unreadable: the file is gone, or isn't whole, or isn't of this kind, or takes more memory or time than there is.
     """
     import pyarrow as pa
 
+    avro = partial(avro_schema, whole=whole)
+    look = parquet_schema if kind == "parquet" else orc_schema if kind == "orc" else avro
     try:
         with open_raw(path) as file:
             if why := other_than(kind, file.read(START)):
                 raise Unreadable(why)
             file.seek(0)
-            return {"parquet": _parquet, "orc": _orc, "avro": _avro}[kind](file)
+            return look(file, most)
     except FileNotFoundError as e:
         raise Unreadable("it's gone: removed or renamed after it was listed, or its name isn't valid UTF-8") from e
-    except (OSError, EOFError, ValueError, pa.ArrowException) as e:
+    except (OSError, EOFError, ValueError, zlib.error, pa.ArrowException) as e:
         raise Unreadable(f"not a whole {kind} file: {str(e).splitlines()[0] if str(e) else 'it ends too early'}") from e
-
-
-def _parquet(file: IO[bytes]) -> str | None:
-    from pyarrow import parquet
-
-    found = parquet.ParquetFile(file)
-    # The Parquet schema, not Arrow's view of it: Spark goes by its annotations, such as the unit of a timestamp.
-    # Its first line names the Python object.
-    return str(found.schema).partition("\n")[2] if found.metadata.num_rows else None
-
-
-def _orc(file: IO[bytes]) -> str | None:
-    from pyarrow import orc
-
-    found = orc.ORCFile(file)
-    return str(found.schema) if found.nrows else None
-
-
-def _avro(file: IO[bytes]) -> str | None:
-    import json
-
-    import fastavro
-
-    found = fastavro.block_reader(file)
-    return json.dumps(found.writer_schema, sort_keys=True) if next(found, None) else None
 
 
 def read_typed(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> Group:
@@ -81,7 +66,59 @@ def read_typed(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> 
     nanos = _nanoseconds(files[0].path) if source.format == "parquet" else {}
     found = {n: nanos[f] for f, n in zip(schema.names, names, strict=True) if f in nanos}
     columns |= {n: (_microseconds(column(n), kind), kind) for n, kind in found.items()}
-    return Group(df.select(*renamed, source_path(df)), columns, [(n, _finer(column(n))) for n in found])
+    read = df.select(*renamed, source_path(df)).where(_all_sound(dict(zip(names, schema.fields, strict=True))))
+    return Group(read, columns, [(n, _finer(column(n))) for n in found])
+
+
+def _all_sound(fields: Mapping[str, StructField]) -> Column:
+    """A condition that is always true, or else ends the query: each text is UTF-8, each nested day one that is held.
+
+    Spark reads and writes any bytes and any day, and most other readers then refuse all of the table. Days that aren't
+    nested are rescued (see `conform`).
+    """
+    from pyspark.sql import functions as F
+
+    nested = {name: field for name, field in fields.items() if simple_type(field.dataType) not in DAYS}
+    found = {name: _sound(column(name), field.dataType) for name, field in nested.items()}
+    told = {name: _surely(sound) for name, sound in found.items() if sound is not None}
+    if not told:
+        return F.lit(True)
+    # In an array, as an expression a thousand levels deep is more than Spark's planner takes.
+    at = F.array_position(F.array(*told.values()), F.lit(False)).cast("int")
+    name = F.element_at(F.array(*[F.lit(name[:60]) for name in told]), at)
+    why = F.lit(f"text that is not valid UTF-8, or a day beyond the year {LAST_YEAR:,}, in column ")
+    stop = F.raise_error(F.concat(why, name, F.lit(": "), F.col("_source"))).cast("boolean")
+    return F.when(at == 0, F.lit(True)).otherwise(stop)
+
+
+def _sound(value: Column, kind: DataType) -> Column | None:
+    """Whether other readers can hold all of a value; None if its type has nothing that they might not."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType, MapType, StringType, StructType
+
+    parts: list[Column | None] = []
+    match kind:
+        case StringType():
+            parts = [F.is_valid_utf8(value)]
+        case ArrayType():
+            if _sound(value, kind.elementType) is not None:
+                parts = [F.forall(value, lambda item: _surely(_sound(item, kind.elementType)))]
+        case MapType():
+            inside = ((F.map_keys(value), kind.keyType), (F.map_values(value), kind.valueType))
+            parts = [_sound(items, ArrayType(of)) for items, of in inside]
+        case StructType():
+            parts = [_sound(value.getField(field.name), field.dataType) for field in kind.fields]
+        case _ if simple_type(kind) in DAYS:
+            parts = [is_bounded(value)]
+    found = [_surely(part) for part in parts if part is not None]
+    return reduce(and_, found) if found else None
+
+
+def _surely(sound: Column | None) -> Column:
+    """What is null has nothing wrong."""
+    from pyspark.sql import functions as F
+
+    return F.lit(True) if sound is None else F.coalesce(sound, F.lit(True))
 
 
 def _value(name: str, field: StructField) -> tuple[Column, str]:
@@ -97,7 +134,7 @@ def _has_forbidden_names(kind: DataType) -> bool:
 
     match kind:
         case StructType():
-            return any(FORBIDDEN.search(f.name) or _has_forbidden_names(f.dataType) for f in kind.fields)
+            return not fit(kind.fieldNames()) or any(_has_forbidden_names(f.dataType) for f in kind.fields)
         case ArrayType():
             return _has_forbidden_names(kind.elementType)
         case MapType():

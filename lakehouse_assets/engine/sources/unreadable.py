@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from lakehouse_assets.engine.errors import SourceError, SparkUnavailable
 from lakehouse_assets.engine.sources.contents import Unreadable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
 
+TOO_LARGE = "it takes more memory than the engine has; land it in smaller records or parts, or give the engine more"
 # How Hadoop's client tells of an answer that is about the account, or of none, once it has asked again.
 _REFUSED = re.compile(r'Operation failed: "[^"]*", (-1|401|403|429|5\d\d), |Status code: -1 ')
 
@@ -38,10 +40,23 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
         if is_unplanned(e):  # which file that is, is seen without Spark
             raise
         if len(files) == 1:
-            return {files[0].path: str(e) if isinstance(e, Unreadable) else reason(source, files[0], str(e))}
+            return {files[0].path: str(e) if isinstance(e, Unreadable) else reason(source, files[0], told(e))}
         half = len(files) // 2
         return bisect(source, files[:half], probe) | bisect(source, files[half:], probe)
     return {}
+
+
+def told(error: Exception) -> str:
+    """What an error says, and the causes that Spark Connect tells of beside it."""
+    return f"{error}\n{getattr(error, 'getStackTrace', str)() or ''}"
+
+
+def named_in(error: Exception, files: Sequence[Arrival]) -> dict[str, str]:
+    """Path → reason, for the file that Spark says it failed on; one that it reads alone may fail among others."""
+    found = re.search(r"reading file (?:file:/+)?(/?\S+)\.\s", told(error))
+    path = unquote(found[1]) if found else ""
+    why = f"Spark can't read it together with others: {_root_cause(told(error))}"
+    return {f.path: why for f in files if path and f.path.lstrip("/") == path.lstrip("/")}
 
 
 def raise_if_gone(error: Exception) -> None:
@@ -89,6 +104,8 @@ def _lost(found: bool) -> str | None:
 
 
 def _root_cause(error: str) -> str:
+    if re.search("OutOfMemoryError|Java heap space", error):
+        return TOO_LARGE
     causes: list[str] = re.findall(r"^Caused by: (.*)$", error, re.MULTILINE)
     return _first_line(causes[-1] if causes else error)
 
