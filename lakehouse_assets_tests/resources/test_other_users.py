@@ -143,22 +143,25 @@ def test_the_command_line_which_everybody_can_read_has_no_setting_of_the_engine(
         assert str(server.port) not in told
 
 
-GOOD = {"pid": os.getpid(), "supervisor": os.getppid(), "port": 1, "token": "t", "started": 1.0}
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "7", "{}", "\0\0\0", '"text"'])
+def test_a_state_that_no_supervisor_wrote_is_none(tmp_path: Path, text: str) -> None:
+    _require_none(tmp_path, text)
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "", "{", "null", "[]", "7", "{}", "\0\0\0", '"text"', json.dumps(GOOD), json.dumps({**GOOD, "more": 1}),
-        json.dumps({**GOOD, "pid": "1"}), json.dumps({**GOOD, "port": None}), json.dumps({**GOOD, "pid": 10**30}),
-        json.dumps({**GOOD, "pid": -1}), json.dumps({**GOOD, "port": 99_999}), json.dumps({**GOOD, "pid": True}),
-    ],
-)  # fmt: skip
-def test_a_state_that_no_running_engine_wrote_is_none(tmp_path: Path, text: str) -> None:
-    settings(tmp_path).folder.mkdir(parents=True)
-    (settings(tmp_path).folder / "state.json").write_text(text)
-    assert spark_server.running(settings(tmp_path)) is None
-    assert not spark_server.stop(settings(tmp_path)), "it would have ended a process that is no engine"
+    "change",
+    [{}, {"more": 1}, {"pid": "1"}, {"pid": 10**30}, {"pid": -1}, {"pid": True}, {"port": None}, {"port": 99_999}],
+)
+def test_a_state_of_processes_that_are_no_engine_is_none(tmp_path: Path, change: dict[str, object]) -> None:
+    ours = {"pid": os.getpid(), "supervisor": os.getppid(), "port": 1, "token": "t", "started": 1.0}
+    _require_none(tmp_path, json.dumps(ours | change))
+
+
+def _require_none(cache: Path, state: str) -> None:
+    settings(cache).folder.mkdir(parents=True)
+    (settings(cache).folder / "state.json").write_text(state)
+    assert spark_server.running(settings(cache)) is None
+    assert not spark_server.stop(settings(cache)), "it would have ended a process that is no engine"
 
 
 def test_a_state_of_another_user_is_none_though_an_engine_is_there(left_whole: SparkResource) -> None:
