@@ -228,7 +228,7 @@ def test_the_limits_on_what_is_packed_and_on_endless_lines_hold_for_each_text(
     row = {"csv": b"1\n", "jsonl": b'{"a": "1"}\n', "json": b" \n"}[kind]
     whole = {"csv": b"a\n1\n", "jsonl": row, "json": b'{"a": "1"}'}[kind]
     put(tmp_path, f"bomb.{end}", PACKS[end](whole + row * (3 * MB // len(row))))
-    put(tmp_path, "endless", whole.strip().removesuffix(b"}") + b"\t" * (3 << 20))
+    put(tmp_path, "endless", whole.strip().removesuffix(b"}") + (b"\n" if kind == "json" else b"\t") * (3 << 20))
     put(tmp_path, "good", whole)
     reading = read(spark, tmp_path, Files("*", kind))
     assert data(reading) == [{"a": "1"}]
