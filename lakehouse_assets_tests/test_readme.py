@@ -113,7 +113,7 @@ def test_commands_that_only_look_start_no_jvm_and_no_dagster(built: Path, name: 
 def test_every_make_target_of_the_readme_exists() -> None:
     targets = {line.split()[1] for line in COMMANDS if line.startswith("make ")}
     makefile = (PROJECT / "Makefile").read_text()
-    assert {"run", "test", "dev", "bench", "lint"} == targets
+    assert {"run", "test", "dev", "bench", "lint", "soak"} == targets
     assert all(re.search(rf"^{t}:", makefile, re.MULTILINE) for t in targets)
 
 
