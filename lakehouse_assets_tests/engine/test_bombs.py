@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import struct
+import tarfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from pyarrow import orc, parquet
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import converted, headers
 from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.converted import convert
+from lakehouse_assets.engine.sources.converted import convert, find_damaged
 from lakehouse_assets.engine.sources.files import find_unreadable, list_arrivals
 from lakehouse_assets.engine.sources.headers import is_blank, read_head
 from lakehouse_assets.engine.sources.not_lines import not_lines
@@ -153,6 +154,7 @@ def test_a_block_of_avro_that_unpacks_to_more_than_the_engine_holds_is_refused(t
     refused(lambda: signature(str(path), "avro", 32 * MB))
 
 
+DAMAGED_ORC = "truncated or damaged orc: bad read in RleDecoderV2::readByte; ask for it once more"
 DAMAGED = {
     "no JSON": in_avro(number(1) + b"x", schema=b"{"),
     "nothing": in_avro(number(1) + b"x", schema=b""),
@@ -213,6 +215,34 @@ def test_what_ends_the_reader_of_a_file_fails_that_file_alone(monkeypatch, tmp_p
     assert {name: found if isinstance(found, str) else found.to_pylist() for name, found in ended.items()} == {
         **{name: [{"a": name}] for name in "135"}, "2 bad": converted._CRASHED, "4 bad": converted._CRASHED,
     }  # fmt: skip
+
+
+def test_orc_over_which_sparks_reader_goes_on_for_hours_fails_and_stops_no_other(
+    project: Project, shared_data: Path
+) -> None:
+    with tarfile.open(shared_data / "messy" / "spark_sql_test-data.tar.gz") as tar:
+        taken = tar.extractfile("test-data/before_1582_date_v2_4.snappy.orc")
+        assert taken is not None
+        content = taken.read()
+    bad = project.land("orders/bad", content[:44] + b"\xff" * 4 + content[48:])  # a run of more days than there are
+    project.land("orders/good", content)
+    listed = list_arrivals(Files("*"), str(Path(bad).parent))
+    assert find_damaged(listed) == {bad: DAMAGED_ORC}
+    project.bronze("orders", "format='orc'")
+    project.run("bronze.orders")
+    assert outcomes(project) == {"good": ("done", None), "bad": ("failed", DAMAGED_ORC)}
+
+
+def test_orc_that_arrow_alone_doesnt_read_is_left_to_spark(tmp_path: Path, monkeypatch) -> None:
+    path = put(tmp_path, "1", encoded(["x"], "orc"))
+    for error in (OSError("Can't open /usr/share/zoneinfo/Mars"), pa.ArrowNotImplementedError("LZX"), MemoryError()):
+        monkeypatch.setattr(orc, "ORCFile", lambda _, error=error: raised(error))
+        converted._check(str(path), tmp_path / "part")
+        assert (tmp_path / "part").read_bytes() == b""
+
+
+def raised(error: Exception) -> None:
+    raise error
 
 
 PACKS = {"gz": gzip.compress, "bz2": bz2.compress}

@@ -12,7 +12,7 @@ from lakehouse_assets.engine.arrivals import VANISHED
 from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.run import write
 from lakehouse_assets.engine.run.attempt import Environment
-from lakehouse_assets.engine.sources.files import Reading, find_unreadable, read_files
+from lakehouse_assets.engine.sources.files import Reading, find_endless, find_unreadable, read_files
 from lakehouse_assets.engine.sources.links import is_barred
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.opening import is_comparable, is_unplanned
@@ -39,6 +39,9 @@ class Reader:
 
     def read(self, files: Sequence[Arrival]) -> Reading:
         return read_files(self.env.session(), source_of(self.table), self._asked(files), self.known, self.table.columns)
+
+    def endless(self, files: Sequence[Arrival]) -> dict[str, str]:
+        return find_endless(self.env.session(), source_of(self.table), files)
 
     def unreadable(self, files: Sequence[Arrival]) -> dict[str, str]:
         return find_unreadable(
@@ -78,7 +81,7 @@ def sift(reader: Reader, files: Sequence[Arrival], make: Callable[[DataFrame], T
     Raises:
         PySparkException: a job failed, and no file is to blame.
     """
-    failed = dict[str, str]()
+    failed = reader.endless(files)
     while True:
         good = [f for f in files if f.path not in failed]
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lakehouse_assets.engine.sources import delimited, documents, typed
 from lakehouse_assets.engine.sources.conform import Group, conform
 from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.converted import convert, read_converted
+from lakehouse_assets.engine.sources.converted import convert, find_damaged, read_converted
 from lakehouse_assets.engine.sources.encodings import python_encoding
 from lakehouse_assets.engine.sources.footers import batch_memory
 from lakehouse_assets.engine.sources.headers import Head, is_blank, is_near, read_head
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.spec import Column
 
-__all__ = ["Arrival", "Reading", "find_unreadable", "list_arrivals", "read_files", "still_there"]
+__all__ = ["Arrival", "Reading", "find_endless", "find_unreadable", "list_arrivals", "read_files", "still_there"]
 
 READERS = 16  # heads of files that are read at once; the wait is for the store
 INTEGERS = {"tinyint", "smallint", "int", "bigint"}
@@ -108,6 +108,18 @@ def find_unreadable(
             reading.df.write.format("noop").mode("overwrite").save()
 
     return bisect(source, files, probe) | failed
+
+
+def find_endless(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> dict[str, str]:
+    """Path → reason, for the files over which Spark wouldn't come to an end: damaged ones of ORC.
+
+    Of a store, only those that are read in a moment are looked at.
+    """
+    if source.format != "orc":
+        return {}
+    most, near = batch_memory(spark), [f for f in files if f.size and is_near(f)]
+    signatures, failed = _look(near, lambda file: typed.signature(file.path, source.format, most))
+    return failed | find_damaged([file for file, schema in signatures.items() if schema is not None])
 
 
 def _full(groups: Sequence[Group], target: Target, inferred: Mapping[str, str]) -> Target:
