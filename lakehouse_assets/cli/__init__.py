@@ -30,10 +30,7 @@ def main() -> None:
     except typer.TyperException as error:
         _tell_usage(error)
         sys.exit(error.exit_code)
-    except OSError as error:  # a disk that is full, a folder of someone else: the cause is all that there is to say
-        tell_lines(str(error), *_ERROR)
-        sys.exit(1)
-    except LakehouseError as error:
+    except (LakehouseError, OSError) as error:  # of a full disk, say, the cause is all that there is to say
         tell_lines(str(error), *_ERROR)
         sys.exit(1)
     if code == INTERRUPTED:

@@ -40,8 +40,6 @@ for arguments in json.loads(sys.argv[2]):
         cli.main()
     except SystemExit:
         pass
-    except Exception:
-        sys.excepthook(*sys.exc_info())
 """
 SILVER = """
 @table(raw="bronze.orders", expect=[{rule}("id < 9 OR text IS NULL")], write=merge(on="text"),

@@ -25,7 +25,7 @@ from lakehouse_assets.engine.sources.contents import Unreadable
 from lakehouse_assets.engine.sources.converted import convert, find_damaged
 from lakehouse_assets.engine.sources.files import find_unreadable, list_arrivals
 from lakehouse_assets.engine.sources.headers import is_blank, read_head
-from lakehouse_assets.engine.sources.not_lines import not_lines
+from lakehouse_assets.engine.sources.not_lines import DOCUMENT, TOO_LONG, not_lines
 from lakehouse_assets.engine.sources.typed import signature
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
@@ -233,6 +233,23 @@ def test_orc_over_which_sparks_reader_goes_on_for_hours_fails_and_stops_no_other
     assert outcomes(project) == {"good": ("done", None), "bad": ("failed", DAMAGED_ORC)}
 
 
+def test_a_file_that_spark_alone_refuses_leaves_those_with_its_schema_to_spark(project: Project, monkeypatch) -> None:
+    monkeypatch.setattr(converted, "MOST", 0)  # so that what isn't read by Spark fails
+    content = encoded(["x"], "orc")
+    later = content.replace(b"\x22\x02\x00\x0c", b"\x22\x02\x00\x2c")  # version 0.12 becomes 0.44
+    assert later != content
+    project.bronze("orders", "format='orc'")
+    for name, body in {"1 later": later, "2 good": content, "3 later": later, "4 good": content}.items():
+        project.land(f"orders/{name}", body)
+    project.run("bronze.orders")
+    ended = outcomes(project)
+    assert {name: status for name, (status, _) in ended.items()} == {
+        "1 later": "failed", "2 good": "done", "3 later": "failed", "4 good": "done",
+    }  # fmt: skip
+    assert "future ORC version" in str(ended["1 later"][1])
+    assert "future ORC version" in str(ended["3 later"][1])
+
+
 def test_orc_that_arrow_alone_doesnt_read_is_left_to_spark(tmp_path: Path, monkeypatch) -> None:
     path = put(tmp_path, "1", encoded(["x"], "orc"))
     for error in (OSError("Can't open /usr/share/zoneinfo/Mars"), pa.ArrowNotImplementedError("LZX"), MemoryError()):
@@ -243,6 +260,15 @@ def test_orc_that_arrow_alone_doesnt_read_is_left_to_spark(tmp_path: Path, monke
 
 def raised(error: Exception) -> None:
     raise error
+
+
+def test_a_document_among_lines_that_is_too_long_to_be_read_is_told_by_its_first_line(
+    tmp_path: Path, monkeypatch
+) -> None:
+    path = str(put(tmp_path, "1", b"{\n" + b' "a": [1],\n' * 50 + b' "b": 2\n}'))
+    assert not_lines(path, "UTF-8", none=True) == DOCUMENT
+    monkeypatch.setattr("lakehouse_assets.engine.sources.not_lines.LONGEST_LINE", 100)
+    assert not_lines(path, "UTF-8", none=True) == TOO_LONG
 
 
 PACKS = {"gz": gzip.compress, "bz2": bz2.compress}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +246,7 @@ def test_a_run_that_is_broken_off_breaks_off_the_pipeline(feeds: Feeds, monkeypa
 
 
 BAD_COPY = {"activityName": "copy", "activityType": "Copy", "status": "Succeeded"}
+Answering = Callable[[str, str, Json, str], tuple[int, Any]]
 BAD_ANSWERS = [
     ("createRun", {}),
     ("createRun", {"runId": ""}),
@@ -263,6 +264,17 @@ BAD_ANSWERS = [
 ]
 
 
+def answering_wrongly(answer: Answering, route: str, bad: Any) -> Answering:
+    """The factory's answers, but for one route, or where none is given for all that is read."""
+
+    def wrong(method: str, path: str, body: Json, token: str) -> tuple[int, Any]:
+        status, right = answer(method, path, body, token)
+        asked = path.endswith(route) if route else method == "GET"
+        return status, bad if asked else right
+
+    return wrong
+
+
 def test_an_answer_that_cannot_be_understood_is_told_and_waited_for_no_longer(
     feeds: Feeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,15 +282,7 @@ def test_an_answer_that_cannot_be_understood_is_told_and_waited_for_no_longer(
     for page in ("/people.csv", "/more/people.csv"):
         feeds.site.pages[page] = Answer(b"id\n1\n")
     for route, bad in BAD_ANSWERS:
-
-        def wrong(
-            method: str, path: str, body: Json, token: str, route: str = route, bad: Any = bad
-        ) -> tuple[int, Any]:
-            status, right = answer(method, path, body, token)
-            asked = path.endswith(route) if route else method == "GET"
-            return status, bad if asked else right
-
-        monkeypatch.setattr(feeds.service, "answer", wrong)
+        monkeypatch.setattr(feeds.service, "answer", answering_wrongly(answer, route, bad))
         assert "Landing files " in feeds.failure(feeds.land("people")), (route, bad)
     monkeypatch.setattr(feeds.service, "answer", answer)
     assert feeds.land("people").success

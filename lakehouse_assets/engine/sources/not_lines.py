@@ -8,6 +8,7 @@ from lakehouse_assets.engine.sources.headers import LONGEST_LINE, text_of
 
 DOCUMENT = "it is one JSON document and not an object on each line; declare format='json'"
 CUT = "it begins as a JSON document of several lines, which ends too early; ask for a whole one, as format='json'"
+TOO_LONG = "it begins as a JSON document of several lines, and a long one; declare format='json', or land it in parts"
 NO_OBJECT = "none of its lines is a JSON object: the first is {!r}; {}"
 # What Jackson, by which Spark reads JSON, refuses unless it's told otherwise.
 TOO_MUCH = (
@@ -27,10 +28,11 @@ def not_lines(path: str, encoding: str, *, none: bool) -> str | None:
     if first[:1] == "{" and _is_json(first):
         return TOO_MUCH if none else None
     opens = first[:1] in ("[", "{") and not _is_json(first)
-    if (opens or none) and _is_document(_whole(path, encoding)):
+    text = _whole(path, encoding) if opens or none else ""
+    if _is_document(text):
         return DOCUMENT
     if first in ("[", "{"):
-        return CUT
+        return CUT if text else TOO_LONG
     return NO_OBJECT.format(first[:_SHOWN], _remedy(first)) if none else None
 
 
