@@ -15,7 +15,8 @@ from pydantic import Field, PrivateAttr
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, in_azure
-from lakehouse_assets.resources.spark_server import Server, ServerSettings
+from lakehouse_assets.resources.engine_state import Server
+from lakehouse_assets.resources.spark_server import ServerSettings
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import grpc
 from pyspark.sql.connect.client.core import ChannelBuilder
 
 from lakehouse_assets.loopback import Listener, can_tell
-from lakehouse_assets.resources.spark_server import Server, listener_of
+from lakehouse_assets.resources.engine_state import Server, listener_of
 
 
 class EngineGone(grpc.RpcError):  # type: ignore[misc]  # grpc has no types

@@ -1,10 +1,8 @@
 """The warm engine: one Spark Connect server per user and set of settings, shared by every step and run.
 
 Who uses it holds a shared lock on `clients.lock` for as long as it may compute; the supervisor (spark_supervisor.py)
-stops an engine whose lock nobody has held for a while. A lock goes with its process, however that ends.
-
-Other users of the machine can neither talk to it nor take its place: `state.json` counts only if it's this user's, and
-if the process that it names is the one that listens there.
+stops an engine whose lock nobody has held for a while. A lock goes with its process, however that ends. Whether an
+engine is up is told by engine_state.py.
 """
 
 from __future__ import annotations
@@ -22,12 +20,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.folders import private_folder
-from lakehouse_assets.loopback import Listener, can_tell, listener
+from lakehouse_assets.resources.engine_state import Server, alive, is_engine, published
 from lakehouse_assets.resources.jars import jar_class_path, java, locked_jars, spark_home
 
 START_SECONDS = 180
@@ -87,40 +85,10 @@ class ServerSettings:
         return self.cache / "engine" / hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running engine: process ids of the JVM and of its supervisor, the loopback port, the token clients present."""
-
-    pid: int
-    supervisor: int
-    port: int
-    token: str = field(repr=False)
-    started: float
-
-    @property
-    def url(self) -> str:
-        """Its address, with the token."""
-        return f"sc://127.0.0.1:{self.port}/;token={self.token}"
-
-
 def running(settings: ServerSettings) -> Server | None:
     """The engine if it is up, without starting one."""
-    server = _published(settings.folder / "state.json")
-    return server if server and _is_engine(server) else None
-
-
-def _published(state: Path) -> Server | None:
-    """What a supervisor of this user wrote; None if there's nothing, or nothing that one of this version wrote."""
-    try:
-        descriptor = os.open(state, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(descriptor) as file:
-            found = json.load(file) if os.fstat(descriptor).st_uid == os.geteuid() else None
-    except (OSError, ValueError):
-        return None
-    kinds = {"token": str, "started": float}
-    if not isinstance(found, dict) or found.keys() != {f.name for f in fields(Server)}:
-        return None
-    return Server(**found) if all(type(v) is kinds.get(name, int) for name, v in found.items()) else None
+    server = published(settings.folder / "state.json")
+    return server if server and is_engine(server) else None
 
 
 def attach(settings: ServerSettings) -> Server:
@@ -142,7 +110,7 @@ def stop(settings: ServerSettings, seconds: float = 60) -> bool:
         return False
     os.kill(server.supervisor, signal.SIGTERM)
     deadline = time.monotonic() + seconds
-    while _alive(server.pid) or _alive(server.supervisor):
+    while alive(server.pid) or alive(server.supervisor):
         if time.monotonic() > deadline:
             raise SparkUnavailable(f"Stopping the engine: process {server.pid} did not end in {seconds:.0f} s")
         time.sleep(0.05)
@@ -186,7 +154,7 @@ def _start(settings: ServerSettings) -> Server:
 def _tidy(folder: Path) -> None:
     """Remove the temporary files of engines whose supervisor was killed."""
     for left in folder.glob("tmp-*"):
-        if not _alive(int(left.name.removeprefix("tmp-"))):
+        if not alive(int(left.name.removeprefix("tmp-"))):
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -254,36 +222,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-_listeners: dict[Server, Listener] = {}
-
-
-def listener_of(server: Server) -> Listener | None:
-    """The socket on which the engine's own process listens; None if it doesn't, whoever else does."""
-    known = _listeners.get(server)
-    if known and known.holds():  # 5 µs; to find it takes 9 ms
-        return known
-    found = listener(server.pid, server.port)
-    if found:
-        _listeners[server] = found
-    return found
-
-
-def _is_engine(server: Server) -> bool:
-    """Whether the engine that was published is there, and no other process in its place."""
-    if can_tell():
-        return listener_of(server) is not None
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return _alive(server.pid) and probe.connect_ex(("127.0.0.1", server.port)) == 0
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    # A process that ended but wasn't waited for yet is a zombie: gone for us.
-    return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")

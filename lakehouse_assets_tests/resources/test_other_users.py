@@ -20,9 +20,10 @@ from pyspark.storagelevel import StorageLevel
 from lakehouse_assets.engine.errors import SparkUnavailable, UnsafeFolder
 from lakehouse_assets.engine.run.write import lost_engine
 from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.jars import jar_class_path, jar_folder, locked_jars
 from lakehouse_assets.resources.spark import SparkResource
-from lakehouse_assets.resources.spark_server import Server, ServerSettings
+from lakehouse_assets.resources.spark_server import ServerSettings
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.other_user import by_other_user, listening_as_other_user, require_other_user, uid
 

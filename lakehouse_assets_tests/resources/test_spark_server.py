@@ -19,9 +19,10 @@ import pytest
 from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
-from lakehouse_assets.resources.spark_server import Server, ServerSettings
+from lakehouse_assets.resources.spark_server import ServerSettings
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.waiting import holds_within
