@@ -128,7 +128,9 @@ def test_what_the_engine_keeps_on_disk_is_in_folders_of_its_owner_alone(left_who
     held = [Path(os.readlink(entry)) for entry in Path(f"/proc/{server.pid}/fd").iterdir()]  # noqa: PTH115
     held += [Path(line.split()[-1]) for line in Path(f"/proc/{server.pid}/maps").read_text().splitlines()]
     assert [path for path in held if path.is_relative_to(folder)], "it has unpacked libraries there"
-    assert not [path for path in held if path.is_relative_to("/tmp") and not path.is_relative_to(folder)]  # noqa: S108
+    # The JARs may lie under /tmp as well: they are what the engine is started from, and no data.
+    elsewhere = [path for path in held if path.is_relative_to("/tmp") and not path.is_relative_to(folder)]  # noqa: S108
+    assert {path.suffix for path in elsewhere} <= {".jar"}
     (blocks,) = folder.glob("tmp-*/blockmgr-*")
     assert [path for path in blocks.rglob("*") if path.is_file()], "rows were kept there"
     assert not [p for p in Path("/tmp").glob("hsperfdata_*/*") if p.name == str(server.pid)]  # noqa: S108
