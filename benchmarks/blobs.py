@@ -20,10 +20,10 @@ from benchmarks.tick import read_all
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile.sensors import evaluate
 from lakehouse_assets.engine.graph import load
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.sources.notified import Queues, drain
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.resources.azure import queues_at
 from lakehouse_assets_tests.azurite import Azurite, created, running
 

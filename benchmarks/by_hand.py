@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from lakehouse_assets.engine.modes import VALIDITY, History, Merge
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.modes import VALIDITY, History, Merge
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

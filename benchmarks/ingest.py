@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 from benchmarks.measure import Bench, Row, timed
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.graph import load
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.spec.inputs import Files
 
 FOLDERS = 50
 HEADER = "origin,time_hour,temp,wind_speed,visib\n"

@@ -17,7 +17,7 @@ from lakehouse_assets.settings import Settings, read_settings
 if TYPE_CHECKING:
     from lakehouse_assets.engine.delta_log import TableLog
     from lakehouse_assets.engine.discover import Lakehouse
-    from lakehouse_assets.engine.spec import Table
+    from lakehouse_assets.engine.spec.table import Table
 
 DOMAINS = "lakehouse_assets.domains"
 

@@ -19,7 +19,7 @@ from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.inputs import VARIABLE
+from lakehouse_assets.engine.spec.inputs import VARIABLE
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure

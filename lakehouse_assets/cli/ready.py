@@ -14,7 +14,7 @@ from lakehouse_assets.settings import Settings
 if TYPE_CHECKING:
     from lakehouse_assets.engine.discover import Lakehouse
     from lakehouse_assets.engine.lake import Lake
-    from lakehouse_assets.engine.spec import Table
+    from lakehouse_assets.engine.spec.table import Table
 
 # As much as a small commit and what Dagster keeps of it take.
 _PROBE_BYTES = 64 * 1024

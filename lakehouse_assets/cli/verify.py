@@ -10,13 +10,13 @@ from lakehouse_assets.cli.app import app, count, find, open_lake, open_lakehouse
 from lakehouse_assets.cli.look import Name
 from lakehouse_assets.cli.terminal import tell
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.modes import Append, Replace
+from lakehouse_assets.engine.spec.modes import Append, Replace
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.run.attempt import Environment
     from lakehouse_assets.engine.run.verify import Arrived, Balance, Verified, Whole
-    from lakehouse_assets.engine.spec import Table
+    from lakehouse_assets.engine.spec.table import Table
 
 RIGHT, WRONG = ("✓", "green"), ("✗", "red")
 

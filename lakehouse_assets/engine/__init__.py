@@ -1,9 +1,9 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
-from lakehouse_assets.engine.cdc import canal, debezium, maxwell
-from lakehouse_assets.engine.checks import null_share, reconciled, references, up_to_date, volume
-from lakehouse_assets.engine.conditions import between, drop, fail, matches, not_null, one_of, typed, warn
-from lakehouse_assets.engine.declare import (
+from lakehouse_assets.engine.spec.cdc import canal, debezium, maxwell
+from lakehouse_assets.engine.spec.checks import null_share, reconciled, references, up_to_date, volume
+from lakehouse_assets.engine.spec.conditions import between, drop, fail, matches, not_null, one_of, typed, warn
+from lakehouse_assets.engine.spec.declare import (
     append,
     extract,
     files,
@@ -17,8 +17,8 @@ from lakehouse_assets.engine.declare import (
     sql_table,
     table,
 )
-from lakehouse_assets.engine.modes import Daily
-from lakehouse_assets.engine.spec import Column, Domain, Expectation, TableCheck, Watermark
+from lakehouse_assets.engine.spec.modes import Daily
+from lakehouse_assets.engine.spec.table import Column, Domain, Expectation, TableCheck, Watermark
 
 __all__ = [
     "Column",

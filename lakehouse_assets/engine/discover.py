@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from lakehouse_assets.engine.faults import Fault, attempt
-from lakehouse_assets.engine.inputs import Files
-from lakehouse_assets.engine.spec import LAYERS, Domain, Table
+from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.table import LAYERS, Domain, Table
 from lakehouse_assets.engine.stray import stray_tables
 
 

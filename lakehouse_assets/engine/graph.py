@@ -13,11 +13,11 @@ from lakehouse_assets.engine.collector import collector_paused
 from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError, SourceError
 from lakehouse_assets.engine.faults import Fault, attempt
-from lakehouse_assets.engine.inputs import VARIABLE, Files
 from lakehouse_assets.engine.labels import NAME, label_problems
-from lakehouse_assets.engine.modes import VALIDITY, Append, Daily, History, Merge, Refresh
-from lakehouse_assets.engine.sources.encodings import python_encoding
-from lakehouse_assets.engine.spec import (
+from lakehouse_assets.engine.spec.encodings import python_encoding
+from lakehouse_assets.engine.spec.inputs import VARIABLE, Files
+from lakehouse_assets.engine.spec.modes import VALIDITY, Append, Daily, History, Merge, Refresh
+from lakehouse_assets.engine.spec.table import (
     FILES_READABLE,
     LAYERS,
     SNAPSHOTS_PLAUSIBLE,
@@ -27,7 +27,7 @@ from lakehouse_assets.engine.spec import (
     Table,
     Watermark,
 )
-from lakehouse_assets.engine.texts import can_be_typed
+from lakehouse_assets.engine.spec.texts import can_be_typed
 
 _TYPE = re.compile(
     r"(string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp|timestamp_ntz|binary|variant"

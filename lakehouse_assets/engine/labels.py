@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from lakehouse_assets.engine.spec import Domain, Table
+from lakehouse_assets.engine.spec.table import Domain, Table
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _OWNER = re.compile(r"team:[\w\-. ]+|[^@\s]+@[^@\s]+\.[^@\s]+")

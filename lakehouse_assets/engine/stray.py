@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from lakehouse_assets.engine.spec import LAYERS
+from lakehouse_assets.engine.spec.table import LAYERS
 
 _WORDS = ("table", "sql_table")
 

@@ -27,13 +27,13 @@ from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.compile import sensors
 from lakehouse_assets.engine.graph import load
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import arrive
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources import notified
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets_tests.azurite import Azurite, created
 from lakehouse_assets_tests.crash import die_at

@@ -10,10 +10,10 @@ import pytest
 from azure.storage.blob import BlobClient
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.headers import text_of
 from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.azurite import Azurite
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project

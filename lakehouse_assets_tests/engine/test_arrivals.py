@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from lakehouse_assets.engine.arrivals import Ledger, Outcome
 from lakehouse_assets.engine.arrivals_state import SETTLED
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there, version_of
+from lakehouse_assets.engine.spec.inputs import Files
 
 
 def put(folder: Path, name: str, text: str = "a\n1\n") -> str:
@@ -247,7 +247,7 @@ PLANNER = """
 import sys
 from lakehouse_assets.engine.arrivals import Ledger, Outcome
 from lakehouse_assets.engine.sources.listing import list_arrivals
-from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.spec.inputs import Files
 folder, me = sys.argv[1:]
 ledger = Ledger(folder + "/ledger")
 print("ready", flush=True)

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.declare import files, table
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.sources.blob_events import CREATED
 from lakehouse_assets.engine.sources.notified import Drained, Queues, drain
+from lakehouse_assets.engine.spec.declare import files, table
+from lakehouse_assets.engine.spec.inputs import Files
 
 
 @dataclass

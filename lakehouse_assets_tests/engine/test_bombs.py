@@ -19,7 +19,6 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import converted, headers
 from lakehouse_assets.engine.sources.contents import Unreadable
 from lakehouse_assets.engine.sources.converted import convert, find_damaged
@@ -27,6 +26,7 @@ from lakehouse_assets.engine.sources.files import find_unreadable, list_arrivals
 from lakehouse_assets.engine.sources.headers import is_blank, read_head
 from lakehouse_assets.engine.sources.not_lines import DOCUMENT, TOO_LONG, not_lines
 from lakehouse_assets.engine.sources.typed import signature
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.inputs import Format
 from lakehouse_assets.engine.run import arrive, batch
 from lakehouse_assets.engine.sources import typed
 from lakehouse_assets.engine.sources.conform import Group
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
+from lakehouse_assets.engine.spec.inputs import Format
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.reading import FORMATS, encoded, ledger
 from lakehouse_assets_tests.project import Project

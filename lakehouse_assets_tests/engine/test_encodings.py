@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.inputs import Files
-from lakehouse_assets.engine.sources.encodings import CHARSETS, unlike
+from lakehouse_assets.engine.spec.encodings import CHARSETS, unlike
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.reading import data, put, read
 
 

@@ -15,7 +15,6 @@ from pyarrow import orc, parquet
 from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import headers
 from lakehouse_assets.engine.sources.conform import conform
 from lakehouse_assets.engine.sources.delimited import read_delimited
@@ -23,7 +22,8 @@ from lakehouse_assets.engine.sources.files import list_arrivals, read_files
 from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target
 from lakehouse_assets.engine.sources.typed import signature
-from lakehouse_assets.engine.spec import Column
+from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.table import Column
 from lakehouse_assets_tests.engine.reading import FORMATS, bad, data, encoded, put, read, rows
 
 

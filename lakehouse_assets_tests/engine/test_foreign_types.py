@@ -15,8 +15,8 @@ import pytest
 from pyarrow import orc, parquet
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import converted
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.reading import data, put, read, rows
 
 PARQUET = Files("*.parquet", "parquet")

@@ -26,7 +26,7 @@ import pytest
 from pyarrow import orc, parquet
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.inputs import Format
+from lakehouse_assets.engine.spec.inputs import Format
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets_tests.project import Project
 

@@ -12,8 +12,8 @@ import fsspec
 import pytest
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.inputs import Http
 from lakehouse_assets.engine.sources.http import fetch
+from lakehouse_assets.engine.spec.inputs import Http
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.web import Answer, Site, serving, versioned
 

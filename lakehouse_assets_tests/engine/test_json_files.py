@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse_assets.engine.inputs import Files
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.reading import bad, data, put, read, rows
 
 LINES = r"""

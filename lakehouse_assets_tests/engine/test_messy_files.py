@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources.files import find_unreadable, list_arrivals, read_files
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.test_files import bad, data, put, read, rows
 
 

@@ -17,11 +17,11 @@ from azure.storage.queue import QueueClient
 
 from lakehouse_assets.engine.arrivals import Ledger, Outcome
 from lakehouse_assets.engine.compile.cursor import Cursor
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import notified
 from lakehouse_assets.engine.sources.blob_events import CREATED
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
 from lakehouse_assets.engine.sources.notified import Drained, Queues, drain
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources.azure import queues_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.azurite import Azurite, created

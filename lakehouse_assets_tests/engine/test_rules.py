@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakehouse_assets.engine.run import check, quarantine, verdicts
 from lakehouse_assets.engine.run.verdicts import from_histograms
-from lakehouse_assets.engine.spec import Expectation
+from lakehouse_assets.engine.spec.table import Expectation
 from lakehouse_assets_tests.project import Project
 
 NUMBERS = range(1, 2001)

@@ -11,8 +11,8 @@ from lakehouse_assets.engine import Column, typed
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.typed_columns import typed_texts
-from lakehouse_assets.engine.spec import Expectation
-from lakehouse_assets.engine.texts import can_be_typed, check_name, parses
+from lakehouse_assets.engine.spec.table import Expectation
+from lakehouse_assets.engine.spec.texts import can_be_typed, check_name, parses
 from lakehouse_assets_tests.project import Project
 
 # Texts that a type holds exactly, and those that it doesn't.

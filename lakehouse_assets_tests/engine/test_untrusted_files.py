@@ -18,10 +18,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.sources import headers
 from lakehouse_assets.engine.sources.headers import read_head
 from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.reading import FORMATS, data, encoded, ledger, put, read, rows
 
 TEXT = b"a,b\n1,x\n"

@@ -26,7 +26,7 @@ from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFail
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
-from lakehouse_assets.engine.spec import Domain, Table
+from lakehouse_assets.engine.spec.table import Domain, Table
 
 
 class RunOptions(dg.Config):

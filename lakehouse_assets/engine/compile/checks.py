@@ -23,7 +23,14 @@ from lakehouse_assets.engine.run.table_checks import (
     table_checks,
 )
 from lakehouse_assets.engine.run.verdicts import Verdicts
-from lakehouse_assets.engine.spec import FILES_READABLE, SNAPSHOTS_PLAUSIBLE, Action, Expectation, Table, TableCheck
+from lakehouse_assets.engine.spec.table import (
+    FILES_READABLE,
+    SNAPSHOTS_PLAUSIBLE,
+    Action,
+    Expectation,
+    Table,
+    TableCheck,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,11 +8,11 @@ import dagster as dg
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.markdown import as_table, as_text
-from lakehouse_assets.engine.spec import FILES_READABLE
+from lakehouse_assets.engine.spec.table import FILES_READABLE
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.lake import Lake
-    from lakehouse_assets.engine.spec import Table
+    from lakehouse_assets.engine.spec.table import Table
 
 SHOWN = 20
 

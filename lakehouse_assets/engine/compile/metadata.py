@@ -13,7 +13,7 @@ from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.lineage import Lineage
-from lakehouse_assets.engine.spec import Column, Table
+from lakehouse_assets.engine.spec.table import Column, Table
 
 PREVIEW_ROWS = 10
 PREVIEW_CELL = 60  # characters

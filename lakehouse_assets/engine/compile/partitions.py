@@ -9,7 +9,7 @@ import dagster as dg
 
 from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.run.attempt import Outcome
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 
 def partitions_def(table: Table) -> dg.DailyPartitionsDefinition | None:

@@ -21,7 +21,7 @@ from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job

@@ -8,11 +8,11 @@ import dagster as dg
 
 from lakehouse_assets.engine.markdown import as_text
 from lakehouse_assets.engine.run.hold_back import empty_snapshot
-from lakehouse_assets.engine.spec import SNAPSHOTS_PLAUSIBLE
+from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.lake import Lake
-    from lakehouse_assets.engine.spec import Table
+    from lakehouse_assets.engine.spec.table import Table
 
 
 def snapshots_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:

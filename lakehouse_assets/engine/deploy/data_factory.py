@@ -27,8 +27,8 @@ from lakehouse_assets.engine.deploy.data_factory_parts import (
     validation,
 )
 from lakehouse_assets.engine.discover import Lakehouse
-from lakehouse_assets.engine.inputs import VARIABLE, Extract, Files, Http
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.inputs import VARIABLE, Extract, Files, Http
+from lakehouse_assets.engine.spec.table import Table
 
 # Parameters of every pipeline: the account's Blob endpoint, the container, and what the paths of landing folders begin
 # with in it, as `landing/`.

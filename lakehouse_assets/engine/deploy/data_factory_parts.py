@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lakehouse_assets.engine.inputs import VARIABLE
+from lakehouse_assets.engine.spec.inputs import VARIABLE
 
 Json = dict[str, Any]
 Dataset = tuple[str, Json]  # its name, and its parameters

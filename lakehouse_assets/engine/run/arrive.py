@@ -23,7 +23,7 @@ from lakehouse_assets.engine.run.undone import accept_quarantine, find_undone
 from lakehouse_assets.engine.sources import http
 from lakehouse_assets.engine.sources.afterwards import put_away
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, version_of
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 GIVEN_UP = "forgotten by a rebuild with --accept-loss, as it was gone"
 

@@ -13,7 +13,7 @@ from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_comm
 from lakehouse_assets.engine.run.finish import finish_last_run, reads_of
 from lakehouse_assets.engine.run.materialize import execute, materialize
 from lakehouse_assets.engine.run.plan import Logs, Plan
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 
 def backfill(table: Table, env: Environment, first: date, last: date) -> Outcome:

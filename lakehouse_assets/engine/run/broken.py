@@ -9,8 +9,8 @@ from typing import Any
 
 from lakehouse_assets.engine.errors import RuleFailed
 from lakehouse_assets.engine.run.check import FAILED
-from lakehouse_assets.engine.spec import Expectation, Table
-from lakehouse_assets.engine.texts import RAW, names_in
+from lakehouse_assets.engine.spec.table import Expectation, Table
+from lakehouse_assets.engine.spec.texts import RAW, names_in
 
 # Of a row as JSON; what the expectation reads is told in full.
 _SHOWN = 500

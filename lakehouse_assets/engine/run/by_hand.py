@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lakehouse_assets.engine.delta_commits import Commit
 from lakehouse_assets.engine.delta_log import TableLog
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 
 def changed_by_hand(table: Table, own: TableLog, kept: TableLog | None, known: TableLog | None) -> str | None:

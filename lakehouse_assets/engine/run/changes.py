@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.modes import History, Merge
 from lakehouse_assets.engine.run.write import Stamp, transaction
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.modes import History, Merge
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

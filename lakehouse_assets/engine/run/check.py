@@ -19,8 +19,8 @@ from lakehouse_assets.engine.run.verdicts import (
     from_counts,
     from_histograms,
 )
-from lakehouse_assets.engine.spec import Expectation
-from lakehouse_assets.engine.texts import RAW
+from lakehouse_assets.engine.spec.table import Expectation
+from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation

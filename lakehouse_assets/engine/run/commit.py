@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import WriteFailed
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.modes import UNAVAILABLE, History, Merge, Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, unavailable, write
 from lakehouse_assets.engine.run.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
 from lakehouse_assets.engine.run.changes import SURE, of_keys, persisted, with_gone
@@ -21,7 +20,8 @@ from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.unavailable import OPEN, Settled
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import Expectation
+from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge, Refresh
+from lakehouse_assets.engine.spec.table import Expectation
 
 if TYPE_CHECKING:
     from pyspark.errors import PySparkException

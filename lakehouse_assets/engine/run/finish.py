@@ -10,7 +10,6 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_commits import Commit
-from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import check, memory, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
@@ -21,7 +20,8 @@ from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way
 from lakehouse_assets.engine.run.query_plan import analysed
 from lakehouse_assets.engine.run.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.run.refresh import narrowed
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.modes import Refresh
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

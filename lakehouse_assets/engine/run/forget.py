@@ -21,8 +21,8 @@ from lakehouse_assets.engine.run import quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources.listing import Arrival
-from lakehouse_assets.engine.spec import Table
-from lakehouse_assets.engine.texts import literal
+from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.engine.spec.texts import literal
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.errors import CheckFailed
-from lakehouse_assets.engine.inputs import Upstream
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.plan import Plan, Read
 from lakehouse_assets.engine.run.read import lost_keys
-from lakehouse_assets.engine.spec import SNAPSHOTS_PLAUSIBLE, Table
+from lakehouse_assets.engine.spec.inputs import Upstream
+from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

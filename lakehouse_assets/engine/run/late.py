@@ -11,8 +11,8 @@ from lakehouse_assets.engine.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.quarantine import latest
-from lakehouse_assets.engine.spec import ON_TIME, Table
-from lakehouse_assets.engine.texts import literal
+from lakehouse_assets.engine.spec.table import ON_TIME, Table
+from lakehouse_assets.engine.spec.texts import literal
 
 
 @dataclass(frozen=True)

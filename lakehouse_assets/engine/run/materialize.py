@@ -29,8 +29,8 @@ from lakehouse_assets.engine.run.replay import finish_replay
 from lakehouse_assets.engine.run.touched import rebuilding
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import Table
-from lakehouse_assets.engine.texts import RAW
+from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.engine.spec.texts import RAW
 
 
 def materialize(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run.write import once
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -25,7 +25,7 @@ from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.quarantine import as_json
 from lakehouse_assets.engine.run.sift import Reader, sift
 from lakehouse_assets.engine.sources.listing import Arrival, as_now
-from lakehouse_assets.engine.texts import RAW
+from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,13 +11,13 @@ from lakehouse_assets.engine.delta_commits import Commit
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.inputs import Files, Upstream
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.modes import Append, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.run import memory
 from lakehouse_assets.engine.run.by_hand import changed_by_hand
 from lakehouse_assets.engine.sources.http import unset
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.inputs import Files, Upstream
+from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
+from lakehouse_assets.engine.spec.table import Table
 
 Way = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused"]
 

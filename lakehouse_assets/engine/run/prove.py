@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import CheckFailed, WouldLose
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.modes import VALIDITY, Append, History, Merge
 from lakehouse_assets.engine.run.changes import same_key
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.table_checks import not_built, table_checks, violations
-from lakehouse_assets.engine.spec import Table, TableCheck
+from lakehouse_assets.engine.spec.modes import VALIDITY, Append, History, Merge
+from lakehouse_assets.engine.spec.table import Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

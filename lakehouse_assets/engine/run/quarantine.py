@@ -28,8 +28,8 @@ from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.typed_columns import as_arrived
 from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.run.write import once
-from lakehouse_assets.engine.spec import Table
-from lakehouse_assets.engine.texts import RAW
+from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     import pyarrow as pa

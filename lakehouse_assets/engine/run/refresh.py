@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.modes import Refresh
 from lakehouse_assets.engine.run import changes as base
 from lakehouse_assets.engine.run.changes import GONE, persisted
 from lakehouse_assets.engine.run.expressions import first_by_name
@@ -35,7 +34,8 @@ from lakehouse_assets.engine.run.touched import (
     touched_groups,
 )
 from lakehouse_assets.engine.run.write import Stamp, Superseded
-from lakehouse_assets.engine.texts import RAW
+from lakehouse_assets.engine.spec.modes import Refresh
+from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.delta_commits import REPLAY
 from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.modes import VALIDITY, Refresh, Replace
 from lakehouse_assets.engine.run import check, quarantine, write
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.changes import persisted
@@ -27,7 +26,8 @@ from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.typed_columns import with_texts
 from lakehouse_assets.engine.run.write import Stamp
-from lakehouse_assets.engine.spec import Expectation, Table
+from lakehouse_assets.engine.spec.modes import VALIDITY, Refresh, Replace
+from lakehouse_assets.engine.spec.table import Expectation, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine.arrivals import VANISHED
-from lakehouse_assets.engine.inputs import Files
 from lakehouse_assets.engine.run import write
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.sources.files import Reading, find_endless, find_unreadable, read_files
@@ -17,7 +16,8 @@ from lakehouse_assets.engine.sources.links import is_barred
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.opening import is_comparable, is_unplanned
 from lakehouse_assets.engine.sources.unreadable import named_in
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

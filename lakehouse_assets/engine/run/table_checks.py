@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.discover import full_key
 from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.modes import UNAVAILABLE
 from lakehouse_assets.engine.run import delta_rs_sql
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.profile import profile
-from lakehouse_assets.engine.spec import UNIQUE, VALUES_AVAILABLE, Table, TableCheck
+from lakehouse_assets.engine.spec.modes import UNAVAILABLE
+from lakehouse_assets.engine.spec.table import UNIQUE, VALUES_AVAILABLE, Table, TableCheck
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

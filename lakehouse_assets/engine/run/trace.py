@@ -23,7 +23,7 @@ from lakehouse_assets.engine.run.finish import inputs_of
 from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources.lines import lines_of
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

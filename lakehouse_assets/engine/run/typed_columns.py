@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.texts import RAW
+from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

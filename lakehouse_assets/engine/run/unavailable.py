@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.delta_log import read_log
-from lakehouse_assets.engine.modes import UNAVAILABLE, History, Merge
 from lakehouse_assets.engine.run import scd1
 from lakehouse_assets.engine.run.changes import GONE, SURE, last_of, of_keys, ordering, persisted, with_gone
 from lakehouse_assets.engine.run.memory import Part
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

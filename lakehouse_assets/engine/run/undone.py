@@ -16,7 +16,7 @@ from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import quarantine
 from lakehouse_assets.engine.run.by_hand import quarantine_changed
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 # What takes rows out, and changes none of those that stay.
 _TAKES_OUT = {"RESTORE", "DELETE", "TRUNCATE"}

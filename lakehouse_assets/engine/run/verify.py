@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.modes import History, Merge, Refresh
 from lakehouse_assets.engine.run import check, quarantine, scd1, scd2, unavailable
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
@@ -19,7 +18,8 @@ from lakehouse_assets.engine.run.groups import from_json
 from lakehouse_assets.engine.run.late import late_rows
 from lakehouse_assets.engine.run.read import whole_inputs
 from lakehouse_assets.engine.run.refresh import differing, groups_of, of_groups
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

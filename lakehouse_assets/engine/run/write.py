@@ -20,7 +20,7 @@ from lakehouse_assets.engine.run.broken import broken_rule
 from lakehouse_assets.engine.run.causes import all_told, cause_of, remedy_for
 from lakehouse_assets.engine.run.check import FAILED
 from lakehouse_assets.engine.sources.stores import plain
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.errors import PySparkException

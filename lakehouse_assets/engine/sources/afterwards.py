@@ -18,7 +18,7 @@ from lakehouse_assets.engine.sources.listing import Arrival, is_remote, local_et
 from lakehouse_assets.engine.sources.stores import errors_of_stores, opened, unreachable
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.inputs import Files
+    from lakehouse_assets.engine.spec.inputs import Files
 
 ARCHIVE = "_archive"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.errors import SourceError
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.inputs import Format
+    from lakehouse_assets.engine.spec.inputs import Format
 
 START = 512  # as far as the mark of a tar archive
 # What Spark unpacks by the end of a name, as that is spelled; Python can check the first two.

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-    from lakehouse_assets.engine.inputs import Format
     from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.spec.inputs import Format
 
 # What is held here and in the engine at once, several times over.
 MOST = 256 * 1024 * 1024

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.deploy.data_factory import SINCE, pipeline_name, variables
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from azure.mgmt.datafactory import DataFactoryManagementClient

@@ -7,16 +7,16 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, given_back, source_path
-from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding
 from lakehouse_assets.engine.sources.headers import Head
 from lakehouse_assets.engine.sources.naming import Target, clean_header
 from lakehouse_assets.engine.sources.opening import load
+from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-    from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.spec.inputs import Files
 
 LOST = "\ufffd"  # what decoding puts in place of bytes that aren't valid in the encoding
 # A scalar type that a column of text is read as, and what all its cells look like. Leading zeros stay text: they are

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.conform import Group, source_path
 from lakehouse_assets.engine.sources.delimited import decoded
-from lakehouse_assets.engine.sources.encodings import allow_encoding, is_wide, java_encoding, python_encoding
 from lakehouse_assets.engine.sources.exact_json import is_inexact, parsed
 from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name, folded
 from lakehouse_assets.engine.sources.opening import load
+from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding, python_encoding
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-    from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.spec.inputs import Files
 
 BLANK = "_blank"  # the column of the empty key
 

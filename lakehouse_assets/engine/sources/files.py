@@ -11,7 +11,6 @@ from lakehouse_assets.engine.sources import delimited, documents, typed
 from lakehouse_assets.engine.sources.conform import Group, conform
 from lakehouse_assets.engine.sources.contents import Unreadable
 from lakehouse_assets.engine.sources.converted import convert, find_damaged, read_converted
-from lakehouse_assets.engine.sources.encodings import python_encoding
 from lakehouse_assets.engine.sources.footers import batch_memory
 from lakehouse_assets.engine.sources.headers import Head, is_blank, is_near, read_head
 from lakehouse_assets.engine.sources.links import is_barred, why_barred
@@ -22,12 +21,13 @@ from lakehouse_assets.engine.sources.opening import is_comparable, unopenable
 from lakehouse_assets.engine.sources.records import MOST_COLUMNS, TOO_MANY
 from lakehouse_assets.engine.sources.stores import refusals, unreachable
 from lakehouse_assets.engine.sources.unreadable import bisect, raise_if_gone, reason, told
+from lakehouse_assets.engine.spec.encodings import python_encoding
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from lakehouse_assets.engine.inputs import Files
-    from lakehouse_assets.engine.spec import Column
+    from lakehouse_assets.engine.spec.inputs import Files
+    from lakehouse_assets.engine.spec.table import Column
 
 __all__ = ["Arrival", "Reading", "find_endless", "find_unreadable", "list_arrivals", "read_files", "still_there"]
 

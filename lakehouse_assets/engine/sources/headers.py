@@ -14,13 +14,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.sources import contents
 from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.encodings import is_exact, is_wide, python_encoding, unlike
 from lakehouse_assets.engine.sources.listing import Arrival, is_remote
 from lakehouse_assets.engine.sources.records import record_at, refuse_open_quotes
 from lakehouse_assets.engine.sources.stores import opened
+from lakehouse_assets.engine.spec.encodings import is_exact, is_wide, python_encoding, unlike
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.inputs import Files
+    from lakehouse_assets.engine.spec.inputs import Files
 
 # Blocks whose quotes are counted in half the time of greater ones, as the arrays made of them stay in the cache.
 CHUNK = 48 * 1024

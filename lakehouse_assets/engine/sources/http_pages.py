@@ -20,8 +20,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from lakehouse_assets.engine.inputs import VARIABLE, Http
 from lakehouse_assets.engine.sources.http_session import Patience, Refused
+from lakehouse_assets.engine.spec.inputs import VARIABLE, Http
 
 REDIRECTS = 5
 PAGES = 10_000

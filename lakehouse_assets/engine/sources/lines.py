@@ -13,7 +13,7 @@ from lakehouse_assets.engine.sources.headers import text_of
 from lakehouse_assets.engine.sources.naming import SYSTEM, clean_header
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.inputs import Files
+    from lakehouse_assets.engine.spec.inputs import Files
 
 # A longer file isn't searched: the run has failed, and somebody waits to be told.
 LONGEST = 100_000_000

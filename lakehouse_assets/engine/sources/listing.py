@@ -23,7 +23,7 @@ from lakehouse_assets.engine.sources.links import BARRED, is_barred, within
 from lakehouse_assets.engine.sources.stores import blobs_below, errors_of_stores, is_misread, opened, unreachable
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.inputs import Files
+    from lakehouse_assets.engine.spec.inputs import Files
 
 States = frozenset[int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from lakehouse_assets.engine.sources.blob_events import CREATED as CREATED
 from lakehouse_assets.engine.sources.blob_events import Told, read_message
 from lakehouse_assets.engine.sources.listing import Arrival, covers
 from lakehouse_assets.engine.sources.stores import errors_in_reaching, plain, reaching, refusals
-from lakehouse_assets.engine.spec import Table
+from lakehouse_assets.engine.spec.table import Table
 
 DELIVERIES = 5
 PAGE = 32  # the most messages that a Storage Queue gives at once

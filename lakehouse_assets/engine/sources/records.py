@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.sources.contents import Unreadable
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.inputs import Files
+    from lakehouse_assets.engine.spec.inputs import Files
 
 # Spark takes 25 s to read one row of 10,000 columns, and grows with the square of their number.
 MOST_COLUMNS = 10_000

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
     from pyspark.sql.types import DataType, StructField
 
-    from lakehouse_assets.engine.inputs import Files, Format
     from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.spec.inputs import Files, Format
 
 
 def signature(path: str, kind: Format, most: int = MOST, *, whole: bool = True) -> str | None:

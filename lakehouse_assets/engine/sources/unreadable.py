@@ -14,8 +14,8 @@ from lakehouse_assets.engine.sources.headers import text_of
 from lakehouse_assets.engine.sources.opening import is_unplanned
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.inputs import Files
     from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.spec.inputs import Files
 
 TOO_LARGE = "it takes more memory than the engine has; land it in smaller records or parts, or give the engine more"
 # How Hadoop's client tells of an answer that is about the account, or of none, once it has asked again.

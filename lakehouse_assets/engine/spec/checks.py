@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lakehouse_assets.engine.spec import Severity, TableCheck
+from lakehouse_assets.engine.spec.table import Severity, TableCheck
 
 FEWEST = 3
 

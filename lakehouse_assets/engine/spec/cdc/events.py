@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.modes import UNAVAILABLE
+from lakehouse_assets.engine.spec.modes import UNAVAILABLE
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -42,7 +42,7 @@ class Change:
 
 
 def events(rows: DataFrame, change: Change, columns: Sequence[str], key: str | Sequence[str]) -> DataFrame:
-    """The events of the changes, in the columns that `lakehouse_assets.engine.cdc` describes."""
+    """The events of the changes, in the columns that `lakehouse_assets.engine.spec.cdc` describes."""
     from pyspark.sql import functions as F
 
     keys = [key] if isinstance(key, str) else list(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.cdc.events import PLACE, whole
+from lakehouse_assets.engine.spec.cdc.events import PLACE, whole
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

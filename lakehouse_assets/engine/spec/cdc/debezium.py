@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.cdc import values
-from lakehouse_assets.engine.cdc.events import EMPTIED, NO_IMAGE, NOT_UNDERSTOOD, Change, events, field, instant, told
-from lakehouse_assets.engine.cdc.places import place
 from lakehouse_assets.engine.sources.exact_json import Kind, parsed
+from lakehouse_assets.engine.spec.cdc import values
+from lakehouse_assets.engine.spec.cdc.events import (
+    EMPTIED,
+    NO_IMAGE,
+    NOT_UNDERSTOOD,
+    Change,
+    events,
+    field,
+    instant,
+    told,
+)
+from lakehouse_assets.engine.spec.cdc.places import place
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

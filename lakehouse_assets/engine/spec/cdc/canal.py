@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.cdc.events import (
+from lakehouse_assets.engine.sources.exact_json import parsed
+from lakehouse_assets.engine.spec.cdc.events import (
     EMPTIED,
     NOT_UNDERSTOOD,
     Change,
@@ -16,7 +17,6 @@ from lakehouse_assets.engine.cdc.events import (
     told,
     whole,
 )
-from lakehouse_assets.engine.sources.exact_json import parsed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

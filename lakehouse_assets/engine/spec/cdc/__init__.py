@@ -31,8 +31,8 @@ No order can be had across a log that was numbered anew: after the logs of a ser
 to another server, begin a new table.
 """
 
-from lakehouse_assets.engine.cdc.canal import canal
-from lakehouse_assets.engine.cdc.debezium import debezium
-from lakehouse_assets.engine.cdc.maxwell import maxwell
+from lakehouse_assets.engine.spec.cdc.canal import canal
+from lakehouse_assets.engine.spec.cdc.debezium import debezium
+from lakehouse_assets.engine.spec.cdc.maxwell import maxwell
 
 __all__ = ["canal", "debezium", "maxwell"]

@@ -10,10 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.inputs import Extract, Files, Http, Upstream
-from lakehouse_assets.engine.modes import Append, Daily, History, Merge, Refresh, Replace, WriteMode
-from lakehouse_assets.engine.spec import Column, Expectation, Table, TableCheck, Watermark
-from lakehouse_assets.engine.texts import Typed
+from lakehouse_assets.engine.spec.inputs import Extract, Files, Http, Upstream
+from lakehouse_assets.engine.spec.modes import Append, Daily, History, Merge, Refresh, Replace, WriteMode
+from lakehouse_assets.engine.spec.table import Column, Expectation, Table, TableCheck, Watermark
+from lakehouse_assets.engine.spec.texts import Typed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -10,9 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lakehouse_assets.engine.inputs import Files, Upstream
-from lakehouse_assets.engine.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
-from lakehouse_assets.engine.texts import Typed, can_be_typed, check_name, literal, names_in, parses
+from lakehouse_assets.engine.spec.inputs import Files, Upstream
+from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
+from lakehouse_assets.engine.spec.texts import Typed, can_be_typed, check_name, literal, names_in, parses
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

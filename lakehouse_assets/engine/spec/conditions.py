@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lakehouse_assets.engine.spec import Action, Expectation
-from lakehouse_assets.engine.texts import Literal, Typed, literal
+from lakehouse_assets.engine.spec.table import Action, Expectation
+from lakehouse_assets.engine.spec.texts import Literal, Typed, literal
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What is declared: frozen values, one file a kind, and the words that make them."""
