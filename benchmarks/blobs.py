@@ -19,7 +19,7 @@ from benchmarks.measure import Bench, Row, timed
 from benchmarks.tick import read_all
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile.sensors import evaluate
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.sources.notified import Queues, drain
 from lakehouse_assets.engine.spec.inputs import Files

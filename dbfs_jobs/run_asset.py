@@ -13,7 +13,7 @@ import json
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.definitions import DOMAINS
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize

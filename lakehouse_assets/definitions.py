@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.definitions import compile_definitions
-from lakehouse_assets.engine.discover import Lakehouse
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.resources.data_factory import DataFactoryResource
 from lakehouse_assets.resources.lake import LakeResource

@@ -11,7 +11,7 @@ import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from lakehouse_assets.definitions import DOMAINS, definitions
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.sensors import Sensor

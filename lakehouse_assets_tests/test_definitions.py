@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 
 from lakehouse_assets.definitions import DOMAINS, defs
-from lakehouse_assets.engine.discover import Lakehouse
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
 

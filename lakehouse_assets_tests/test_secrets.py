@@ -14,8 +14,8 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
 from lakehouse_assets.engine.delta_log import read_log
-from lakehouse_assets.engine.discover import discover
 from lakehouse_assets.engine.errors import SettingsError
+from lakehouse_assets.engine.graph.discover import discover
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.sources.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files

@@ -16,7 +16,7 @@ from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.delta_log import TableLog
-    from lakehouse_assets.engine.discover import Lakehouse
+    from lakehouse_assets.engine.graph.discover import Lakehouse
     from lakehouse_assets.engine.spec.table import Table
 
 DOMAINS = "lakehouse_assets.domains"
@@ -42,7 +42,7 @@ def open_lake(settings: Settings | None = None) -> Lake:
 
 def open_lakehouse(*, strict: bool = False) -> Lakehouse:
     """All declared tables, unless `strict` without those that have a problem."""
-    from lakehouse_assets.engine.graph import load
+    from lakehouse_assets.engine.graph.validate import load
 
     return load(DOMAINS, strict=strict)
 

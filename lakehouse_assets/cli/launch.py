@@ -25,7 +25,7 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.discover import Lakehouse
+    from lakehouse_assets.engine.graph.discover import Lakehouse
 
 
 NOT_BUILT = "not built"

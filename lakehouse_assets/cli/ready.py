@@ -12,7 +12,7 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.discover import Lakehouse
+    from lakehouse_assets.engine.graph.discover import Lakehouse
     from lakehouse_assets.engine.lake import Lake
     from lakehouse_assets.engine.spec.table import Table
 

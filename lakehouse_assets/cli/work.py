@@ -35,7 +35,7 @@ from lakehouse_assets.folders import own_folder
 from lakehouse_assets.settings import PROJECT, Settings, read_settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.discover import Lakehouse
+    from lakehouse_assets.engine.graph.discover import Lakehouse
 
 
 @app.command()

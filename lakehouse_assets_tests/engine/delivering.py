@@ -26,7 +26,7 @@ from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.compile import sensors
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import arrive
 from lakehouse_assets.engine.run.attempt import Environment, Outcome

@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets_tests.project import DOMAIN, Project
 
 READER = 't = sql_table(o="bronze.{}", sql="SELECT * FROM o")'

@@ -16,7 +16,7 @@ from azure.mgmt.datafactory import models
 
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.deploy.data_factory import factory_files
-from lakehouse_assets.engine.graph import load
+from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.resources.data_factory import DataFactoryResource
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.query import DEEPEST, LONGEST, Query, QueryError, answer, located
 from lakehouse_assets.engine.query_allowed import FUNCTIONS

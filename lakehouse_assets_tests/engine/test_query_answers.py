@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.query import QueryError, answer, located
 from lakehouse_assets.engine.query_allowed import FUNCTIONS
 from lakehouse_assets_tests.project import Project

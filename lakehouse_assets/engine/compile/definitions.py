@@ -7,14 +7,14 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.collector import collector_paused
 from lakehouse_assets.engine.compile.assets import build_asset
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.left_out import left_out_assets
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
-from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.graph.collector import collector_paused
+from lakehouse_assets.engine.graph.discover import Lakehouse
 
 
 @collector_paused()

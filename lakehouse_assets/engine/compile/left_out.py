@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_text
 
 KIND = "not loaded"

@@ -18,8 +18,8 @@ import dagster as dg
 from lakehouse_assets.engine.compile.assets import asset_key
 from lakehouse_assets.engine.compile.cursor import Cursor, read_cursor
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
-from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.spec.table import Table
 

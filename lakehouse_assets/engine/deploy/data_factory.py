@@ -26,7 +26,7 @@ from lakehouse_assets.engine.deploy.data_factory_parts import (
     text,
     validation,
 )
-from lakehouse_assets.engine.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.inputs import VARIABLE, Extract, Files, Http
 from lakehouse_assets.engine.spec.table import Table
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from lakehouse_assets.engine.delta_commits import Commit
 from lakehouse_assets.engine.delta_log import TableLog, read_log
-from lakehouse_assets.engine.discover import Lakehouse
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import memory
 from lakehouse_assets.engine.run.by_hand import changed_by_hand

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.delta_log import TableLog, errors_of_delta_rs, read_log
-from lakehouse_assets.engine.discover import full_key
+from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake import Lake
 from lakehouse_assets.engine.run import delta_rs_sql
 from lakehouse_assets.engine.run.attempt import Environment

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from lakehouse_assets.engine.faults import Fault, attempt
+from lakehouse_assets.engine.graph.faults import Fault, attempt
+from lakehouse_assets.engine.graph.stray import stray_tables
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import LAYERS, Domain, Table
-from lakehouse_assets.engine.stray import stray_tables
 
 
 @dataclass(frozen=True)

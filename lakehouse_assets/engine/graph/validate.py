@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
-from lakehouse_assets.engine.collector import collector_paused
-from lakehouse_assets.engine.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.errors import DeclarationError, SourceError
-from lakehouse_assets.engine.faults import Fault, attempt
-from lakehouse_assets.engine.labels import NAME, label_problems
+from lakehouse_assets.engine.graph.collector import collector_paused
+from lakehouse_assets.engine.graph.discover import Declared, Lakehouse, discover, full_key
+from lakehouse_assets.engine.graph.faults import Fault, attempt
+from lakehouse_assets.engine.graph.labels import NAME, label_problems
 from lakehouse_assets.engine.spec.encodings import python_encoding
 from lakehouse_assets.engine.spec.inputs import VARIABLE, Files
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, Daily, History, Merge, Refresh

@@ -1,0 +1,1 @@
+"""All that is declared, found and held against one another before anything runs."""
