@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from lakehouse_assets.engine.lake import Lake
+    from lakehouse_assets.engine.lake.places import Lake
 
 # What the rules find in these data, as a person who has seen it would put it: one gust of 1,048 mph.
 KNOWN_BAD = {"airlines.silver.weather": "wind_speed_mph > 253"}

@@ -54,7 +54,7 @@ def run(bench: Bench) -> list[Row]:
         spark.sql(MERGE.format(path=by_hand)).collect()
 
     medians = bench.pair(ours, timed(hand))
-    seen = "a fifth of them late, a tenth deletions, with rules, quarantine and memory of the deleted"
+    seen = "a fifth of them late, a tenth deletions, with rules, quarantine and state of the deleted"
     return [Row(f"{changes:,} changes into {rows:,} rows", *medians, "at most 1.5", seen)]
 
 

@@ -14,9 +14,9 @@ import fsspec
 
 from lakehouse_assets.engine.compile.assets import build_asset, op_name
 from lakehouse_assets.engine.compile.definitions import compile_definitions
-from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.forget import forget

@@ -13,9 +13,9 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.graph.discover import discover
+from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.sources.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
@@ -82,7 +82,7 @@ def test_no_error_of_a_store_that_is_away_has_a_secret_in_it(
     way: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = {"retry_timeout": "1s", "max_retries": "0", "timeout": "1s"}
-    monkeypatch.setattr("lakehouse_assets.engine.sources.stores.WAITS", {"total_retries": 0})
+    monkeypatch.setattr("lakehouse_assets.engine.lake.stores.WAITS", {"total_retries": 0})
     attempts: list[Callable[[], object]] = [
         lambda: read_log(URL, {**azure_storage(URL).for_delta_rs(), **quick}),
         lambda: list_arrivals(Files("*"), URL),

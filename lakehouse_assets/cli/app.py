@@ -10,13 +10,13 @@ import typer
 
 from lakehouse_assets.cli.terminal import complaints, tell
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.delta_log import TableLog
     from lakehouse_assets.engine.graph.discover import Lakehouse
+    from lakehouse_assets.engine.lake.delta_log import TableLog
     from lakehouse_assets.engine.spec.table import Table
 
 DOMAINS = "lakehouse_assets.domains"
@@ -108,7 +108,7 @@ def built(lake: Lake, table: Table) -> TableLog:
     Raises:
         NotFound: it hasn't been built yet.
     """
-    from lakehouse_assets.engine.delta_log import read_log
+    from lakehouse_assets.engine.lake.delta_log import read_log
 
     log = read_log(lake.table(table.key), lake.storage)
     if log is None:

@@ -70,7 +70,7 @@ def _tried(what: str, attempt: Callable[[], str]) -> Found:
     from deltalake.exceptions import DeltaError
     from pyspark.errors import PySparkException
 
-    from lakehouse_assets.engine.sources.stores import errors_of_stores
+    from lakehouse_assets.engine.lake.stores import errors_of_stores
 
     failures: tuple[type[Exception], ...] = (LakehouseError, DeltaError, PySparkException, *errors_of_stores())
     try:
@@ -100,7 +100,7 @@ def _jars(settings: Settings) -> str:
 
 def _store(url: str) -> str:
     """Write, list, read and delete a small file, by the library that lists and moves arrivals."""
-    from lakehouse_assets.engine.sources.stores import errors_of_stores, opened
+    from lakehouse_assets.engine.lake.stores import errors_of_stores, opened
 
     if "://" not in url:
         own_folder(Path(url), "the folder")

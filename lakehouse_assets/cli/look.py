@@ -24,7 +24,7 @@ from lakehouse_assets.engine.errors import DamagedTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse_assets.engine.lake import Lake
+    from lakehouse_assets.engine.lake.places import Lake
 
 Name = Annotated[str, typer.Argument(metavar="TABLE", help="domain.layer.name, or as much of its end as is unique")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TABLE|DOMAIN]...", help="all, if none is named")]
@@ -69,7 +69,7 @@ def tables() -> None:
 
 def _measures(key: str, lake: Lake) -> tuple[Cell, ...]:
     """What `tables` shows of a table beside its name."""
-    from lakehouse_assets.engine.delta_log import read_log
+    from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.run.quarantine import waiting
 
     log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
@@ -120,7 +120,7 @@ def files(
 ) -> None:
     """The arrivals ledger of a table: which file was read in which batch, and what became of it and its values."""
     from lakehouse_assets.engine.arrivals import Ledger
-    from lakehouse_assets.engine.delta_log import read_log
+    from lakehouse_assets.engine.lake.delta_log import read_log
 
     lake, table = open_lake(), find(open_lakehouse(), name)
     if table.source is None:
@@ -142,8 +142,8 @@ def files(
 @app.command()
 def quarantine(name: Name, rows: Rows = 20) -> None:
     """The rows of a table that broke a rule and were set aside, with the rules and the file they came from."""
-    from lakehouse_assets.engine.delta_log import read_log
-    from lakehouse_assets.engine.delta_log import select as query
+    from lakehouse_assets.engine.lake.delta_log import read_log
+    from lakehouse_assets.engine.lake.delta_log import select as query
     from lakehouse_assets.engine.run.quarantine import latest, waiting
 
     lake, table = open_lake(), find(open_lakehouse(), name)

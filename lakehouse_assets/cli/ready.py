@@ -13,7 +13,7 @@ from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
-    from lakehouse_assets.engine.lake import Lake
+    from lakehouse_assets.engine.lake.places import Lake
     from lakehouse_assets.engine.spec.table import Table
 
 # As much as a small commit and what Dagster keeps of it take.
@@ -60,7 +60,7 @@ def require_rejected_rows(table: Table, lake: Lake) -> bool:
     Raises:
         LakehouseError: its rows are never judged again, or none is ever set aside, or it isn't built.
     """
-    from lakehouse_assets.engine.delta_log import read_log
+    from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.run.quarantine import waiting
     from lakehouse_assets.engine.run.replay import require_replayable
 

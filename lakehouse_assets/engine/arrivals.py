@@ -27,10 +27,10 @@ from lakehouse_assets.engine.arrivals_state import (
     renamed,
     schema,
 )
-from lakehouse_assets.engine.delta_log import is_conflict, undamaged
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
+from lakehouse_assets.engine.lake.delta_log import is_conflict, undamaged
+from lakehouse_assets.engine.lake.stores import reaching, unreachable
 from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
-from lakehouse_assets.engine.sources.stores import reaching, unreachable
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

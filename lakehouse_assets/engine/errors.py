@@ -86,3 +86,7 @@ class UnsafeFolder(LakehouseError):
 
 class SettingsError(LakehouseError):
     """A setting is missing or can't be understood."""
+
+
+class Superseded(LakehouseError):
+    """Another run committed to the table first; what was read for this one has to be planned anew."""

@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.query_allowed import ONLY_QUERIES, QueryError, refuse_foreign
 from lakehouse_assets.engine.query_text import parse, write
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
-from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.sources.stores import WAITS
+from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.stores import WAITS
 from lakehouse_assets.folders import refuse_unsafe
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lakehouse_assets.engine.compile.in_flight import note_process
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets.settings import Settings

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lakehouse_assets.engine.delta_log import read_log
+from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 

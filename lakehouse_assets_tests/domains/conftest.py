@@ -17,7 +17,7 @@ from lakehouse_assets.definitions import definitions
 from lakehouse_assets.domains.airlines.feed import land
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.settings import read_settings
 
 SOURCES = ("airports", "carriers", "flights", "planes", "weather")

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from lakehouse_assets.definitions import DOMAINS, definitions
-from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import SparkResource

@@ -27,7 +27,7 @@ from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.compile import sensors
 from lakehouse_assets.engine.graph.validate import load
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run import arrive
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.plan import Plan

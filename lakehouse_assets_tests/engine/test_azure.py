@@ -17,8 +17,8 @@ from azure.storage.blob import ContainerClient
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.compile.sensors import pending
-from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import LakehouseError, SettingsError, SourceError
+from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run import arrive
 from lakehouse_assets.engine.sources.files import read_files
 from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.sources.blob_events import CREATED
 from lakehouse_assets.engine.sources.notified import Drained, Queues, drain
 from lakehouse_assets.engine.spec.declare import files, table

@@ -113,18 +113,18 @@ def test_a_table_that_was_changed_by_hand_is_made_anew(shop: Project, statement:
     assert [len(shop.rejected(f"silver.{name}")) for name in TABLES] == [1, 1, 1]
 
 
-def test_a_quarantine_or_a_memory_that_was_changed_or_lost_is_made_anew_with_its_table(shop: Project) -> None:
+def test_a_quarantine_or_a_state_that_was_changed_or_lost_is_made_anew_with_its_table(shop: Project) -> None:
     deliver(shop, 1, 1, 200)
     deliver(shop, 2, 2, 300)
     session = shop.engine.session()
     kept = {name: shop.lake.quarantine(f"shop.silver.{name}") for name in TABLES}
     session.sql(f"DELETE FROM delta.`{kept['added']}` WHERE row LIKE '%200%'").collect()
     shutil.rmtree(kept["newest"])
-    session.sql(f"RESTORE TABLE delta.`{shop.lake.memory('shop.silver.versions')}` TO VERSION AS OF 0").collect()
+    session.sql(f"RESTORE TABLE delta.`{shop.lake.state('shop.silver.versions')}` TO VERSION AS OF 0").collect()
     for name, reason in {
         "added": "its quarantine was changed by hand (delete at",
         "newest": "its quarantine is gone",
-        "versions": "its memory was changed by hand (restore at",
+        "versions": "its state was changed by hand (restore at",
     }.items():
         outcome = shop.run(f"silver.{name}")
         assert (outcome.plan.way, outcome.plan.reason[: len(reason)]) == ("full", reason)
@@ -134,9 +134,9 @@ def test_a_quarantine_or_a_memory_that_was_changed_or_lost_is_made_anew_with_its
 
 
 @pytest.mark.parametrize("mode", ["OVERWRITE", "INTO"])
-def test_rows_that_someone_wrote_into_a_quarantine_or_a_memory_are_noticed(shop: Project, mode: str) -> None:
+def test_rows_that_someone_wrote_into_a_quarantine_or_a_state_are_noticed(shop: Project, mode: str) -> None:
     deliver(shop, 1, 1, 200)
-    for kept in (shop.lake.quarantine("shop.silver.newest"), shop.lake.memory("shop.silver.versions")):
+    for kept in (shop.lake.quarantine("shop.silver.newest"), shop.lake.state("shop.silver.versions")):
         shop.engine.session().sql(f"INSERT {mode} delta.`{kept}` SELECT * FROM delta.`{kept}`").collect()
     for name in ("newest", "versions"):
         assert shop.run(f"silver.{name}").plan.way == "full", name

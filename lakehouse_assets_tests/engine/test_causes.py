@@ -9,7 +9,7 @@ import pytest
 from pyspark.errors.exceptions.connect import SparkException
 
 from lakehouse_assets.engine.errors import WriteFailed
-from lakehouse_assets.engine.run.causes import cause_of, remedy_for
+from lakehouse_assets.engine.spark_errors.causes import cause_of, remedy_for
 from lakehouse_assets_tests.project import Project
 
 SILVER = """

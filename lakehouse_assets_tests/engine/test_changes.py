@@ -269,7 +269,7 @@ def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:
     assert not unique.passed
 
 
-def test_a_table_whose_memory_is_gone_is_rebuilt_and_says_so(feed: Project) -> None:
+def test_a_table_whose_state_is_gone_is_rebuilt_and_says_so(feed: Project) -> None:
     events = [[event(1, 2, "x")], [event(1, 5, None, "delete"), event(2, 1, "y")], [event(2, 4, None, "delete")]]
     for number, batch in enumerate(events):
         deliver(feed, number, batch)
@@ -283,7 +283,7 @@ def test_a_table_whose_memory_is_gone_is_rebuilt_and_says_so(feed: Project) -> N
     assert feed.plan("silver.current").way == "nothing"
 
 
-def test_a_table_that_was_dropped_is_built_again_with_quarantine_and_memory(feed: Project) -> None:
+def test_a_table_that_was_dropped_is_built_again_with_quarantine_and_state(feed: Project) -> None:
     feed.table("silver.current", NAMED)
     for number in (1, 2):
         deliver(feed, number, [event(number, 1, None), event(9, number, None, "delete")])

@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.storagelevel import StorageLevel
 
 from lakehouse_assets.engine.errors import SparkUnavailable, UnsafeFolder
-from lakehouse_assets.engine.run.write import lost_engine
+from lakehouse_assets.engine.spark_errors.explained import lost_engine
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.jars import jar_class_path, jar_folder, locked_jars

@@ -11,7 +11,7 @@ from lakehouse_assets.engine.markdown import as_table, as_text
 from lakehouse_assets.engine.spec.table import FILES_READABLE
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.lake import Lake
+    from lakehouse_assets.engine.lake.places import Lake
     from lakehouse_assets.engine.spec.table import Table
 
 SHOWN = 20

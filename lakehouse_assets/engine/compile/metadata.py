@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.delta_log import TableLog, errors_of_delta_rs
+from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.attempt import Outcome

@@ -20,7 +20,7 @@ from lakehouse_assets.engine.compile.cursor import Cursor, read_cursor
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from lakehouse_assets.engine.run.hold_back import empty_snapshot
 from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.lake import Lake
+    from lakehouse_assets.engine.lake.places import Lake
     from lakehouse_assets.engine.spec.table import Table
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from lakehouse_assets.engine.arrivals import VANISHED, Ledger
 from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.arrivals_state import Entry, State
-from lakehouse_assets.engine.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
 from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, write_batch
 from lakehouse_assets.engine.run.forget import finish_forgetting, forget_versions

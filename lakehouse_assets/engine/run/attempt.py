@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.errors import WriteConflict
+from lakehouse_assets.engine.errors import Superseded, WriteConflict
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.lineage import Lineage
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.verdicts import Verdicts, summed
-from lakehouse_assets.engine.run.write import Superseded
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import ContractError
-from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.run import check, quarantine
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import Committed, commit, settle
@@ -25,9 +26,9 @@ from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.verdicts import Verdicts
-from lakehouse_assets.engine.run.write import Stamp
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.opening import listed_anew
+from lakehouse_assets.engine.spark_errors.explained import about_rows, explained
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -64,7 +65,7 @@ class Written:
 def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None, *, resumed: bool) -> Written:
     """Write the batch in one commit; `log` is that of the table, if there is one."""
     there, lost = still_there(batch.files) if resumed else (batch.files, [])
-    with traced(plan, env), write.explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
+    with traced(plan, env), explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
         reader = Reader(env, plan.table, _known(log, batch))
         sifted = sift(reader, there, lambda landed: _commit(plan, landed, env))
         made, instead = sifted.made, dict[str, Arrival]()
@@ -85,7 +86,7 @@ def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None
 def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> Written:
     """Complete a batch that was committed by a process which ended before it marked it."""
     version = next((c.version for c in log.commits if c.run and c.run["run"] == batch.number), log.version)
-    with write.explained(plan.table):
+    with explained(plan.table):
         reader, instead = Reader(env, plan.table, _known(log, batch)), overtaken(plan, batch.files, env, _bronze)
         files = [instead.get(f.path, f) for f in batch.files]
         kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
@@ -132,7 +133,7 @@ def _settle(
         with listed_anew(env.session(), needed=done.seen.rejected > 0):
             settle(rows, plan, done.seen, env.lake)
     except PySparkException as error:
-        if not write.about_rows(error):
+        if not about_rows(error):
             raise
         _settle_again(plan, files, env, reader)
 

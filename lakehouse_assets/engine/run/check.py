@@ -19,13 +19,13 @@ from lakehouse_assets.engine.run.verdicts import (
     from_counts,
     from_histograms,
 )
+from lakehouse_assets.engine.spark_errors.broken_rule import FAILED
 from lakehouse_assets.engine.spec.table import Expectation
 from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation
 
-FAILED = "LAKEHOUSE_RULE_FAILED"
 LONGEST_ROW = 100_000
 MASK = "__broken_{}"
 

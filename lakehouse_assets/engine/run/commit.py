@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import WriteFailed
-from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run import check, memory, quarantine, refresh, scd1, scd2, unavailable, write
-from lakehouse_assets.engine.run.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
-from lakehouse_assets.engine.run.changes import SURE, of_keys, persisted, with_gone
-from lakehouse_assets.engine.run.memory import Part
+from lakehouse_assets.engine.lake import delta_write, state
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_merge import SURE, of_keys, persisted, with_gone
+from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.run import check, quarantine, refresh, scd1, scd2, unavailable
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.prove import needs_proof, prove
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.unavailable import OPEN, Settled
 from lakehouse_assets.engine.run.verdicts import Verdicts
-from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.spark_errors.broken_rule import FAILED
+from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Expectation
 
@@ -72,7 +74,7 @@ def _telling_why(work: Work) -> Iterator[None]:
         rules = work.plan.table.rules
         if hides_its_cause(error):
             check.try_out(work.rows, rules)
-        elif is_about_values(error) and check.FAILED not in all_told(error):
+        elif is_about_values(error) and FAILED not in all_told(error):
             _blame_rule(work, error)
         raise
 
@@ -97,7 +99,7 @@ def _raises(rows: DataFrame, rules: Sequence[Expectation]) -> bool:
     try:
         check.try_out(rows, rules)
     except PySparkException as error:
-        return check.FAILED not in all_told(error)
+        return FAILED not in all_told(error)
     return False
 
 
@@ -124,17 +126,17 @@ def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
         quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.way == "full")
 
 
-def remember_again(rows: DataFrame, part: Part) -> None:
-    """Write to memory what a run that ended too early left out, of the rows it had accepted."""
+def complete_state(rows: DataFrame, part: Part) -> None:
+    """Write to the state what a run that ended too early left out, of the rows it had accepted."""
     table = part.table
     match table.write:
         case Merge() as mode:
-            past = None if part.fresh else memory.recall(rows.sparkSession, table, part.lake)
+            past = None if part.fresh else state.read_state(rows.sparkSession, table, part.lake)
             changes = scd1.newest_per_key(unavailable.marked(rows, mode), table, mode)
             with _settled(changes, rows, past, mode, part) as found:
-                memory.remember(found.remembered, part)
+                state.write_state(found.remembered, part)
         case History() as mode:
-            memory.remember(with_gone(rows, mode), part)
+            state.write_state(with_gone(rows, mode), part)
 
 
 def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
@@ -143,12 +145,12 @@ def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
     Raises:
         Superseded: another run committed first.
     """
-    return write.committed(read_log(lake.table(plan.table.key), lake.storage), stamp)
+    return delta_write.committed(read_log(lake.table(plan.table.key), lake.storage), stamp)
 
 
 def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
     if plan.way != "full":
-        write.append(rows, lake.table(plan.table.key), stamp)
+        delta_write.append(rows, lake.table(plan.table.key), stamp)
         return _version(plan, stamp, lake), frozenset()
     old = _old(plan, lake)
     if old is None:
@@ -168,7 +170,7 @@ def _old(plan: Plan, lake: Lake) -> TableLog | None:
 def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
     """Put the rows in the place of all there are, once they're proven."""
     proven = prove(rows, old, plan, lake, spark) if old else frozenset[str]()
-    write.overwrite(rows, lake.table(plan.table.key), stamp)
+    delta_write.overwrite(rows, lake.table(plan.table.key), stamp)
     return _version(plan, stamp, lake), proven
 
 
@@ -177,14 +179,14 @@ def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake:
     changes = scd1.newest_per_key(unavailable.marked(rows, mode), table, mode)
     if full and not mode.delete_when and OPEN not in changes.columns:
         return _put(scd1.living(changes), plan, stamp, lake, spark)
-    past, part = None if full else memory.recall(spark, table, lake), Part(table, lake, stamp.app, stamp.run, full)
+    past, part = None if full else state.read_state(spark, table, lake), Part(table, lake, stamp.app, stamp.run, full)
     # Judged once more, because PySpark can't join what is observed with itself.
     judged = check.accepted(check.judge(work.rows, table.rules), table.rules)
     with (
         persisted(spark, changes if past is None else scd1.unless_deleted(changes, past, table, mode)) as kept,
         _settled(kept, judged, past, mode, part) as found,
     ):
-        forgets = full and memory.remembered(table, lake) > 0
+        forgets = full and state.last_run(table, lake) > 0
         stamp = replace(stamp, remembers=forgets or found.remembers)
         if full:
             done = _rebuild(scd1.living(found.changes.drop(SURE)), _old(plan, lake), plan, stamp, lake, spark)
@@ -192,7 +194,7 @@ def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake:
             scd1.merge(spark, found.changes, lake.table(table.key), table, mode, stamp)
             done = _version(plan, stamp, lake), frozenset()
         if stamp.remembers:
-            memory.remember(found.remembered, part)
+            state.write_state(found.remembered, part)
         return done
 
 
@@ -218,14 +220,14 @@ def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, la
         else:
             _merge_versions(events, plan, mode, stamp, lake, spark)
             done = _version(plan, stamp, lake), frozenset()
-        memory.remember(events, Part(table, lake, stamp.app, stamp.run, full))
+        state.write_state(events, Part(table, lake, stamp.app, stamp.run, full))
         return done
 
 
 def _merge_versions(
     events: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession
 ) -> None:
-    table, path, past = plan.table, lake.table(plan.table.key), memory.recall(spark, plan.table, lake)
+    table, path, past = plan.table, lake.table(plan.table.key), state.read_state(spark, plan.table, lake)
     assert past is not None  # noqa: S101  (or the plan would say "full")
     known = of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
     told = unavailable.told(known, table, mode)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import arrow_of, errors_of_delta_rs, text
+from lakehouse_assets.engine.lake.delta_log import arrow_of, errors_of_delta_rs, text
 from lakehouse_assets.engine.run.locality import Hop, Route
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Finds what the last run of a table left undone, and does it.
 
-A run may end at any point: a quarantine or a memory may be one run behind its table.
+A run may end at any point: a quarantine or a state may be one run behind its table.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_commits import Commit
-from lakehouse_assets.engine.run import check, memory, quarantine, write
+from lakehouse_assets.engine.lake import state
+from lakehouse_assets.engine.lake.delta_commits import Commit
+from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.run import check, quarantine
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.commit import remember_again, settle
+from lakehouse_assets.engine.run.commit import complete_state, settle
 from lakehouse_assets.engine.run.late import at
-from lakehouse_assets.engine.run.memory import Part
 from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way
 from lakehouse_assets.engine.run.query_plan import analysed
 from lakehouse_assets.engine.run.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.run.refresh import narrowed
+from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.table import Table
 
@@ -28,15 +30,15 @@ if TYPE_CHECKING:
 
 
 def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
-    """Complete what a run that committed its rows, and ended early, left out of quarantine and memory."""
+    """Complete what a run that committed its rows, and ended early, left out of quarantine and state."""
     own, kept = logs.table(table.key), logs.quarantine(table.key)
     last = own.last_run if own else None
     if own is None or last is None or last.run is None:
         return
     number = last.run["run"]
     unsettled = quarantine.is_due(table, kept, number)
-    known = logs.memory(table.key)
-    due = bool(last.run.get("remembers")) and not memory.lost(own, known)
+    known = logs.state(table.key)
+    due = bool(last.run.get("remembers")) and not state.lost(own, known)
     forgotten = due and (known.transaction(table.key) if known else 0) < number
     if unsettled or forgotten:
         _complete(table, last, env, unsettled=unsettled, forgotten=forgotten)
@@ -51,12 +53,12 @@ def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, 
     days = tuple(map(date.fromisoformat, run.get("days", ())))
     plan = Plan(table, way, "completing the last run", run["run"], reads, days=(days[0], days[1]) if days else None)
     spark = env.session()
-    with write.explained(table), readable(spark, reads.values()):
+    with explained(table), readable(spark, reads.values()):
         built = build(spark, table, inputs_of(spark, plan))
         with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
             if forgotten:
                 accepted = check.accepted(check.judge(work.rows, table.rules), table.rules)
-                remember_again(accepted, Part(table, env.lake, table.key, plan.run, fresh, last.version - 1))
+                complete_state(accepted, Part(table, env.lake, table.key, plan.run, fresh, last.version - 1))
             if unsettled:
                 settle(work.rows, plan, check.tally(work.rows, table.rules), env.lake)
 

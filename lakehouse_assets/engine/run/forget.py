@@ -14,13 +14,15 @@ from itertools import groupby
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry, near
-from lakehouse_assets.engine.delta_commits import FORGET
-from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
-from lakehouse_assets.engine.run import quarantine, write
+from lakehouse_assets.engine.lake import delta_write
+from lakehouse_assets.engine.lake.delta_commits import FORGET
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.run import quarantine
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import literal
 
@@ -77,7 +79,7 @@ def finish_forgetting(table: Table, env: Environment) -> None:
         if own is not None and own.transaction(app) < number:
             _delete(table, env, own, entries, number)
         if kept is not None:
-            with write.explained(table):
+            with explained(table):
                 quarantine.forget([(e.path, e.batch) for e in entries], lake.quarantine(table.key), app, number,
                                   lake.storage)  # fmt: skip
 
@@ -109,7 +111,7 @@ def _delete(table: Table, env: Environment, own: TableLog, entries: Sequence[Ent
     paths = tuple(sorted({e.path for e in there}))
     gone = sum(rows[e.path, e.batch] for e in there)
     stamp, spark = _Forgetting(f"{table.key}/forget", number, paths, gone, there[0].error or ""), env.session()
-    with write.explained(table), write.transaction(spark, stamp):
+    with explained(table), delta_write.transaction(spark, stamp):
         spark.sql(f"DELETE FROM delta.`{env.lake.table(table.key)}` WHERE {mine}").collect()
 
 

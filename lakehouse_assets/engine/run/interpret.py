@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import read_log
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.plan import Plan
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The path of every materialisation: plan, read, build, check, write; then what the report needs to know.
 
 A run may end at any point. What it leaves undone is found by the next one: a batch that was planned and not marked,
-a quarantine or a memory that is one run behind its table.
+a quarantine or a state that is one run behind its table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from lakehouse_assets.engine.errors import UnreadableInput
-from lakehouse_assets.engine.run import write
+from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
@@ -28,7 +28,7 @@ from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.replay import finish_replay
 from lakehouse_assets.engine.run.touched import rebuilding
 from lakehouse_assets.engine.run.trace import traced
-from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import RAW
 
@@ -86,7 +86,7 @@ def execute(plan: Plan, env: Environment) -> Outcome:
     """
     table, spark = plan.table, env.session()
     feeds = readable(spark, plan.reads.values())
-    with traced(plan, env), write.explained(table), interpreted(spark, size(plan, env.lake)), feeds:
+    with traced(plan, env), explained(table), interpreted(spark, size(plan, env.lake)), feeds:
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(rows)
         hold_back(plan, rows, env.lake, spark)

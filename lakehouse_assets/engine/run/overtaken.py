@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.delta_log import read_log
 from lakehouse_assets.engine.errors import ContractError
-from lakehouse_assets.engine.run import check, write
+from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.quarantine import as_json
 from lakehouse_assets.engine.run.sift import Reader, sift
 from lakehouse_assets.engine.sources.listing import Arrival, as_now
+from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Br
         except ContractError:
             return False
         except PySparkException as error:
-            if not write.about_rows(error):
+            if not about_rows(error):
                 raise
             return False  # what the table's function can't make anything of was not committed
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
-from lakehouse_assets.engine.delta_commits import Commit
-from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run import memory
-from lakehouse_assets.engine.run.by_hand import changed_by_hand
+from lakehouse_assets.engine.lake import state
+from lakehouse_assets.engine.lake.by_hand import changed_by_hand
+from lakehouse_assets.engine.lake.delta_commits import Commit
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.sources.http import unset
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
@@ -74,8 +74,8 @@ class Logs:
     def quarantine(self, key: str) -> TableLog | None:
         return self._at(self.lake.quarantine(key))
 
-    def memory(self, key: str) -> TableLog | None:
-        return self._at(self.lake.memory(key))
+    def state(self, key: str) -> TableLog | None:
+        return self._at(self.lake.state(key))
 
     def _at(self, path: str) -> TableLog | None:
         if path not in self._seen:
@@ -182,10 +182,10 @@ def _whole_reads(table: Table, lakehouse: Lakehouse, logs: Logs) -> dict[str, Re
 
 
 def _next_run(table: Table, own: TableLog | None, logs: Logs) -> int:
-    """The next of the table's run numbers. One that was dropped goes on where its quarantine and memory have come to:
+    """The next of the table's run numbers. One that was dropped goes on where its quarantine and state have come to:
     under a number that they have seen, Delta would skip what is written to them.
     """
-    kept = [own] if own else [logs.quarantine(table.key), logs.memory(table.key)]
+    kept = [own] if own else [logs.quarantine(table.key), logs.state(table.key)]
     return 1 + max((log.transaction(table.key) for log in kept if log), default=0)
 
 
@@ -193,7 +193,7 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
     """Why nothing less than the whole table will do; None if less will."""
     if own is None:
         return "first build"
-    kept, known = logs.quarantine(table.key), logs.memory(table.key)
+    kept, known = logs.quarantine(table.key), logs.state(table.key)
     if hand := changed_by_hand(table, own, kept, known) if logs.by_hand else None:
         return hand
     if own.last_run is None or own.last_run.run is None:
@@ -201,7 +201,7 @@ def _why_full(table: Table, own: TableLog | None, whole: Mapping[str, Read], log
     if own.last_run.run.get("mode") != table.mode:
         before = own.last_run.run.get("mode")
         return f"it was written as {before} before, and is {table.mode} now" if before else "an older version wrote it"
-    if memory.lost(own, logs.memory(table.key)):
+    if state.lost(own, logs.state(table.key)):
         return "what it remembered of events and deletions is gone"
     consumed = own.last_run.run["read"]
     for read in whole.values():

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import CheckFailed, WouldLose
-from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run.changes import same_key
+from lakehouse_assets.engine.lake.delta_log import TableLog
+from lakehouse_assets.engine.lake.delta_merge import same_key
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.table_checks import not_built, table_checks, violations
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, History, Merge

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run import changes as base
-from lakehouse_assets.engine.run.changes import GONE, persisted
+from lakehouse_assets.engine.errors import Superseded
+from lakehouse_assets.engine.lake import delta_merge as base
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_merge import GONE, persisted
+from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.expressions import first_by_name
 from lakehouse_assets.engine.run.groups import (
     changed,
@@ -33,7 +35,6 @@ from lakehouse_assets.engine.run.touched import (
     spark_condition,
     touched_groups,
 )
-from lakehouse_assets.engine.run.write import Stamp, Superseded
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.texts import RAW
 

@@ -1,7 +1,7 @@
 """Rejected rows judged again by the rules as they are now; those that pass go on into the table, exactly once.
 
 A replay is one commit to the table, by the table's own write mode, so that a row that comes late finds its place. Its
-number is the transaction version of an application of its own, in the table, its memory and its quarantine: the runs
+number is the transaction version of an application of its own, in the table, its state and its quarantine: the runs
 of the table don't notice it. What it judged and by which rules is in the commit, so that one that ended early can be
 completed by whatever runs next.
 """
@@ -12,20 +12,21 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_commits import REPLAY
-from lakehouse_assets.engine.delta_log import TableLog
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.run import check, quarantine, write
+from lakehouse_assets.engine.lake.delta_commits import REPLAY
+from lakehouse_assets.engine.lake.delta_log import TableLog
+from lakehouse_assets.engine.lake.delta_merge import persisted
+from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.run import check, quarantine
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
-from lakehouse_assets.engine.run.changes import persisted
-from lakehouse_assets.engine.run.commit import commit, remember_again
+from lakehouse_assets.engine.run.commit import commit, complete_state
 from lakehouse_assets.engine.run.finish import finish_last_run
-from lakehouse_assets.engine.run.memory import Part
 from lakehouse_assets.engine.run.plan import Logs, Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.typed_columns import with_texts
-from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import VALIDITY, Refresh, Replace
 from lakehouse_assets.engine.spec.table import Expectation, Table
 
@@ -77,10 +78,10 @@ def require_replayable(table: Table) -> None:
 
 
 def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
-    """Complete what a replay that committed its rows, and ended early, left out of quarantine and memory."""
+    """Complete what a replay that committed its rows, and ended early, left out of quarantine and state."""
     app, own = _app(table), logs.table(table.key)
     number = own.transaction(app) if own else 0
-    kept, known = logs.quarantine(table.key), logs.memory(table.key)
+    kept, known = logs.quarantine(table.key), logs.state(table.key)
     last = next((c for c in own.commits if REPLAY in c.told), None) if own and number else None
     if last is None or kept is None:
         return
@@ -89,10 +90,10 @@ def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
     forgotten = bool(told.get("remembers")) and (known.transaction(app) if known else 0) < number
     if unsettled or forgotten:
         judging, spark = _Judging.read(told["replay"]), env.session()
-        with write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
+        with explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
             if forgotten:
                 accepted = check.accepted(check.judge(_rows(waiting, judging), judging.rules), judging.rules)
-                remember_again(accepted, Part(table, env.lake, app, number, before=last.version - 1))
+                complete_state(accepted, Part(table, env.lake, app, number, before=last.version - 1))
             _settle(waiting, table, env, judging, number)
 
 
@@ -114,7 +115,7 @@ def _attempt(table: Table, env: Environment) -> Outcome:
 
 def _next_number(table: Table, logs: Logs) -> int:
     """Beyond that of every part: the table may have been dropped, and its quarantine not."""
-    parts = (logs.table(table.key), logs.quarantine(table.key), logs.memory(table.key))
+    parts = (logs.table(table.key), logs.quarantine(table.key), logs.state(table.key))
     return 1 + max(log.transaction(_app(table)) for log in parts if log)
 
 
@@ -123,7 +124,11 @@ def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
     told = asdict(judging)
     stamp = Stamp(_app(table), plan.run, {}, table.mode, table.code_version, judging.version, replay=told)
     # Kept, because Spark would read of the JSON only what is asked for, and see less of what can't be read.
-    with traced(plan, env), write.explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
+    with (
+        traced(plan, env),
+        explained(table),
+        persisted(spark, _waiting(table, env, judging, spark)) as waiting,
+    ):
         rows = _rows(waiting, judging)
         seen = check.tally(rows, judging.rules)
         if seen.judged == seen.rejected:

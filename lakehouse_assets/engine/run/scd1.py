@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.run import changes as base
-from lakehouse_assets.engine.run.changes import GONE, SURE, last_of, order, same_key, with_gone
-from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.lake import delta_merge as base
+from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, order, same_key, with_gone
+from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, Merge
 from lakehouse_assets.engine.spec.table import Table
 

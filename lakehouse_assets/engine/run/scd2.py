@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.run import changes as base
-from lakehouse_assets.engine.run.changes import GONE, last_of, ordering, others, same_key
-from lakehouse_assets.engine.run.write import Stamp
+from lakehouse_assets.engine.lake import delta_merge as base
+from lakehouse_assets.engine.lake.delta_merge import GONE, last_of, ordering, others, same_key
+from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, VALIDITY, History
 from lakehouse_assets.engine.spec.table import Table
 

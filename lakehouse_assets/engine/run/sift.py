@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine.arrivals import VANISHED
-from lakehouse_assets.engine.run import write
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.sources.files import Reading, find_endless, find_unreadable, read_files
 from lakehouse_assets.engine.sources.links import is_barred
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.opening import is_comparable, is_unplanned
 from lakehouse_assets.engine.sources.unreadable import named_in
+from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
 
@@ -100,7 +100,7 @@ def sift(reader: Reader, files: Sequence[Arrival], make: Callable[[DataFrame], T
 
 def _blamed(error: PySparkException, reader: Reader, files: Sequence[Arrival]) -> dict[str, str]:
     """The files that an error is about, with the reason."""
-    if not write.about_rows(error):
+    if not about_rows(error):
         return {}
     lost = gone(files)
     if lost or _mistaken(error, reader):

@@ -16,13 +16,13 @@ from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import LakehouseError, RuleFailed
 from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.attempt import Environment
-from lakehouse_assets.engine.run.broken import told_of
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.causes import all_told
 from lakehouse_assets.engine.run.finish import inputs_of
 from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources.lines import lines_of
+from lakehouse_assets.engine.spark_errors.broken_rule import FAILED, told_of
+from lakehouse_assets.engine.spark_errors.causes import all_told
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class _Search:
         try:
             check.try_out(built, [rule for rule in table.rules if rule.name == self.rule])
         except PySparkException as error:
-            return check.FAILED in all_told(error)
+            return FAILED in all_told(error)
         return False
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.arrivals_state import Entry, State
-from lakehouse_assets.engine.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake import Lake
+from lakehouse_assets.engine.lake.by_hand import quarantine_changed
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run import quarantine
-from lakehouse_assets.engine.run.by_hand import quarantine_changed
 from lakehouse_assets.engine.sources.listing import Arrival, still_there
 from lakehouse_assets.engine.spec.table import Table
 

@@ -7,12 +7,12 @@ from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.delta_log import TableLog, read_log
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
 from lakehouse_assets.engine.run import check, quarantine, scd1, scd2, unavailable
 from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.changes import last_of, persisted, with_gone
 from lakehouse_assets.engine.run.finish import reads_of
 from lakehouse_assets.engine.run.groups import from_json
 from lakehouse_assets.engine.run.late import late_rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import type_name
+from lakehouse_assets.engine.lake.delta_log import type_name
 from lakehouse_assets.engine.sources.naming import Target, folded, quoted
 
 if TYPE_CHECKING:

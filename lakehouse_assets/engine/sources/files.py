@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from lakehouse_assets.engine.lake.stores import refusals, unreachable
 from lakehouse_assets.engine.sources import delimited, documents, typed
 from lakehouse_assets.engine.sources.conform import Group, conform
 from lakehouse_assets.engine.sources.contents import Unreadable
@@ -19,7 +20,6 @@ from lakehouse_assets.engine.sources.naming import Target, folded, target_of
 from lakehouse_assets.engine.sources.not_lines import not_lines
 from lakehouse_assets.engine.sources.opening import is_comparable, unopenable
 from lakehouse_assets.engine.sources.records import MOST_COLUMNS, TOO_MANY
-from lakehouse_assets.engine.sources.stores import refusals, unreachable
 from lakehouse_assets.engine.sources.unreadable import bisect, raise_if_gone, reason, told
 from lakehouse_assets.engine.spec.encodings import python_encoding
 

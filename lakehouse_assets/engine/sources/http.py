@@ -18,8 +18,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.lake.stores import opened
 from lakehouse_assets.engine.sources.listing import is_remote
-from lakehouse_assets.engine.sources.stores import opened
 from lakehouse_assets.engine.spec.inputs import VARIABLE, Http
 
 _CHUNK = 1 << 20

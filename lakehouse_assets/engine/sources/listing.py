@@ -18,9 +18,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.lake.stores import blobs_below, errors_of_stores, is_misread, opened, unreachable
 from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches, of_days
 from lakehouse_assets.engine.sources.links import BARRED, is_barred, within
-from lakehouse_assets.engine.sources.stores import blobs_below, errors_of_stores, is_misread, opened, unreachable
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.inputs import Files

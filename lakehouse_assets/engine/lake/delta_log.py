@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.delta_commits import ACCEPTED, Commit, commit_of, time_of
 from lakehouse_assets.engine.errors import DamagedTable
-from lakehouse_assets.engine.sources.stores import reaching
+from lakehouse_assets.engine.lake.delta_commits import ACCEPTED, Commit, commit_of, time_of
+from lakehouse_assets.engine.lake.stores import reaching
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakehouse_assets.engine.errors import RuleFailed
-from lakehouse_assets.engine.run.check import FAILED
 from lakehouse_assets.engine.spec.table import Expectation, Table
 from lakehouse_assets.engine.spec.texts import RAW, names_in
 
+# What the error of a job begins with that a row ended by breaking a `fail`.
+FAILED = "LAKEHOUSE_RULE_FAILED"
 # Of a row as JSON; what the expectation reads is told in full.
 _SHOWN = 500
 

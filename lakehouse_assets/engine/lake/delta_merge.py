@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.run.write import Stamp, transaction
+from lakehouse_assets.engine.lake.delta_write import Stamp, transaction
 from lakehouse_assets.engine.spec.modes import History, Merge
 from lakehouse_assets.engine.spec.table import Table
 

@@ -6,17 +6,17 @@ transactions of what a RESTORE undoes, so that the same step would be skipped as
 
 from __future__ import annotations
 
-from lakehouse_assets.engine.delta_commits import Commit
-from lakehouse_assets.engine.delta_log import TableLog
+from lakehouse_assets.engine.lake.delta_commits import Commit
+from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.spec.table import Table
 
 
 def changed_by_hand(table: Table, own: TableLog, kept: TableLog | None, known: TableLog | None) -> str | None:
-    """How the table isn't what our runs made it, nor its quarantine (`kept`) or its memory (`known`); None if it is."""
+    """How the table isn't what our runs made it, nor its quarantine (`kept`) or its state (`known`); None if it is."""
     if own.by_hand:
         return _told("it", own.by_hand)
     if known and known.tampered:
-        return _told("its memory", known.tampered)
+        return _told("its state", known.tampered)
     return quarantine_changed(table, own, kept)
 
 

@@ -1,8 +1,8 @@
-"""What a table remembers beyond its rows, in a Delta table beside it, so that what arrives late finds its place.
+"""The state of a table beyond its rows, in a Delta table beside it, so that what arrives late finds its place.
 
-A `merge` remembers which keys were deleted and when, and all events of keys of which one left a value untold; a
+Of a `merge` it's which keys were deleted and when, and all events of keys of which one left a value untold; of a
 `history` every event. It's written after the table, under the transaction of the same run; a run that ended in between
-is completed by the next one (see materialize.py).
+is completed by the next one (see run/recover.py).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake import Lake
-from lakehouse_assets.engine.run.write import once
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_write import once
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -35,25 +35,25 @@ class Part:
     before: int | None = None
 
 
-def recall(spark: SparkSession, table: Table, lake: Lake) -> DataFrame | None:
+def read_state(spark: SparkSession, table: Table, lake: Lake) -> DataFrame | None:
     """What is remembered; None if nothing was yet."""
-    path = lake.memory(table.key)
+    path = lake.state(table.key)
     return None if read_log(path, lake.storage) is None else spark.read.format("delta").load(path)
 
 
-def remembered(table: Table, lake: Lake) -> int:
+def last_run(table: Table, lake: Lake) -> int:
     """The last run whose part is remembered."""
-    log = read_log(lake.memory(table.key), lake.storage)
+    log = read_log(lake.state(table.key), lake.storage)
     return log.transaction(table.key) if log else 0
 
 
-def remember(rows: DataFrame, part: Part) -> None:
+def write_state(rows: DataFrame, part: Part) -> None:
     """Add the part of a run, or of a replay, unless it's there; `fresh` forgets what was before."""
     mode, schema = ("overwrite", "overwriteSchema") if part.fresh else ("append", "mergeSchema")
-    path = part.lake.memory(part.table.key)
+    path = part.lake.state(part.table.key)
     once(rows, part.app, part.run).option(schema, "true").mode(mode).save(path)
 
 
 def lost(own: TableLog, kept: TableLog | None) -> bool:
-    """Whether there is no memory, though runs before the last one wrote to it."""
+    """Whether there is no state, though runs before the last one wrote to it."""
     return kept is None and any(run.get("remembers") for run in own.earlier_runs)

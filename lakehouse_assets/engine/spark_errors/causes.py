@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.stores import remedy_of
+from lakehouse_assets.engine.lake.stores import remedy_of
 
 if TYPE_CHECKING:
     from pyspark.errors import PySparkException

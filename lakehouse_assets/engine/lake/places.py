@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Lake:
-    """Paths of the lake: `<root>/<domain>/<layer>/<table>`, with quarantine, memory and arrivals beside the layers.
+    """Paths of the lake: `<root>/<domain>/<layer>/<table>`, with quarantine, state and arrivals beside the layers.
 
     `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
     runs land what `http(…)` declares; else Data Factory does.
@@ -28,9 +28,10 @@ class Lake:
         domain, layer, name = key.split(".")
         return f"{self.root}/{domain}/quarantine/{layer}_{name}"
 
-    def memory(self, key: str) -> str:
+    def state(self, key: str) -> str:
         """What the table has to remember beyond its rows: a merge its deletions, a history its events."""
         domain, layer, name = key.split(".")
+        # The folder has the name that lakes of earlier versions gave it.
         return f"{self.root}/{domain}/memory/{layer}_{name}"
 
     def arrivals(self, key: str) -> str:
