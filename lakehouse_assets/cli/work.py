@@ -100,7 +100,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="a SELECT; tables as layer.name or domain.layer.name")], rows: Rows = 50
 ) -> None:
     """Run a query on the warm engine and print its first rows."""
-    from lakehouse_assets.engine.query import answer, located
+    from lakehouse_assets.engine.query.sql_names import answer, located
     from lakehouse_assets.resources.spark import SparkResource
 
     read = located(query, open_lakehouse(), open_lake())

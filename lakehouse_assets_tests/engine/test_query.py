@@ -14,8 +14,8 @@ from deltalake import write_deltalake
 
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.query import DEEPEST, LONGEST, Query, QueryError, answer, located
-from lakehouse_assets.engine.query_allowed import FUNCTIONS
+from lakehouse_assets.engine.query.allowed import FUNCTIONS
+from lakehouse_assets.engine.query.sql_names import DEEPEST, LONGEST, Query, QueryError, answer, located
 from lakehouse_assets_tests.engine.spark_grammar import OPERATORS, REFUSED, STATEMENTS, alternatives
 from lakehouse_assets_tests.project import Project
 

@@ -14,8 +14,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.query import QueryError, answer, located
-from lakehouse_assets.engine.query_allowed import FUNCTIONS
+from lakehouse_assets.engine.query.allowed import FUNCTIONS
+from lakehouse_assets.engine.query.sql_names import QueryError, answer, located
 from lakehouse_assets_tests.project import Project
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.engine.lake.delta_log import arrow_of
-from lakehouse_assets.engine.run.delta_rs_sql import PLAIN, expression
+from lakehouse_assets.engine.query.delta_rs_sql import PLAIN, expression
 from lakehouse_assets.engine.run.touched import Touched, _condition, _differing, spark_condition
 
 KINDS = {

@@ -32,7 +32,7 @@ _TXN = {
 class Stamp:
     """Who commits (`app`, the table's key), which of its runs this is, and what the commit says about itself.
 
-    `remembers` says that the state of the table is to be written after it; `routes` how changes upstream lead to groups;
+    `remembers` says that its table's state is written after it; `routes` how changes upstream lead to groups;
     `watermark` the value (SQL) that its rows were held against; `replay`, in the commit of one, what it judged and by
     which rules; `days`, in that of a backfill, the first and the last (ISO); `forgot` the files that a rebuild is
     without, as they were forgotten upstream.

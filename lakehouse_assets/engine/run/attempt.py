@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.errors import Superseded, WriteConflict
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.lineage import Lineage
+from lakehouse_assets.engine.query.column_lineage import Lineage
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.verdicts import Verdicts, summed
 

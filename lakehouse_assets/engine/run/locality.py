@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lakehouse_assets.engine.run.expressions import ID, Expressions, Exprs, all_of, by_name, in_sql, renumbered
-from lakehouse_assets.engine.run.lineage import outputs
-from lakehouse_assets.engine.run.query_plan import Node, nodes
+from lakehouse_assets.engine.query.column_lineage import outputs
+from lakehouse_assets.engine.query.expressions import ID, Expressions, Exprs, all_of, by_name, in_sql, renumbered
+from lakehouse_assets.engine.query.query_plan import Node, nodes
 
 # Operators through which a row passes, or doesn't, whatever the others are.
 _ROW_BY_ROW = {"Filter", "SubqueryAlias", "View", "Sort", "Distinct", "Generate", "ResolvedHint", "Repartition",

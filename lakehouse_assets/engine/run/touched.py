@@ -13,7 +13,8 @@ from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, arrow_of, errors_of_delta_rs, is_conflict, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run import delta_rs_sql
+from lakehouse_assets.engine.query import delta_rs_sql
+from lakehouse_assets.engine.run.delta_rs_routes import in_delta_rs_sql
 from lakehouse_assets.engine.run.groups import changed_routes, changes_of, from_json, groups_query, looked_up, whole_of
 from lakehouse_assets.engine.run.locality import Route
 from lakehouse_assets.engine.run.plan import Plan, Read
@@ -68,7 +69,7 @@ def _found(
         for key in {route.key for route in routes} | looked_up(routes)
     }
     columns = {key: TableLog(table).columns for key, table in whole.items()}
-    told = delta_rs_sql.told(routes, columns, list(by.values()))
+    told = in_delta_rs_sql(routes, columns, list(by.values()))
     with tempfile.TemporaryDirectory() as folder:
         tables = _tables(told, whole, changed, folder) if told else None
         return arrow_of(groups_query(tuple(by), told), tables) if told and tables else None

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from lakehouse_assets.engine.run.lineage import outputs
-from lakehouse_assets.engine.run.query_plan import Node, attributes, definition, nodes, split
+from lakehouse_assets.engine.query.column_lineage import outputs
+from lakehouse_assets.engine.query.query_plan import Node, attributes, definition, nodes, split
 
 ID = re.compile(r"#(\d+)L?")
 

@@ -18,7 +18,7 @@ from sqlglot.generators.spark import SparkGenerator
 from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokenizer_core import TokenType
 
-from lakehouse_assets.engine.query_allowed import ONLY_QUERIES, QueryError
+from lakehouse_assets.engine.query.allowed import ONLY_QUERIES, QueryError
 
 _PARTS = ["year", "quarter", "month", "week", "day", "dayofyear", "hour", "minute", "second", "millisecond"]
 # What `date_add(DAY, 1, d)` and an interval may count.

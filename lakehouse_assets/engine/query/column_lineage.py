@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from lakehouse_assets.engine.run.query_plan import Attribute, Node, attributes, definition, split
+from lakehouse_assets.engine.query.query_plan import Attribute, Node, attributes, definition, split
 
 Lineage = dict[str, list[tuple[str, str]]]
 

@@ -13,8 +13,8 @@ from sqlglot.errors import SqlglotError
 
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.query_allowed import ONLY_QUERIES, QueryError, refuse_foreign
-from lakehouse_assets.engine.query_text import parse, write
+from lakehouse_assets.engine.query.allowed import ONLY_QUERIES, QueryError, refuse_foreign
+from lakehouse_assets.engine.query.sql_text import parse, write
 
 if TYPE_CHECKING:
     import pyarrow as pa

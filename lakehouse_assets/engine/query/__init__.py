@@ -1,0 +1,1 @@
+"""What Spark says of a query, and what a query may say."""
