@@ -21,7 +21,7 @@ from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile.sensors import evaluate
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.sources.notified import Queues, drain
+from lakehouse_assets.engine.sources.arrivals.notifications import Queues, drain
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.resources.azure import queues_at

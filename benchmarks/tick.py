@@ -11,11 +11,11 @@ import dagster as dg
 
 from benchmarks.measure import Bench, Row, timed
 from lakehouse_assets.definitions import DOMAINS
-from lakehouse_assets.engine.arrivals import Ledger, Outcome
 from lakehouse_assets.engine.compile.sensors import evaluate, pending
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
 

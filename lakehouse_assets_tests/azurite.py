@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 import pytest
 
-from lakehouse_assets.engine.sources.blob_events import CREATED
-from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.sources.arrivals.blob_events import CREATED
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.waiting import wait_until
 

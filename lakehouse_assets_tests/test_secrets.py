@@ -17,7 +17,7 @@ from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.graph.discover import discover
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.attempt import Environment
-from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, lake_at, queues_at

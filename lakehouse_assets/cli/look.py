@@ -119,8 +119,8 @@ def files(
     name: Name, rows: Rows = 50, failed: Annotated[bool, typer.Option(help="only those that failed")] = False
 ) -> None:
     """The arrivals ledger of a table: which file was read in which batch, and what became of it and its values."""
-    from lakehouse_assets.engine.arrivals import Ledger
     from lakehouse_assets.engine.lake.delta_log import read_log
+    from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 
     lake, table = open_lake(), find(open_lakehouse(), name)
     if table.source is None:

@@ -125,7 +125,7 @@ def replay(name: Name) -> None:
 @app.command()
 def retry(name: Name, file: Annotated[str, typer.Argument(help="as `lakehouse files TABLE` has it")]) -> None:
     """Let a file that failed, or was forgotten, be read again by the next run."""
-    from lakehouse_assets.engine.arrivals import Ledger
+    from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 
     lake, table = open_lake(), find(open_lakehouse(), name)
     if table.source is None:

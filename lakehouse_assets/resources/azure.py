@@ -22,7 +22,7 @@ from lakehouse_assets.engine.lake.stores import WAITS
 from lakehouse_assets.folders import refuse_unsafe
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.sources.notified import Queues
+    from lakehouse_assets.engine.sources.arrivals.notifications import Queues
 
 _URL = re.compile(r"abfss?://(?P<container>[^@/]+)@(?P<account>[^./]+)\.dfs\.(?P<suffix>[^/]+)(/|$)")
 _OAUTH = "org.apache.hadoop.fs.azurebfs.oauth2"
@@ -134,7 +134,7 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     from azure.identity import DefaultAzureCredential
     from azure.storage.queue import QueueClient
 
-    from lakehouse_assets.engine.sources.notified import Queues
+    from lakehouse_assets.engine.sources.arrivals.notifications import Queues
 
     env = os.environ if env is None else env
     at, names = azure_storage(landing, env), (name, f"{name}-poison")

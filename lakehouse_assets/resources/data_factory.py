@@ -13,7 +13,7 @@ from lakehouse_assets.resources.azure import azure_storage, container_of
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.sources.copied import Factory
+    from lakehouse_assets.engine.deploy.data_factory_run import Factory
 
 
 class DataFactoryResource(dg.ConfigurableResource[None]):
@@ -41,7 +41,7 @@ class DataFactoryResource(dg.ConfigurableResource[None]):
         from azure.identity import DefaultAzureCredential
         from azure.mgmt.datafactory import DataFactoryManagementClient
 
-        from lakehouse_assets.engine.sources.copied import Factory
+        from lakehouse_assets.engine.deploy.data_factory_run import Factory
 
         _, _, subscription, _, group, *_, name = self.factory.split("/")
         scope = f"{self.management}/.default"

@@ -14,7 +14,7 @@ from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.sources.notified import Queues
+    from lakehouse_assets.engine.sources.arrivals.notifications import Queues
 
 
 class LakeResource(dg.ConfigurableResource[None]):

@@ -15,9 +15,9 @@ from deltalake import DeltaTable
 
 from lakehouse_assets.definitions import definitions
 from lakehouse_assets.domains.airlines.feed import land
-from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.arrivals_state import Entry
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry
 from lakehouse_assets.settings import read_settings
 
 SOURCES = ("airports", "carriers", "flights", "planes", "weather")

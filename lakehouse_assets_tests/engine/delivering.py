@@ -23,16 +23,16 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from lakehouse_assets.definitions import DOMAINS
-from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.arrivals import Outcome as Ending
 from lakehouse_assets.engine.compile import sensors
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run import arrive
 from lakehouse_assets.engine.run.attempt import Environment, Outcome
 from lakehouse_assets.engine.run.plan import Plan
-from lakehouse_assets.engine.sources import notified
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.sources.arrivals import notifications
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets_tests.azurite import Azurite, created
@@ -131,7 +131,7 @@ class Delivery:
 
     def tick(self) -> str:
         """A tick, mostly with the queue, and the run that it asks for; else why it asks for none."""
-        notice = partial(notified.drain, self.queues, [TABLE], self.lake) if self.random.random() < 0.7 else None
+        notice = partial(notifications.drain, self.queues, [TABLE], self.lake) if self.random.random() < 0.7 else None
         context = dg.build_sensor_context(self.instance, cursor=self.cursor)
         with pytest.MonkeyPatch.context() as patched:
             now = (self.clock + self.skew).timestamp()
@@ -199,9 +199,9 @@ def _name(file: Arrival) -> str:
 def main() -> None:
     root, landing, queue, where = sys.argv[1:]
     die_at(where)
-    notified.VISIBILITY_SECONDS = 1
+    notifications.VISIBILITY_SECONDS = 1
     lake = lake_at(root, landing)
-    notified.drain(queues_at(queue, landing), [TABLE], lake)
+    notifications.drain(queues_at(queue, landing), [TABLE], lake)
     ledger = Ledger(lake.arrivals(TABLE.key), lake.storage)
     ledger.plan(list_arrivals(SOURCE, lake.landing_folder(TABLE.domain), ledger.state().settled(), [NOON.date()]))
 

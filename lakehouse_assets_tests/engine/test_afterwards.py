@@ -10,15 +10,15 @@ import pytest
 from azure.storage.blob import BlobClient
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.afterwards import put_away
-from lakehouse_assets.engine.sources.headers import text_of
-from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.sources.arrivals.cleanup import put_away
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
+from lakehouse_assets.engine.sources.first_look.text_head import text_of
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.azurite import Azurite
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 
-LEDGER = "lakehouse_assets.engine.arrivals:Ledger"
+LEDGER = "lakehouse_assets.engine.sources.arrivals.ledger:Ledger"
 NAMES = ("a b/ü %2F.csv", "a b/1.csv", "2.csv")
 
 

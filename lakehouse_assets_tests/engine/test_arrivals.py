@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lakehouse_assets.engine.arrivals import Ledger, Outcome
-from lakehouse_assets.engine.arrivals_state import SETTLED
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there, version_of
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
+from lakehouse_assets.engine.sources.arrivals.ledger_state import SETTLED
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there, version_of
 from lakehouse_assets.engine.spec.inputs import Files
 
 
@@ -245,8 +245,8 @@ def test_a_plan_made_between_reading_the_state_and_committing_wins(tmp_path):
 
 PLANNER = """
 import sys
-from lakehouse_assets.engine.arrivals import Ledger, Outcome
-from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
 folder, me = sys.argv[1:]
 ledger = Ledger(folder + "/ledger")

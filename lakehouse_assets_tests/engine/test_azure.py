@@ -15,13 +15,13 @@ import fsspec
 import pytest
 from azure.storage.blob import ContainerClient
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.compile.sensors import pending
 from lakehouse_assets.engine.errors import LakehouseError, SettingsError, SourceError
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run import arrive
-from lakehouse_assets.engine.sources.files import read_files
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.sources.formats.reader import read_files
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource

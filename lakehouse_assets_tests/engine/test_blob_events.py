@@ -16,10 +16,10 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.sources.blob_events import CREATED
-from lakehouse_assets.engine.sources.notified import Drained, Queues, drain
+from lakehouse_assets.engine.sources.arrivals.blob_events import CREATED
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.notifications import Drained, Queues, drain
 from lakehouse_assets.engine.spec.declare import files, table
 from lakehouse_assets.engine.spec.inputs import Files
 

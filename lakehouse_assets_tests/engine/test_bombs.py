@@ -19,13 +19,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
-from lakehouse_assets.engine.sources import converted, headers
-from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.converted import convert, find_damaged
-from lakehouse_assets.engine.sources.files import find_unreadable, list_arrivals
-from lakehouse_assets.engine.sources.headers import is_blank, read_head
-from lakehouse_assets.engine.sources.not_lines import DOCUMENT, TOO_LONG, not_lines
-from lakehouse_assets.engine.sources.typed import signature
+from lakehouse_assets.engine.sources.first_look import text_head
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.text_head import is_blank, read_head
+from lakehouse_assets.engine.sources.formats import converted
+from lakehouse_assets.engine.sources.formats.columnar import signature
+from lakehouse_assets.engine.sources.formats.converted import convert, find_damaged
+from lakehouse_assets.engine.sources.formats.not_lines import DOCUMENT, TOO_LONG, not_lines
+from lakehouse_assets.engine.sources.formats.reader import find_unreadable, list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
@@ -199,7 +200,7 @@ def test_damaged_avro_fails_each_file_with_a_reason_and_those_beside_it_are_read
 
 
 def outcomes(project: Project) -> dict[str, tuple[str, str | None]]:
-    from lakehouse_assets.engine.arrivals import Ledger
+    from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 
     entries = Ledger(project.lake.arrivals("shop.bronze.orders")).entries()
     return {Path(e.path).name: (e.status, e.error) for e in entries}
@@ -267,7 +268,7 @@ def test_a_document_among_lines_that_is_too_long_to_be_read_is_told_by_its_first
 ) -> None:
     path = str(put(tmp_path, "1", b"{\n" + b' "a": [1],\n' * 50 + b' "b": 2\n}'))
     assert not_lines(path, "UTF-8", none=True) == DOCUMENT
-    monkeypatch.setattr("lakehouse_assets.engine.sources.not_lines.LONGEST_LINE", 100)
+    monkeypatch.setattr("lakehouse_assets.engine.sources.formats.not_lines.LONGEST_LINE", 100)
     assert not_lines(path, "UTF-8", none=True) == TOO_LONG
 
 
@@ -279,8 +280,8 @@ PACKS = {"gz": gzip.compress, "bz2": bz2.compress}
 def test_the_limits_on_what_is_packed_and_on_endless_lines_hold_for_each_text(
     spark, tmp_path: Path, monkeypatch, kind, end
 ) -> None:
-    monkeypatch.setattr(headers, "UNPACKED_ANYWAY", 1 << 20)
-    monkeypatch.setattr(headers, "LONGEST_LINE", 1 << 21)
+    monkeypatch.setattr(text_head, "UNPACKED_ANYWAY", 1 << 20)
+    monkeypatch.setattr(text_head, "LONGEST_LINE", 1 << 21)
     row = {"csv": b"1\n", "jsonl": b'{"a": "1"}\n', "json": b" \n"}[kind]
     whole = {"csv": b"a\n1\n", "jsonl": row, "json": b'{"a": "1"}'}[kind]
     put(tmp_path, f"bomb.{end}", PACKS[end](whole + row * (3 * MB // len(row))))

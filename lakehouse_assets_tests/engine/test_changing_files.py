@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.run import arrive, batch
-from lakehouse_assets.engine.sources import typed
-from lakehouse_assets.engine.sources.conform import Group
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals
+from lakehouse_assets.engine.sources.formats import columnar
+from lakehouse_assets.engine.sources.formats.rescue import Group
 from lakehouse_assets.engine.spec.inputs import Format
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.reading import FORMATS, encoded, ledger
@@ -109,17 +109,17 @@ def test_a_file_that_changes_before_spark_asks_for_its_schema_takes_no_other_wit
     project: Project, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """The schema of files that have the same is asked of the first."""
-    ask, first = typed.read_typed, project.root / "landing/shop/orders/a"
+    ask, first = columnar.read_typed, project.root / "landing/shop/orders/a"
     project.bronze("orders", "format='parquet'")
     for name in "abc":
         project.land(f"orders/{name}", encoded([name], "parquet"))
 
     def asked(*arguments: Any) -> Group:
-        monkeypatch.setattr(typed, "read_typed", ask)
+        monkeypatch.setattr(columnar, "read_typed", ask)
         change(way, first, project.root / "new", b"none")
         return ask(*arguments)
 
-    monkeypatch.setattr(typed, "read_typed", asked)
+    monkeypatch.setattr(columnar, "read_typed", asked)
     assert project.run("bronze.orders").files == {"done": 2, "vanished": 1}
     assert project.rows("bronze.orders", "a") == [("b",), ("c",)]
 
@@ -172,7 +172,10 @@ def test_of_a_file_that_becomes_longer_between_listing_and_opening_no_row_is_los
 
 def test_that_is_seen_though_the_run_is_killed_before_it_told(project: Project) -> None:
     changing(project, "csv", "replaced", ["new"], OPENING)
-    assert run_and_die(project, "bronze.orders", "before lakehouse_assets.engine.arrivals:Ledger.mark") == -9
+    assert (
+        run_and_die(project, "bronze.orders", "before lakehouse_assets.engine.sources.arrivals.ledger:Ledger.mark")
+        == -9
+    )
     assert project.run("bronze.orders").files == {"done": 3, "vanished": 1}
     assert ledger(project) == ANEW
     project.run("bronze.orders")

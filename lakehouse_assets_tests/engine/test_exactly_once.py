@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from pyspark.errors.exceptions.connect import UnknownException
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
 from lakehouse_assets.engine.run import quarantine, scd1
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.engine.reading import ledger
 from lakehouse_assets_tests.project import Project
 
 RUN = "lakehouse_assets.engine.run"
-LEDGER = "lakehouse_assets.engine.arrivals:Ledger"
+LEDGER = "lakehouse_assets.engine.sources.arrivals.ledger:Ledger"
 BRONZE = """
 @table(landed=files("orders/*"), columns=[Column("id", "string"), Column("amount", "string"), Column("at", "string")],
        expect=[drop("amount <> '666'")])

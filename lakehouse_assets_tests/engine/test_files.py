@@ -15,13 +15,13 @@ from pyarrow import orc, parquet
 from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources import headers
-from lakehouse_assets.engine.sources.conform import conform
-from lakehouse_assets.engine.sources.delimited import read_delimited
-from lakehouse_assets.engine.sources.files import list_arrivals, read_files
-from lakehouse_assets.engine.sources.headers import Head
-from lakehouse_assets.engine.sources.naming import Target
-from lakehouse_assets.engine.sources.typed import signature
+from lakehouse_assets.engine.sources.first_look import text_head
+from lakehouse_assets.engine.sources.first_look.text_head import Head
+from lakehouse_assets.engine.sources.formats.column_names import Target
+from lakehouse_assets.engine.sources.formats.columnar import signature
+from lakehouse_assets.engine.sources.formats.delimited import read_delimited
+from lakehouse_assets.engine.sources.formats.reader import list_arrivals, read_files
+from lakehouse_assets.engine.sources.formats.rescue import conform
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Column
 from lakehouse_assets_tests.engine.reading import FORMATS, bad, data, encoded, put, read, rows
@@ -343,7 +343,7 @@ def test_utf16_without_a_byte_order_mark_says_which_to_declare(spark, tmp_path):
 
 
 def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused_and_stops_no_other(spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(headers, "UNPACKED_ANYWAY", 1 << 20)
+    monkeypatch.setattr(text_head, "UNPACKED_ANYWAY", 1 << 20)
     put(tmp_path, "bomb.csv.gz", gzip.compress(b"a\n" + b"1\n" * 20_000_000))
     put(tmp_path, "good.csv.gz", gzip.compress(b"a\n" + b"1\n" * 10))
     reading = read(spark, tmp_path, Files("*"))
@@ -354,7 +354,7 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused_and_stops_no_o
 
 
 def test_a_line_without_an_end_is_refused(spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(headers, "LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr(text_head, "LONGEST_LINE", 1 << 20)
     put(tmp_path, "endless.csv", "a\n1\n" + "x" * (2 << 20))
     put(tmp_path, "long.csv", "a\n" + ("x" * (1 << 19) + "\n") * 4)
     reading = read(spark, tmp_path, Files("*"))

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
-from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.sources import converted
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.formats import converted
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.reading import data, put, read, rows
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import LakehouseError, RuleFailed, SourceError
 from lakehouse_assets.engine.run import arrive
 from lakehouse_assets.engine.run.batch import Written
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.reading import ledger
 from lakehouse_assets_tests.project import Project
@@ -46,7 +46,7 @@ def ids(shop: Project, name: str) -> list[int]:
 
 
 BOUNDARIES = [
-    "after lakehouse_assets.engine.arrivals:Ledger.forget",
+    "after lakehouse_assets.engine.sources.arrivals.ledger:Ledger.forget",
     "before lakehouse_assets.engine.run.quarantine:forget",
     "after lakehouse_assets.engine.run.quarantine:forget",
 ]

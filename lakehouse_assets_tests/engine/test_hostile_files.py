@@ -25,7 +25,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
-from lakehouse_assets.engine.arrivals import Ledger
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.inputs import Format
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets_tests.project import Project

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.http import fetch
+from lakehouse_assets.engine.sources.arrivals.downloads import fetch
 from lakehouse_assets.engine.spec.inputs import Http
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.web import Answer, Site, serving, versioned

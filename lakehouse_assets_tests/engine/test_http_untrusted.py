@@ -15,7 +15,7 @@ from socket import socket
 
 import pytest
 
-from lakehouse_assets.engine.sources.http import fetch, refused
+from lakehouse_assets.engine.sources.arrivals.downloads import fetch, refused
 from lakehouse_assets.engine.spec.inputs import Http
 from lakehouse_assets_tests.engine.test_http import get, landed
 from lakehouse_assets_tests.web import Answer, Site, talking, versioned

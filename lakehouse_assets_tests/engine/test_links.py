@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.sources.afterwards import put_away
-from lakehouse_assets.engine.sources.files import read_files
-from lakehouse_assets.engine.sources.listing import list_arrivals, still_there
+from lakehouse_assets.engine.sources.arrivals.cleanup import put_away
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals, still_there
+from lakehouse_assets.engine.sources.formats.reader import read_files
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.reading import put
 from lakehouse_assets_tests.project import Project

@@ -10,7 +10,7 @@ from random import Random
 import dagster as dg
 import pytest
 
-from lakehouse_assets.engine.sources.listing import version_of
+from lakehouse_assets.engine.sources.arrivals.listing import version_of
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets_tests.azurite import Azurite
 from lakehouse_assets_tests.engine.delivering import ROW, Delivery, name_of
@@ -19,7 +19,7 @@ from lakehouse_assets_tests.waiting import wait_until
 DAYS = 100
 STEPS = 18
 # Where a process of the sensor or of a run is killed: around each thing that it leaves behind.
-LEDGER = "lakehouse_assets.engine.arrivals:Ledger"
+LEDGER = "lakehouse_assets.engine.sources.arrivals.ledger:Ledger"
 BOUNDARIES = (
     f"before {LEDGER}.announce", "after deltalake:write_deltalake", f"after {LEDGER}.announce",
     "after azure.storage.queue:QueueClient.delete_message", f"before {LEDGER}.plan", f"after {LEDGER}.plan",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.engine.sources.files import find_unreadable, list_arrivals, read_files
+from lakehouse_assets.engine.sources.formats.reader import find_unreadable, list_arrivals, read_files
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.test_files import bad, data, put, read, rows
 

@@ -15,12 +15,12 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue import QueueClient
 
-from lakehouse_assets.engine.arrivals import Ledger, Outcome
 from lakehouse_assets.engine.compile.cursor import Cursor
-from lakehouse_assets.engine.sources import notified
-from lakehouse_assets.engine.sources.blob_events import CREATED
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals
-from lakehouse_assets.engine.sources.notified import Drained, Queues, drain
+from lakehouse_assets.engine.sources.arrivals import notifications
+from lakehouse_assets.engine.sources.arrivals.blob_events import CREATED
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals
+from lakehouse_assets.engine.sources.arrivals.notifications import Drained, Queues, drain
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources.azure import queues_at
 from lakehouse_assets.resources.spark import SparkResource
@@ -124,7 +124,7 @@ def test_what_concerns_no_table_is_taken_off_the_queue(shop: Shop) -> None:
 def test_a_message_that_cannot_be_read_is_set_aside_at_its_fifth_delivery(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notified, "VISIBILITY_SECONDS", 1)
+    monkeypatch.setattr(notifications, "VISIBILITY_SECONDS", 1)
     shop.tell("half a mess", '{"no": "event"}', encoded=False)
     shop.tell(shop.event(shop.land("1.csv")))
     found: list[Drained] = []
@@ -142,7 +142,7 @@ def test_a_message_that_cannot_be_read_is_set_aside_at_its_fifth_delivery(
 def test_a_process_that_dies_before_it_deletes_a_message_takes_the_file_down_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notified, "VISIBILITY_SECONDS", 1)
+    monkeypatch.setattr(notifications, "VISIBILITY_SECONDS", 1)
     shop.tell(shop.event(shop.land("1.csv")))
     with monkeypatch.context() as dying:
         dying.setattr(shop.queues.events, "delete_message", _die)
@@ -159,7 +159,7 @@ def _die(_: Any) -> None:
 
 def test_messages_are_nobody_elses_while_work_on_them_takes_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three ledgers, each of which takes its time, and longer together than a message stays away by itself."""
-    monkeypatch.setattr(notified, "VISIBILITY_SECONDS", 2)
+    monkeypatch.setattr(notifications, "VISIBILITY_SECONDS", 2)
     for name in ("copies", "others"):
         shop.project.table(f"bronze.{name}", BRONZE.replace("def orders", f"def {name}"))
     announce, seen = Ledger.announce, list[Any]()
@@ -242,7 +242,7 @@ def counting(made_by: Callable[..., None], made: Counter[str]) -> Callable[..., 
 def test_a_tick_with_what_cannot_be_read_nor_set_aside_asks_for_the_rest(
     shop: Shop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notified, "DELIVERIES", 1)
+    monkeypatch.setattr(notifications, "DELIVERIES", 1)
     shop.queues.poison.delete_queue()  # type: ignore[attr-defined]
     shop.tell(shop.event(shop.land("old.csv"), eventTime="0001-01-01T00:00:00+14:00"), "", "[" * 30_000, encoded=False)
     shop.tell(shop.event(shop.land("1.csv")))

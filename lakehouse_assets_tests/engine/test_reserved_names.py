@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
-from lakehouse_assets.engine.sources.naming import clean_header, folded
+from lakehouse_assets.engine.sources.formats.column_names import clean_header, folded
 from lakehouse_assets.engine.spec.inputs import Format
 from lakehouse_assets_tests.engine.reading import ledger
 from lakehouse_assets_tests.project import Project

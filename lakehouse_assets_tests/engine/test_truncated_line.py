@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from lakehouse_assets.engine.errors import RuleFailed
-from lakehouse_assets.engine.sources.lines import lines_of
+from lakehouse_assets.engine.sources.formats.lines import lines_of
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.project import Project
 

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
-from lakehouse_assets.engine.sources import headers
-from lakehouse_assets.engine.sources.headers import read_head
-from lakehouse_assets.engine.sources.listing import list_arrivals
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
+from lakehouse_assets.engine.sources.first_look import text_head
+from lakehouse_assets.engine.sources.first_look.text_head import read_head
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.reading import FORMATS, data, encoded, ledger, put, read, rows
 
@@ -33,7 +33,7 @@ def reasons(folder: Path, source: Files) -> dict[str, str]:
     for file in list_arrivals(source, str(folder)):
         try:
             read_head(file, source)
-        except headers.Unreadable as e:
+        except text_head.Unreadable as e:
             found[Path(file.path).name] = str(e)
     return found
 
@@ -100,7 +100,7 @@ def test_random_tables_are_told_apart_as_pythons_csv_tells_them(tmp_path, monkey
     """Whether a line of a table ends within a quoted cell, by Python's own reader, in blocks of any size."""
     rng = random.Random(7)
     for number in range(400):
-        monkeypatch.setattr(headers, "CHUNK", rng.choice([7, 64, 1000]))
+        monkeypatch.setattr(text_head, "CHUNK", rng.choice([7, 64, 1000]))
         alphabet = rng.choice(['a"', 'a",', 'a",é\n', 'a"\n', "a,"])
         table = [["".join(rng.choices(alphabet, k=rng.randrange(6))) for _ in "ab"] for _ in range(rng.randrange(1, 9))]
         text = io.StringIO(newline="")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.markdown import as_table, as_text
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.table import FILES_READABLE
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import dagster as dg
 
 from lakehouse_assets.engine.deploy.data_factory import copied, pipeline_name
+from lakehouse_assets.engine.deploy.data_factory_run import Copied, copy
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_code
-from lakehouse_assets.engine.sources.copied import Copied, copy
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
 

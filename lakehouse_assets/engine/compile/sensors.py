@@ -57,7 +57,7 @@ def arrivals_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefin
 
 def _notifications(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, lake: Lake) -> Notified | None:
     """What takes down the notifications that wait, for tables of all domains; None if there is no queue."""
-    from lakehouse_assets.engine.sources.notified import drain
+    from lakehouse_assets.engine.sources.arrivals.notifications import drain
 
     queues, tables = context.resources.lake.queues(), [table for table, _ in lakehouse.source_tables()]
 
@@ -166,8 +166,8 @@ def pending(table: Table, lake: Lake, days: Sequence[date] = (), *, listed: bool
     """Path and etag of the files that no run has read: those of an open batch, those that a notification told of, and,
     if they're `listed`, those in the folders of some days or in all.
     """
-    from lakehouse_assets.engine.arrivals import Ledger
-    from lakehouse_assets.engine.sources.files import list_arrivals
+    from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+    from lakehouse_assets.engine.sources.formats.reader import list_arrivals
 
     assert table.source is not None  # noqa: S101  (only tables with a source come here)
     state = Ledger(lake.arrivals(table.key), lake.storage).state()

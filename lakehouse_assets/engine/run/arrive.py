@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from lakehouse_assets.engine.arrivals import VANISHED, Ledger
-from lakehouse_assets.engine.arrivals import Outcome as Ending
-from lakehouse_assets.engine.arrivals_state import Entry, State
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
@@ -20,9 +17,12 @@ from lakehouse_assets.engine.run.forget import finish_forgetting, forget_version
 from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.sift import source_of
 from lakehouse_assets.engine.run.undone import accept_quarantine, find_undone
-from lakehouse_assets.engine.sources import http
-from lakehouse_assets.engine.sources.afterwards import put_away
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, version_of
+from lakehouse_assets.engine.sources.arrivals import downloads
+from lakehouse_assets.engine.sources.arrivals.cleanup import put_away
+from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED, Ledger
+from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending
+from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, State
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, version_of
 from lakehouse_assets.engine.spec.table import Table
 
 GIVEN_UP = "forgotten by a rebuild with --accept-loss, as it was gone"
@@ -46,16 +46,16 @@ def materialize_arrivals(table: Table, env: Environment, full: bool, accept_loss
         outcome = replace(outcome, plan=replace(outcome.plan, reason=reason))
     outcome = replace(outcome, files={**outcome.files, **_put_away(table, env)})
     if failed:
-        raise http.refused(table.key, failed)
+        raise downloads.refused(table.key, failed)
     return outcome
 
 
 def _downloaded(table: Table, env: Environment) -> dict[str, str]:
     """Land what changed at the addresses of the source, if it has any; those where that failed, with the reason."""
     source = source_of(table)
-    if source.http is None or not env.lake.downloads or http.unset(source.http):
+    if source.http is None or not env.lake.downloads or downloads.unset(source.http):
         return {}
-    return http.fetch(source.http, f"{env.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}")
+    return downloads.fetch(source.http, f"{env.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}")
 
 
 def _read_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:

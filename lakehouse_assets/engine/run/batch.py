@@ -26,8 +26,8 @@ from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.verdicts import Verdicts
-from lakehouse_assets.engine.sources.listing import Arrival, still_there
-from lakehouse_assets.engine.sources.opening import listed_anew
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
+from lakehouse_assets.engine.sources.formats.open_version import listed_anew
 from lakehouse_assets.engine.spark_errors.explained import about_rows, explained
 
 if TYPE_CHECKING:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.arrivals_state import Entry, near
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_commits import FORGET
@@ -21,7 +19,9 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.run import quarantine
 from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
 from lakehouse_assets.engine.run.plan import Plan
-from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, near
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import literal

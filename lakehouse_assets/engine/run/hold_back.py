@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import CheckFailed
 from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake.delta_log import read_log
@@ -15,6 +14,7 @@ from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run import check
 from lakehouse_assets.engine.run.plan import Plan, Read
 from lakehouse_assets.engine.run.read import lost_keys
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE, Table
 

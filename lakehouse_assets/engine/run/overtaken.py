@@ -24,7 +24,7 @@ from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.quarantine import as_json
 from lakehouse_assets.engine.run.sift import Reader, sift
-from lakehouse_assets.engine.sources.listing import Arrival, as_now
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, as_now
 from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.texts import RAW
 

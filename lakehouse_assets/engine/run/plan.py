@@ -14,7 +14,7 @@ from lakehouse_assets.engine.lake.by_hand import changed_by_hand
 from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.sources.http import unset
+from lakehouse_assets.engine.sources.arrivals.downloads import unset
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.spec.table import Table
@@ -129,9 +129,9 @@ def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = Fals
 
 
 def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
-    from lakehouse_assets.engine.arrivals import Ledger
     from lakehouse_assets.engine.run.undone import find_undone
-    from lakehouse_assets.engine.sources.files import list_arrivals
+    from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+    from lakehouse_assets.engine.sources.formats.reader import list_arrivals
 
     state = Ledger(logs.lake.arrivals(table.key), logs.lake.storage).state()
     unfinished = state.open_batch()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.arrivals import VANISHED
 from lakehouse_assets.engine.run.attempt import Environment
-from lakehouse_assets.engine.sources.files import Reading, find_endless, find_unreadable, read_files
-from lakehouse_assets.engine.sources.links import is_barred
-from lakehouse_assets.engine.sources.listing import Arrival, still_there
-from lakehouse_assets.engine.sources.opening import is_comparable, is_unplanned
-from lakehouse_assets.engine.sources.unreadable import named_in
+from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED
+from lakehouse_assets.engine.sources.arrivals.links import is_barred
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
+from lakehouse_assets.engine.sources.formats.open_version import is_comparable, is_unplanned
+from lakehouse_assets.engine.sources.formats.reader import Reading, find_endless, find_unreadable, read_files
+from lakehouse_assets.engine.sources.formats.unreadable import named_in
 from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table

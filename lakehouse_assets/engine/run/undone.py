@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lakehouse_assets.engine.arrivals import Ledger
-from lakehouse_assets.engine.arrivals_state import Entry, State
 from lakehouse_assets.engine.lake.by_hand import quarantine_changed
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run import quarantine
-from lakehouse_assets.engine.sources.listing import Arrival, still_there
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, State
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
 from lakehouse_assets.engine.spec.table import Table
 
 # What takes rows out, and changes none of those that stay.

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
@@ -18,6 +17,7 @@ from lakehouse_assets.engine.run.groups import from_json
 from lakehouse_assets.engine.run.late import late_rows
 from lakehouse_assets.engine.run.read import whole_inputs
 from lakehouse_assets.engine.run.refresh import differing, groups_of, of_groups
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Table
 

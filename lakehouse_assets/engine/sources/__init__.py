@@ -1,0 +1,1 @@
+"""Files that arrive: which are there, and what is in them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.exact_json import parsed
+from lakehouse_assets.engine.sources.formats.exact_json import parsed
 from lakehouse_assets.engine.spec.cdc.events import (
     EMPTIED,
     NOT_UNDERSTOOD,

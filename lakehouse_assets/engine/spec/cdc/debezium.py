@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.exact_json import Kind, parsed
+from lakehouse_assets.engine.sources.formats.exact_json import Kind, parsed
 from lakehouse_assets.engine.spec.cdc import values
 from lakehouse_assets.engine.spec.cdc.events import (
     EMPTIED,

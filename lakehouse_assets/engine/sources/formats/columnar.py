@@ -8,19 +8,27 @@ from functools import partial, reduce
 from operator import and_
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.avro_blocks import avro_schema
-from lakehouse_assets.engine.sources.conform import DAYS, LAST_YEAR, Group, column, is_bounded, simple_type, source_path
-from lakehouse_assets.engine.sources.contents import START, Unreadable, other_than
-from lakehouse_assets.engine.sources.footers import MOST, orc_schema, parquet_schema
-from lakehouse_assets.engine.sources.headers import open_raw
-from lakehouse_assets.engine.sources.naming import clean_header, fit
-from lakehouse_assets.engine.sources.opening import load
+from lakehouse_assets.engine.sources.first_look.avro_blocks import avro_schema
+from lakehouse_assets.engine.sources.first_look.contents import START, Unreadable, other_than
+from lakehouse_assets.engine.sources.first_look.footers import MOST, orc_schema, parquet_schema
+from lakehouse_assets.engine.sources.first_look.text_head import open_raw
+from lakehouse_assets.engine.sources.formats.column_names import clean_header, fit
+from lakehouse_assets.engine.sources.formats.open_version import load
+from lakehouse_assets.engine.sources.formats.rescue import (
+    DAYS,
+    LAST_YEAR,
+    Group,
+    column,
+    is_bounded,
+    simple_type,
+    source_path,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
     from pyspark.sql.types import DataType, StructField
 
-    from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.sources.arrivals.listing import Arrival
     from lakehouse_assets.engine.spec.inputs import Files, Format
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lakehouse_assets.engine.lake.delta_log import arrow, select, texts
 from lakehouse_assets.engine.lake.stores import reaching
-from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there, version_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

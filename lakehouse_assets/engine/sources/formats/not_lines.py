@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lakehouse_assets.engine.sources.headers import LONGEST_LINE, text_of
+from lakehouse_assets.engine.sources.first_look.text_head import LONGEST_LINE, text_of
 
 DOCUMENT = "it is one JSON document and not an object on each line; declare format='json'"
 CUT = "it begins as a JSON document of several lines, which ends too early; ask for a whole one, as format='json'"

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.footers import refuse_rows
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.footers import refuse_rows
 
 _MAGIC, _MARK = 4, 16
 _LONGEST_HEADER = 16 * 1024 * 1024

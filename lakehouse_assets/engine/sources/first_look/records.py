@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.sources.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.inputs import Files

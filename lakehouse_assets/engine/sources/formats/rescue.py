@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_log import type_name
-from lakehouse_assets.engine.sources.naming import Target, folded, quoted
+from lakehouse_assets.engine.sources.formats.column_names import Target, folded, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

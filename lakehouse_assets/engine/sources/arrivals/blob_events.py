@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehouse_assets.engine.sources.listing import Arrival
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival
 
 CREATED = "Microsoft.Storage.BlobCreated"
 # In a hierarchical namespace a file is created, appended to, and whole when it was closed: another event.

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.stores import opened
-from lakehouse_assets.engine.sources.listing import is_remote
+from lakehouse_assets.engine.sources.arrivals.listing import is_remote
 from lakehouse_assets.engine.spec.inputs import VARIABLE, Http
 
 _CHUNK = 1 << 20
@@ -38,8 +38,8 @@ def fetch(source: Http, folder: str, suffix: str) -> dict[str, str]:
     import requests
     from urllib3.exceptions import HTTPError
 
-    from lakehouse_assets.engine.sources.http_pages import Asking, pages
-    from lakehouse_assets.engine.sources.http_session import Patience, Refused, session_with
+    from lakehouse_assets.engine.sources.arrivals.http_pages import Asking, pages
+    from lakehouse_assets.engine.sources.arrivals.http_session import Patience, Refused, session_with
 
     store, base = opened(folder)
     store.makedirs(base, exist_ok=True)
@@ -61,7 +61,7 @@ def fetch(source: Http, folder: str, suffix: str) -> dict[str, str]:
 
 def _land(body: IO[bytes], store: Any, base: str, name: tuple[str, str]) -> None:
     """Put a body under the next number, unless the last one there is the same."""
-    from lakehouse_assets.engine.sources.http_pages import digest_of
+    from lakehouse_assets.engine.sources.arrivals.http_pages import digest_of
 
     stem, suffix = name
     digest = digest_of(body)[:10]
@@ -130,7 +130,7 @@ def _known(store: Any, base: str) -> dict[str, dict[str, str]]:
 
 def _conditions(told: Mapping[str, str]) -> dict[str, str]:
     """What asks a server for what has changed since."""
-    from lakehouse_assets.engine.sources.http_pages import versions
+    from lakehouse_assets.engine.sources.arrivals.http_pages import versions
 
     asked = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
     return {asked[name]: value for name, value in versions(told).items()}
@@ -158,7 +158,7 @@ _PLAIN = {
 
 def _plain(error: Exception) -> str:
     """The reason without the address that was asked, in which a secret may have been filled in."""
-    from lakehouse_assets.engine.sources.http_session import Refused
+    from lakehouse_assets.engine.sources.arrivals.http_session import Refused
 
     kind = type(error).__name__
     return str(error) if isinstance(error, Refused) else _PLAIN.get(kind, f"it can't be asked ({kind})")

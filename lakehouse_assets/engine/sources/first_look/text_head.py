@@ -13,10 +13,10 @@ from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.lake.stores import opened
-from lakehouse_assets.engine.sources import contents
-from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.listing import Arrival, is_remote
-from lakehouse_assets.engine.sources.records import record_at, refuse_open_quotes
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, is_remote
+from lakehouse_assets.engine.sources.first_look import contents
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.records import record_at, refuse_open_quotes
 from lakehouse_assets.engine.spec.encodings import is_exact, is_wide, python_encoding, unlike
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.conform import Group, source_path
-from lakehouse_assets.engine.sources.delimited import decoded
-from lakehouse_assets.engine.sources.exact_json import is_inexact, parsed
-from lakehouse_assets.engine.sources.naming import IN_RESCUED, clean_name, folded
-from lakehouse_assets.engine.sources.opening import load
+from lakehouse_assets.engine.sources.formats.column_names import IN_RESCUED, clean_name, folded
+from lakehouse_assets.engine.sources.formats.delimited import decoded
+from lakehouse_assets.engine.sources.formats.exact_json import is_inexact, parsed
+from lakehouse_assets.engine.sources.formats.open_version import load
+from lakehouse_assets.engine.sources.formats.rescue import Group, source_path
 from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding, python_encoding
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-    from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.sources.arrivals.listing import Arrival
     from lakehouse_assets.engine.spec.inputs import Files
 
 BLANK = "_blank"  # the column of the empty key

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from lakehouse_assets.engine.arrivals_state import (
+from lakehouse_assets.engine.errors import SourceError, WriteConflict
+from lakehouse_assets.engine.lake.delta_log import is_conflict, undamaged
+from lakehouse_assets.engine.lake.stores import reaching, unreachable
+from lakehouse_assets.engine.sources.arrivals.ledger_state import (
     STATUSES,
     Entry,
     State,
@@ -27,10 +30,7 @@ from lakehouse_assets.engine.arrivals_state import (
     renamed,
     schema,
 )
-from lakehouse_assets.engine.errors import SourceError, WriteConflict
-from lakehouse_assets.engine.lake.delta_log import is_conflict, undamaged
-from lakehouse_assets.engine.lake.stores import reaching, unreachable
-from lakehouse_assets.engine.sources.listing import Arrival, still_there, version_of
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there, version_of
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

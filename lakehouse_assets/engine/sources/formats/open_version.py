@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.stores import is_misread
-from lakehouse_assets.engine.sources.listing import Arrival, is_remote
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, is_remote
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession

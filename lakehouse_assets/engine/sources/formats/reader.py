@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from lakehouse_assets.engine.lake.stores import refusals, unreachable
-from lakehouse_assets.engine.sources import delimited, documents, typed
-from lakehouse_assets.engine.sources.conform import Group, conform
-from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.converted import convert, find_damaged, read_converted
-from lakehouse_assets.engine.sources.footers import batch_memory
-from lakehouse_assets.engine.sources.headers import Head, is_blank, is_near, read_head
-from lakehouse_assets.engine.sources.links import is_barred, why_barred
-from lakehouse_assets.engine.sources.listing import Arrival, list_arrivals, still_there
-from lakehouse_assets.engine.sources.naming import Target, folded, target_of
-from lakehouse_assets.engine.sources.not_lines import not_lines
-from lakehouse_assets.engine.sources.opening import is_comparable, unopenable
-from lakehouse_assets.engine.sources.records import MOST_COLUMNS, TOO_MANY
-from lakehouse_assets.engine.sources.unreadable import bisect, raise_if_gone, reason, told
+from lakehouse_assets.engine.sources.arrivals.links import is_barred, why_barred
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.footers import batch_memory
+from lakehouse_assets.engine.sources.first_look.records import MOST_COLUMNS, TOO_MANY
+from lakehouse_assets.engine.sources.first_look.text_head import Head, is_blank, is_near, read_head
+from lakehouse_assets.engine.sources.formats import columnar, delimited, json_documents
+from lakehouse_assets.engine.sources.formats.column_names import Target, folded, target_of
+from lakehouse_assets.engine.sources.formats.converted import convert, find_damaged, read_converted
+from lakehouse_assets.engine.sources.formats.not_lines import not_lines
+from lakehouse_assets.engine.sources.formats.open_version import is_comparable, unopenable
+from lakehouse_assets.engine.sources.formats.rescue import Group, conform
+from lakehouse_assets.engine.sources.formats.unreadable import bisect, raise_if_gone, reason, told
 from lakehouse_assets.engine.spec.encodings import python_encoding
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def find_endless(spark: SparkSession, source: Files, files: Sequence[Arrival]) -
     if source.format != "orc":
         return {}
     most, near = batch_memory(spark), [f for f in files if f.size and is_near(f)]
-    signatures, failed = _look(near, lambda file: typed.signature(file.path, source.format, most))
+    signatures, failed = _look(near, lambda file: columnar.signature(file.path, source.format, most))
     return failed | find_damaged([file for file, schema in signatures.items() if schema is not None])
 
 
@@ -142,7 +142,7 @@ def _common(kinds: set[str]) -> str:
 
 
 def _ordered(df: DataFrame, target: Target) -> DataFrame:
-    from lakehouse_assets.engine.sources.conform import column
+    from lakehouse_assets.engine.sources.formats.rescue import column
 
     return df.select(*[column(name) for name in (*target.types, "_rescued", "_source")])
 
@@ -218,16 +218,16 @@ def _open_documents(spark: SparkSession, source: Files, files: Sequence[Arrival]
     kept = [f for f, blank in blanks.items() if not blank]
     keys, broken = _keys(spark, source, kept)
     kept = [f for f in kept if f.path not in broken]
-    if target.types and target.new(documents.column_names(keys)):
+    if target.types and target.new(json_documents.column_names(keys)):
         refused = _with_new_keys(spark, source, kept, target)
         broken |= refused
         kept = [f for f in kept if f.path not in refused]
         keys = _keys(spark, source, kept)[0] if refused else keys
     if not kept:
         return Opened([], failed | broken, empty)
-    names = documents.column_names(keys)
-    objects = documents.read_objects(spark, source, kept)
-    return Opened([documents.group_of(objects, target.spelling(names), keys)], failed | broken, empty)
+    names = json_documents.column_names(keys)
+    objects = json_documents.read_objects(spark, source, kept)
+    return Opened([json_documents.group_of(objects, target.spelling(names), keys)], failed | broken, empty)
 
 
 def _keys(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> tuple[list[str], dict[str, str]]:
@@ -237,7 +237,7 @@ def _keys(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> tuple
 
     def probe(some: Sequence[Arrival]) -> None:
         nonlocal odd
-        found, some_odd = documents.keys_of(documents.read_objects(spark, source, some))
+        found, some_odd = json_documents.keys_of(json_documents.read_objects(spark, source, some))
         if len(found) > MOST_COLUMNS:
             raise Unreadable(TOO_MANY)
         keys.update(dict.fromkeys(found))
@@ -255,8 +255,8 @@ def _not_lines(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> 
     """The files declared `jsonl` that are something else, with the reason."""
     if source.format != "jsonl":
         return {}
-    objects = documents.read_objects(spark, source, files)
-    suspects = documents.odd_lines(objects)
+    objects = json_documents.read_objects(spark, source, files)
+    suspects = json_documents.odd_lines(objects)
     return {path: why for path, none in suspects.items() if (why := not_lines(path, source.encoding, none=none))}
 
 
@@ -265,8 +265,8 @@ def _with_new_keys(spark: SparkSession, source: Files, files: Sequence[Arrival],
     refused: dict[str, str] = {}
 
     def probe(some: Sequence[Arrival]) -> None:
-        for path, keys in documents.keys_by_file(documents.read_objects(spark, source, some)).items():
-            if refusal := _refused(target, documents.column_names(keys)):
+        for path, keys in json_documents.keys_by_file(json_documents.read_objects(spark, source, some)).items():
+            if refusal := _refused(target, json_documents.column_names(keys)):
                 refused[path] = refusal
 
     return bisect(source, files, probe) | refused
@@ -274,7 +274,9 @@ def _with_new_keys(spark: SparkSession, source: Files, files: Sequence[Arrival],
 
 def _open_typed(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
     most = batch_memory(spark)
-    signatures, failed = _look(files, lambda file: typed.signature(file.path, source.format, most, whole=is_near(file)))
+    signatures, failed = _look(
+        files, lambda file: columnar.signature(file.path, source.format, most, whole=is_near(file))
+    )
     read, odd = list[tuple[Group, Sequence[Arrival]]](), dict[Arrival, str]()
     for signature in dict.fromkeys(s for s in signatures.values() if s is not None):
         some = [f for f, s in signatures.items() if s == signature]
@@ -303,7 +305,7 @@ def _read_typed(
     odd = dict[Arrival, str]()
     for number, file in enumerate(files):
         try:
-            return typed.read_typed(spark, source, files[number:]), odd
+            return columnar.read_typed(spark, source, files[number:]), odd
         except PySparkException as error:
             raise_if_gone(error)
             if still_there([file])[1]:  # it's about that file alone

@@ -19,8 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.stores import blobs_below, errors_of_stores, is_misread, opened, unreachable
-from lakehouse_assets.engine.sources.globs import Matcher, closure, descend, fixed_folder, matchers_of, matches, of_days
-from lakehouse_assets.engine.sources.links import BARRED, is_barred, within
+from lakehouse_assets.engine.sources.arrivals.globs import (
+    Matcher,
+    closure,
+    descend,
+    fixed_folder,
+    matchers_of,
+    matches,
+    of_days,
+)
+from lakehouse_assets.engine.sources.arrivals.links import BARRED, is_barred, within
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.inputs import Files

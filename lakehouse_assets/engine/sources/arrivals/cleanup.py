@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.stores import errors_of_stores, opened, unreachable
-from lakehouse_assets.engine.sources.listing import Arrival, is_remote, local_etag, root_and_pattern
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, is_remote, local_etag, root_and_pattern
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.inputs import Files

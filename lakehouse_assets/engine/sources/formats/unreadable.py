@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from lakehouse_assets.engine.errors import SourceError, SparkUnavailable
-from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.headers import text_of
-from lakehouse_assets.engine.sources.opening import is_unplanned
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.text_head import text_of
+from lakehouse_assets.engine.sources.formats.open_version import is_unplanned
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.sources.arrivals.listing import Arrival
     from lakehouse_assets.engine.spec.inputs import Files
 
 TOO_LARGE = "it takes more memory than the engine has; land it in smaller records or parts, or give the engine more"

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.conform import Group, given_back, source_path
-from lakehouse_assets.engine.sources.headers import Head
-from lakehouse_assets.engine.sources.naming import Target, clean_header
-from lakehouse_assets.engine.sources.opening import load
+from lakehouse_assets.engine.sources.first_look.text_head import Head
+from lakehouse_assets.engine.sources.formats.column_names import Target, clean_header
+from lakehouse_assets.engine.sources.formats.open_version import load
+from lakehouse_assets.engine.sources.formats.rescue import Group, given_back, source_path
 from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-    from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.sources.arrivals.listing import Arrival
     from lakehouse_assets.engine.spec.inputs import Files
 
 LOST = "\ufffd"  # what decoding puts in place of bytes that aren't valid in the encoding

@@ -21,22 +21,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.sources.conform import Group, column, simple_type
-from lakehouse_assets.engine.sources.headers import open_raw
-from lakehouse_assets.engine.sources.naming import clean_header, fit
+from lakehouse_assets.engine.sources.first_look.text_head import open_raw
+from lakehouse_assets.engine.sources.formats.column_names import clean_header, fit
+from lakehouse_assets.engine.sources.formats.rescue import Group, column, simple_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-    from lakehouse_assets.engine.sources.listing import Arrival
+    from lakehouse_assets.engine.sources.arrivals.listing import Arrival
     from lakehouse_assets.engine.spec.inputs import Format
 
 # What is held here and in the engine at once, several times over.
 MOST = 256 * 1024 * 1024
 _LEAST = 8  # bytes that a row of Avro takes here, even one of nulls alone
 _SHOWN = 300
-_CHILD = "from lakehouse_assets.engine.sources.converted import main; main()"
+_CHILD = "from lakehouse_assets.engine.sources.formats.converted import main; main()"
 _MEMORY = 16 * 1024 * 1024 * 1024  # of addresses, of which Arrow reserves more than it uses
 _SECONDS = 300
 _CRASHED = "its reader crashed, or wasn't done with it in five minutes, as it's damaged; ask for it once more"

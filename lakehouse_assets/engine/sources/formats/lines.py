@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.sources.contents import Unreadable
-from lakehouse_assets.engine.sources.headers import text_of
-from lakehouse_assets.engine.sources.naming import SYSTEM, clean_header
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.text_head import text_of
+from lakehouse_assets.engine.sources.formats.column_names import SYSTEM, clean_header
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.inputs import Files

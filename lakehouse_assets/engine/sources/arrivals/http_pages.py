@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from lakehouse_assets.engine.sources.http_session import Patience, Refused
+from lakehouse_assets.engine.sources.arrivals.http_session import Patience, Refused
 from lakehouse_assets.engine.spec.inputs import VARIABLE, Http
 
 REDIRECTS = 5

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lakehouse_assets.engine.arrivals import Ledger
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.stores import errors_in_reaching, plain, reaching, refusals
-from lakehouse_assets.engine.sources.blob_events import CREATED as CREATED
-from lakehouse_assets.engine.sources.blob_events import Told, read_message
-from lakehouse_assets.engine.sources.listing import Arrival, covers
+from lakehouse_assets.engine.sources.arrivals.blob_events import CREATED as CREATED
+from lakehouse_assets.engine.sources.arrivals.blob_events import Told, read_message
+from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival, covers
 from lakehouse_assets.engine.spec.table import Table
 
 DELIVERIES = 5

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.sources.contents import Unreadable
+from lakehouse_assets.engine.sources.first_look.contents import Unreadable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

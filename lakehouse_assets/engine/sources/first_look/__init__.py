@@ -1,0 +1,1 @@
+"""What a file is, looked at before Spark opens it."""
