@@ -11,10 +11,10 @@ from benchmarks import by_hand
 from benchmarks.measure import Bench, Row, timed
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.domains.airlines.feed import land
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 
 from benchmarks.measure import Bench, Row, timed
 from lakehouse_assets.definitions import DOMAINS
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.spec.inputs import Files
 

@@ -13,9 +13,9 @@ import json
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.definitions import DOMAINS
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.printable import printable
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import configured

@@ -14,14 +14,16 @@ import fsspec
 
 from lakehouse_assets.engine.compile.assets import build_asset, op_name
 from lakehouse_assets.engine.compile.definitions import compile_definitions
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.run.attempt import Environment, Outcome
+from lakehouse_assets.engine.plan.plan import Logs, Plan
+from lakehouse_assets.engine.plan.planner import plan_table
+from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.forget import forget
 from lakehouse_assets.engine.run.materialize import materialize
-from lakehouse_assets.engine.run.plan import Logs, Plan, plan_table
 from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource

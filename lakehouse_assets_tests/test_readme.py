@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from lakehouse_assets.domains.airlines.feed import land
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT

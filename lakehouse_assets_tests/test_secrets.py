@@ -13,10 +13,10 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.graph.discover import discover
 from lakehouse_assets.engine.lake.delta_log import read_log
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources import spark_server

@@ -14,7 +14,7 @@ from lakehouse_assets.engine.spec.modes import Append, Replace
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.run.attempt import Environment
+    from lakehouse_assets.engine.context import Environment
     from lakehouse_assets.engine.run.verify import Arrived, Balance, Verified, Whole
     from lakehouse_assets.engine.spec.table import Table
 
@@ -28,7 +28,7 @@ def verify(
     """Hold a table against computing it from all it reads: its rows, or some of its groups or keys, and its sums."""
     from pyspark.errors import PySparkException
 
-    from lakehouse_assets.engine.run.attempt import Environment
+    from lakehouse_assets.engine.context import Environment
     from lakehouse_assets.resources.spark import SparkResource
 
     lakehouse = open_lakehouse()

@@ -59,7 +59,7 @@ def run(
 def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, accept_loss: bool) -> None:
     """Run what there is to do for the tables, and the others of their domains. Exit code 1 if it didn't go well."""
     from lakehouse_assets.engine.lake.delta_log import read_log
-    from lakehouse_assets.engine.run.plan import plan_all
+    from lakehouse_assets.engine.plan.planner import plan_all
 
     start, settings, lake = time.monotonic(), read_settings(), open_lake()
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.way != "nothing"]

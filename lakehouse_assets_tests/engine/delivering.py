@@ -24,11 +24,12 @@ from azure.storage.queue import QueueClient
 
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile import sensors
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.run import arrive
-from lakehouse_assets.engine.run.attempt import Environment, Outcome
-from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.sources.arrivals import notifications
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending

@@ -20,7 +20,7 @@ from lakehouse_assets import cli
 from lakehouse_assets.engine.compile.metadata import preview
 from lakehouse_assets.engine.errors import DamagedTable, LakehouseError, SourceError
 from lakehouse_assets.engine.lake.delta_log import read_log
-from lakehouse_assets.engine.run.plan import plan_all
+from lakehouse_assets.engine.plan.planner import plan_all
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.sensors import Sensor
 

@@ -20,12 +20,13 @@ from lakehouse_assets.engine.compile.landing import landing_key
 from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def, written_days
 from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_result
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.printable import printable
-from lakehouse_assets.engine.run.attempt import Environment, Outcome
+from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.spec.table import Domain, Table
 
 

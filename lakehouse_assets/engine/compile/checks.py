@@ -12,9 +12,9 @@ from dagster._core.storage.asset_check_execution_record import (
 
 from lakehouse_assets.engine.compile.files_readable import files_spec
 from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_spec
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.markdown import as_code, as_text
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.table_checks import (
     BALANCE,
     Violations,

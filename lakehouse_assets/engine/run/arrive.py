@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.lake.by_hand import quarantine_changed
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
-from lakehouse_assets.engine.run.attempt import Environment, Outcome, together
+from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.plan.plan import Plan, Way
+from lakehouse_assets.engine.plan.undone import find_undone
+from lakehouse_assets.engine.run import quarantine
+from lakehouse_assets.engine.run.attempt import Outcome, together
 from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, write_batch
 from lakehouse_assets.engine.run.forget import finish_forgetting, forget_versions
-from lakehouse_assets.engine.run.plan import Plan, Way
 from lakehouse_assets.engine.run.sift import source_of
-from lakehouse_assets.engine.run.undone import accept_quarantine, find_undone
 from lakehouse_assets.engine.sources.arrivals import downloads
 from lakehouse_assets.engine.sources.arrivals.cleanup import put_away
 from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED, Ledger
@@ -194,3 +198,11 @@ def _ending(path: str, written: Written) -> Ending:
     if path in written.vanished:
         return Ending(path, "vanished", error=VANISHED)
     return Ending(path, "done", rows=written.rows.get(path, 0))
+
+
+def accept_quarantine(table: Table, lake: Lake) -> None:
+    """Go on with the quarantine as it is, if someone changed it or it's gone."""
+    path = lake.quarantine(table.key)
+    log, kept = (read_log(p, lake.storage) for p in (lake.table(table.key), path))
+    if log and quarantine_changed(table, log, kept):
+        quarantine.accept(path, table.key, lake.storage)

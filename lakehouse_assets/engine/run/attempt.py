@@ -1,4 +1,4 @@
-"""What a run works with, what it did, and how often it's tried where others commit first."""
+"""What a run did, and how often it's tried where others commit first."""
 
 from __future__ import annotations
 
@@ -6,28 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import Superseded, WriteConflict
-from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.query.column_lineage import Lineage
-from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.verdicts import Verdicts, summed
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
 ATTEMPTS = 5
-
-
-@dataclass(frozen=True)
-class Environment:
-    """What a run works with. `session` gives a live Spark session, and is called only when there is work for it."""
-
-    lakehouse: Lakehouse
-    lake: Lake
-    session: Callable[[], SparkSession]
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.run import check, quarantine
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import Committed, commit, settle
 from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.engine.run.overtaken import overtaken
-from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
 from lakehouse_assets.engine.run.trace import traced

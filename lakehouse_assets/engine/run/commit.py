@@ -14,8 +14,8 @@ from lakehouse_assets.engine.lake.delta_merge import SURE, of_keys, persisted, w
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.run import check, quarantine, refresh, scd1, scd2, unavailable
-from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.prove import needs_proof, prove
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.unavailable import OPEN, Settled

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.lake import state
 from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Way
+from lakehouse_assets.engine.plan.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.query.query_plan import analysed
 from lakehouse_assets.engine.run import check, quarantine
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import complete_state, settle
 from lakehouse_assets.engine.run.late import at
-from lakehouse_assets.engine.run.plan import Logs, Plan, Read, Way
-from lakehouse_assets.engine.run.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.run.refresh import narrowed
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import Refresh

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_commits import FORGET
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.run import quarantine
-from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
-from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.run.attempt import Outcome, until_committed
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, near
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival

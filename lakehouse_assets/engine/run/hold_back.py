@@ -11,9 +11,9 @@ from lakehouse_assets.engine.errors import CheckFailed
 from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.plan.plan import Plan, Read
+from lakehouse_assets.engine.plan.read import lost_keys
 from lakehouse_assets.engine.run import check
-from lakehouse_assets.engine.run.plan import Plan, Read
-from lakehouse_assets.engine.run.read import lost_keys
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE, Table

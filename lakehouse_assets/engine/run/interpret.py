@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.plan import Plan
+from lakehouse_assets.engine.plan.plan import Plan
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.plan.plan import Logs, Plan, Read
+from lakehouse_assets.engine.plan.planner import plan_table
+from lakehouse_assets.engine.plan.read import readable
 from lakehouse_assets.engine.query.column_lineage import column_lineage
 from lakehouse_assets.engine.query.query_plan import analysed, if_understood
-from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
+from lakehouse_assets.engine.run.attempt import Outcome, until_committed
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.finish import finish_last_run, inputs_of
@@ -22,8 +26,6 @@ from lakehouse_assets.engine.run.groups import as_json
 from lakehouse_assets.engine.run.hold_back import hold_back
 from lakehouse_assets.engine.run.interpret import interpreted, size
 from lakehouse_assets.engine.run.late import behind
-from lakehouse_assets.engine.run.plan import Logs, Plan, Read, plan_table
-from lakehouse_assets.engine.run.read import readable
 from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.replay import finish_replay
 from lakehouse_assets.engine.run.touched import rebuilding

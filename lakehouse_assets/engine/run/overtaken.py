@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.run import check
-from lakehouse_assets.engine.run.attempt import Environment
-from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.run.quarantine import as_json
 from lakehouse_assets.engine.run.sift import Reader, sift
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, as_now

@@ -13,6 +13,8 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.read import all_images, whole_inputs
 from lakehouse_assets.engine.query.expressions import first_by_name
 from lakehouse_assets.engine.query.query_plan import Node, analysed, if_understood
 from lakehouse_assets.engine.run.groups import (
@@ -24,8 +26,6 @@ from lakehouse_assets.engine.run.groups import (
     whole_of,
 )
 from lakehouse_assets.engine.run.locality import Route, Routes, find_routes
-from lakehouse_assets.engine.run.plan import Plan
-from lakehouse_assets.engine.run.read import all_images, whole_inputs
 from lakehouse_assets.engine.run.touched import (
     ROWS,
     Touched,

@@ -12,17 +12,18 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_commits import REPLAY
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.delta_merge import persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.run import check, quarantine
-from lakehouse_assets.engine.run.attempt import Environment, Outcome, until_committed
+from lakehouse_assets.engine.run.attempt import Outcome, until_committed
 from lakehouse_assets.engine.run.commit import commit, complete_state
 from lakehouse_assets.engine.run.finish import finish_last_run
-from lakehouse_assets.engine.run.plan import Logs, Plan
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.run.typed_columns import with_texts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.run.attempt import Environment
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED
 from lakehouse_assets.engine.sources.arrivals.links import is_barred
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import LakehouseError, RuleFailed
+from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.run import check
-from lakehouse_assets.engine.run.attempt import Environment
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.finish import inputs_of
 from lakehouse_assets.engine.run.interpret import interpreted
-from lakehouse_assets.engine.run.plan import Plan
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.formats.lines import lines_of
 from lakehouse_assets.engine.spark_errors.broken_rule import FAILED, told_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import UnreadableInput
-from lakehouse_assets.engine.run.plan import Read
+from lakehouse_assets.engine.plan.plan import Read
 from lakehouse_assets.engine.spark_errors.causes import cause_of
 from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.inputs import Upstream

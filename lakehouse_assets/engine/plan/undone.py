@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from lakehouse_assets.engine.lake.by_hand import quarantine_changed
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run import quarantine
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, State
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
@@ -45,14 +44,6 @@ def find_undone(table: Table, lake: Lake) -> Undone:
     if what := quarantine_changed(table, log, kept):
         return Undone(refused=_other_rejects(table, what, kept))
     return _held_together(table, log, state) if log.hands else Undone()
-
-
-def accept_quarantine(table: Table, lake: Lake) -> None:
-    """Go on with the quarantine as it is, if someone changed it or it's gone."""
-    path = lake.quarantine(table.key)
-    log, kept = (read_log(p, lake.storage) for p in (lake.table(table.key), path))
-    if log and quarantine_changed(table, log, kept):
-        quarantine.accept(path, table.key, lake.storage)
 
 
 def _other_rejects(table: Table, what: str, kept: TableLog | None) -> str:
