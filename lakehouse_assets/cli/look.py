@@ -70,7 +70,7 @@ def tables() -> None:
 def _measures(key: str, lake: Lake) -> tuple[Cell, ...]:
     """What `tables` shows of a table beside its name."""
     from lakehouse_assets.engine.lake.delta_log import read_log
-    from lakehouse_assets.engine.run.quarantine import waiting
+    from lakehouse_assets.engine.quality.quarantine import waiting
 
     log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
     if log is None:
@@ -144,7 +144,7 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
     """The rows of a table that broke a rule and were set aside, with the rules and the file they came from."""
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.lake.delta_log import select as query
-    from lakehouse_assets.engine.run.quarantine import latest, waiting
+    from lakehouse_assets.engine.quality.quarantine import latest, waiting
 
     lake, table = open_lake(), find(open_lakehouse(), name)
     log = read_log(lake.quarantine(table.key), lake.storage)

@@ -61,7 +61,7 @@ def require_rejected_rows(table: Table, lake: Lake) -> bool:
         LakehouseError: its rows are never judged again, or none is ever set aside, or it isn't built.
     """
     from lakehouse_assets.engine.lake.delta_log import read_log
-    from lakehouse_assets.engine.run.quarantine import waiting
+    from lakehouse_assets.engine.quality.quarantine import waiting
     from lakehouse_assets.engine.run.replay import require_replayable
 
     require_replayable(table)

@@ -104,7 +104,7 @@ def test_a_run_whose_rejected_rows_cannot_be_found_again_is_followed_by_a_rebuil
     deliver(project, 1)
     project.run("silver.added")
     deliver(project, 2)
-    assert run_and_die(project, "silver.added", "before lakehouse_assets.engine.run.quarantine:keep") == -9
+    assert run_and_die(project, "silver.added", "before lakehouse_assets.engine.quality.quarantine:keep") == -9
     sql(project, "OPTIMIZE {}")
     sql(project, "VACUUM {} RETAIN 0 HOURS")
     plan = project.run("silver.added").plan

@@ -13,7 +13,8 @@ import pytest
 from pyspark.errors.exceptions.connect import UnknownException
 
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
-from lakehouse_assets.engine.run import quarantine, scd1
+from lakehouse_assets.engine.quality import quarantine
+from lakehouse_assets.engine.run import scd1
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.engine.reading import ledger

@@ -47,8 +47,8 @@ def ids(shop: Project, name: str) -> list[int]:
 
 BOUNDARIES = [
     "after lakehouse_assets.engine.sources.arrivals.ledger:Ledger.forget",
-    "before lakehouse_assets.engine.run.quarantine:forget",
-    "after lakehouse_assets.engine.run.quarantine:forget",
+    "before lakehouse_assets.engine.quality.quarantine:forget",
+    "after lakehouse_assets.engine.quality.quarantine:forget",
 ]
 
 

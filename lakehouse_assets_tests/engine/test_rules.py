@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse_assets.engine.run import check, quarantine, verdicts
-from lakehouse_assets.engine.run.verdicts import from_histograms
+from lakehouse_assets.engine.quality import judge, quarantine, rule_counts
+from lakehouse_assets.engine.quality.rule_counts import from_histograms
 from lakehouse_assets.engine.spec.table import Expectation
 from lakehouse_assets_tests.project import Project
 
@@ -41,8 +41,8 @@ def counted(project: Project) -> Project:
 @pytest.mark.parametrize("few", [10_000, 10])
 def test_every_broken_rule_of_119_is_counted_and_named(counted, monkeypatch, way, few):
     if "more" in way:
-        monkeypatch.setattr(verdicts, "BINS", 5)
-        monkeypatch.setattr(check, "BINS", 5)
+        monkeypatch.setattr(rule_counts, "BINS", 5)
+        monkeypatch.setattr(judge, "BINS", 5)
     monkeypatch.setattr(quarantine, "FEW", few)
     outcome = counted.run("silver.numbers")
     dropped = [n for n in NUMBERS if any(n % d == 0 for d in DIVISORS if d % 2)]

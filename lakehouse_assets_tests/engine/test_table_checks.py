@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakehouse_assets.engine.errors import CheckFailed
-from lakehouse_assets.engine.run.table_checks import stored_violations, table_checks, violations
+from lakehouse_assets.engine.quality.table_checks import stored_violations, table_checks, violations
 from lakehouse_assets_tests.project import Project
 
 # The last delivery alone, so that a version has as many rows as that.

@@ -9,8 +9,8 @@ import pytest
 
 from lakehouse_assets.engine import Column, typed
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.run import check
-from lakehouse_assets.engine.run.typed_columns import typed_texts
+from lakehouse_assets.engine.quality import judge
+from lakehouse_assets.engine.quality.typed_columns import typed_texts
 from lakehouse_assets.engine.spec.table import Expectation
 from lakehouse_assets.engine.spec.texts import can_be_typed, check_name, parses
 from lakehouse_assets_tests.project import Project
@@ -52,7 +52,7 @@ def test_a_text_parses_if_its_type_holds_it_exactly(spark) -> None:
     made = made.selectExpr("*", *(f"if(kind = '{kind}', text, null) AS {name}" for kind, name in columns.items()))
     types = {name: kind for kind, name in columns.items()}
     rules = [Expectation(check_name(n, kind), parses(n, kind), "drop") for n, kind in types.items()]
-    kept = check.accepted(check.judge(typed_texts(made, types), rules), rules)
+    kept = judge.accepted(judge.judge(typed_texts(made, types), rules), rules)
     accepted = {(row["kind"], row["text"]) for row in kept.select("kind", "text").collect()}
     wanted = {(kind, text) for kind, (good, _) in TEXTS.items() for text in (*good, None, "", "  ")}
     assert accepted == wanted

@@ -15,14 +15,8 @@ from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_spec
 from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.markdown import as_code, as_text
-from lakehouse_assets.engine.run.table_checks import (
-    BALANCE,
-    Violations,
-    not_built,
-    stored_violations,
-    table_checks,
-)
-from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.quality.rule_counts import Verdicts
+from lakehouse_assets.engine.quality.table_checks import BALANCE, Violations, not_built, stored_violations, table_checks
 from lakehouse_assets.engine.spec.table import (
     FILES_READABLE,
     SNAPSHOTS_PLAUSIBLE,
@@ -88,8 +82,8 @@ def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
 
 def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
     """The rules judged on the rows as stored: what a run of the checks alone looks at."""
-    from lakehouse_assets.engine.run.check import tally
-    from lakehouse_assets.engine.run.typed_columns import with_texts
+    from lakehouse_assets.engine.quality.judge import tally
+    from lakehouse_assets.engine.quality.typed_columns import with_texts
 
     rules = [Expectation(r.name, r.condition, "warn") for r in table.rules]
     stored = spark.read.format("delta").load(lake.table(table.key))

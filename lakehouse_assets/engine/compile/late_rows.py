@@ -12,7 +12,7 @@ from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
 from lakehouse_assets.engine.compile.sensors import Decision, Waiting, by_table, downstream, lake_sensor, one_run
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.late import late_rows
+from lakehouse_assets.engine.quality.watermark import late_rows
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lakehouse_assets.engine.markdown import as_text
-from lakehouse_assets.engine.run.hold_back import empty_snapshot
+from lakehouse_assets.engine.quality.snapshots import empty_snapshot
 from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE
 
 if TYPE_CHECKING:

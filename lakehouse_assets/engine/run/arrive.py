@@ -16,7 +16,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan, Way
 from lakehouse_assets.engine.plan.undone import find_undone
-from lakehouse_assets.engine.run import quarantine
+from lakehouse_assets.engine.quality import quarantine
 from lakehouse_assets.engine.run.attempt import Outcome, together
 from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, write_batch
 from lakehouse_assets.engine.run.forget import finish_forgetting, forget_versions

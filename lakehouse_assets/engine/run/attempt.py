@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from lakehouse_assets.engine.errors import Superseded, WriteConflict
 from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.quality.rule_counts import Verdicts, summed
 from lakehouse_assets.engine.query.column_lineage import Lineage
-from lakehouse_assets.engine.run.verdicts import Verdicts, summed
 
 ATTEMPTS = 5
 

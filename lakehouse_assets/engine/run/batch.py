@@ -17,7 +17,8 @@ from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run import check, quarantine
+from lakehouse_assets.engine.quality import judge, quarantine
+from lakehouse_assets.engine.quality.rule_counts import Verdicts
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import Committed, commit, settle
 from lakehouse_assets.engine.run.interpret import interpreted
@@ -25,7 +26,6 @@ from lakehouse_assets.engine.run.overtaken import overtaken
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
 from lakehouse_assets.engine.run.trace import traced
-from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.formats.open_version import listed_anew
 from lakehouse_assets.engine.spark_errors.explained import about_rows, explained
@@ -143,7 +143,7 @@ def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader
 
     def settled(landed: DataFrame) -> Verdicts:
         rows = _bronze(plan, landed, env)
-        seen = check.tally(rows, plan.table.rules)
+        seen = judge.tally(rows, plan.table.rules)
         settle(rows, plan, seen, env.lake)
         return seen
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import ContractError
-from lakehouse_assets.engine.run.typed_columns import typed_texts
+from lakehouse_assets.engine.quality.typed_columns import typed_texts
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
 from lakehouse_assets.engine.spec.table import Column, Table
 

@@ -15,11 +15,12 @@ from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.state import Part
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run import check, quarantine, refresh, scd1, scd2, unavailable
-from lakehouse_assets.engine.run.prove import needs_proof, prove
+from lakehouse_assets.engine.quality import judge, quarantine
+from lakehouse_assets.engine.quality.audit import needs_proof, prove
+from lakehouse_assets.engine.quality.rule_counts import Verdicts
+from lakehouse_assets.engine.run import refresh, scd1, scd2, unavailable
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.unavailable import OPEN, Settled
-from lakehouse_assets.engine.run.verdicts import Verdicts
 from lakehouse_assets.engine.spark_errors.broken_rule import FAILED
 from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge, Refresh
@@ -52,10 +53,10 @@ def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> Committ
     from pyspark.sql import Observation
 
     rules, observation = work.plan.table.rules, Observation()
-    rows = check.accepted(check.observed(check.judge(work.rows, rules), rules, observation), rules)
+    rows = judge.accepted(judge.observed(judge.judge(work.rows, rules), rules, observation), rules)
     with _telling_why(work):
         version, proven = _commit(rows, work, stamp, lake, spark)
-    return Committed(check.seen(observation, work.rows, rules), version, proven)
+    return Committed(judge.seen(observation, work.rows, rules), version, proven)
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def _telling_why(work: Work) -> Iterator[None]:
     except PySparkException as error:
         rules = work.plan.table.rules
         if hides_its_cause(error):
-            check.try_out(work.rows, rules)
+            judge.try_out(work.rows, rules)
         elif is_about_values(error) and FAILED not in all_told(error):
             _blame_rule(work, error)
         raise
@@ -97,7 +98,7 @@ def _raises(rows: DataFrame, rules: Sequence[Expectation]) -> bool:
     from pyspark.errors import PySparkException
 
     try:
-        check.try_out(rows, rules)
+        judge.try_out(rows, rules)
     except PySparkException as error:
         return FAILED not in all_told(error)
     return False
@@ -181,7 +182,7 @@ def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake:
         return _put(scd1.living(changes), plan, stamp, lake, spark)
     past, part = None if full else state.read_state(spark, table, lake), Part(table, lake, stamp.app, stamp.run, full)
     # Judged once more, because PySpark can't join what is observed with itself.
-    judged = check.accepted(check.judge(work.rows, table.rules), table.rules)
+    judged = judge.accepted(judge.judge(work.rows, table.rules), table.rules)
     with (
         persisted(spark, changes if past is None else scd1.unless_deleted(changes, past, table, mode)) as kept,
         _settled(kept, judged, past, mode, part) as found,

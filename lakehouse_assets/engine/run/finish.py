@@ -15,11 +15,11 @@ from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.state import Part
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Way
 from lakehouse_assets.engine.plan.read import read_inputs, readable, whole_inputs
+from lakehouse_assets.engine.quality import judge, quarantine
+from lakehouse_assets.engine.quality.watermark import at
 from lakehouse_assets.engine.query.query_plan import analysed
-from lakehouse_assets.engine.run import check, quarantine
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import complete_state, settle
-from lakehouse_assets.engine.run.late import at
 from lakehouse_assets.engine.run.refresh import narrowed
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import Refresh
@@ -57,10 +57,10 @@ def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, 
         built = build(spark, table, inputs_of(spark, plan))
         with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
             if forgotten:
-                accepted = check.accepted(check.judge(work.rows, table.rules), table.rules)
+                accepted = judge.accepted(judge.judge(work.rows, table.rules), table.rules)
                 complete_state(accepted, Part(table, env.lake, table.key, plan.run, fresh, last.version - 1))
             if unsettled:
-                settle(work.rows, plan, check.tally(work.rows, table.rules), env.lake)
+                settle(work.rows, plan, judge.tally(work.rows, table.rules), env.lake)
 
 
 def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:

@@ -18,7 +18,7 @@ from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_commits import FORGET
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run import quarantine
+from lakehouse_assets.engine.quality import quarantine
 from lakehouse_assets.engine.run.attempt import Outcome, until_committed
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, near

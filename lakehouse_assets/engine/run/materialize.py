@@ -16,6 +16,8 @@ from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.plan.read import readable
+from lakehouse_assets.engine.quality.snapshots import hold_back
+from lakehouse_assets.engine.quality.watermark import behind
 from lakehouse_assets.engine.query.column_lineage import column_lineage
 from lakehouse_assets.engine.query.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.attempt import Outcome, until_committed
@@ -23,9 +25,7 @@ from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.finish import finish_last_run, inputs_of
 from lakehouse_assets.engine.run.groups import as_json
-from lakehouse_assets.engine.run.hold_back import hold_back
 from lakehouse_assets.engine.run.interpret import interpreted, size
-from lakehouse_assets.engine.run.late import behind
 from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.replay import finish_replay
 from lakehouse_assets.engine.run.touched import rebuilding

@@ -21,8 +21,8 @@ from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run import check
-from lakehouse_assets.engine.run.quarantine import as_json
+from lakehouse_assets.engine.quality import judge
+from lakehouse_assets.engine.quality.quarantine import as_json
 from lakehouse_assets.engine.run.sift import Reader, sift
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, as_now
 from lakehouse_assets.engine.spark_errors.explained import about_rows
@@ -53,7 +53,7 @@ def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Br
         its = written.where(F.col("_source") == F.lit(file.path))
 
         def same(landed: DataFrame) -> bool:
-            return _same(check.accepted(check.judge(bronze(plan, landed, env), rules), rules), its)
+            return _same(judge.accepted(judge.judge(bronze(plan, landed, env), rules), rules), its)
 
         try:
             return bool(sift(reader, [file], same).made)

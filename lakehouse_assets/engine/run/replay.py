@@ -20,13 +20,13 @@ from lakehouse_assets.engine.lake.delta_merge import persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.state import Part
 from lakehouse_assets.engine.plan.plan import Logs, Plan
-from lakehouse_assets.engine.run import check, quarantine
+from lakehouse_assets.engine.quality import judge, quarantine
+from lakehouse_assets.engine.quality.typed_columns import with_texts
 from lakehouse_assets.engine.run.attempt import Outcome, until_committed
 from lakehouse_assets.engine.run.commit import commit, complete_state
 from lakehouse_assets.engine.run.finish import finish_last_run
 from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.trace import traced
-from lakehouse_assets.engine.run.typed_columns import with_texts
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import VALIDITY, Refresh, Replace
 from lakehouse_assets.engine.spec.table import Expectation, Table
@@ -93,7 +93,7 @@ def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
         judging, spark = _Judging.read(told["replay"]), env.session()
         with explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
             if forgotten:
-                accepted = check.accepted(check.judge(_rows(waiting, judging), judging.rules), judging.rules)
+                accepted = judge.accepted(judge.judge(_rows(waiting, judging), judging.rules), judging.rules)
                 complete_state(accepted, Part(table, env.lake, app, number, before=last.version - 1))
             _settle(waiting, table, env, judging, number)
 
@@ -131,7 +131,7 @@ def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
         persisted(spark, _waiting(table, env, judging, spark)) as waiting,
     ):
         rows = _rows(waiting, judging)
-        seen = check.tally(rows, judging.rules)
+        seen = judge.tally(rows, judging.rules)
         if seen.judged == seen.rejected:
             _settle(waiting, table, env, judging, plan.run)
             return Outcome(
@@ -185,9 +185,9 @@ def _settle(waiting: DataFrame, table: Table, env: Environment, judging: _Judgin
     """Add the verdicts that are other than the last ones to the quarantine."""
     from pyspark.sql import functions as F
 
-    read = check.judge(_readable(waiting, judging), judging.rules)
+    read = judge.judge(_readable(waiting, judging), judging.rules)
     judged = read.select(
-        _KEPT, check.broken_names(judging.rules).alias("broken"), (~check.rejected(judging.rules)).alias("accepted")
+        _KEPT, judge.broken_names(judging.rules).alias("broken"), (~judge.rejected(judging.rules)).alias("accepted")
     )
     unread = waiting.where(f"NOT ({_READABLE})").select(
         _KEPT, F.array(F.lit(UNREADABLE)).alias("broken"), F.lit(False).alias("accepted")

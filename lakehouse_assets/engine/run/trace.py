@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import LakehouseError, RuleFailed
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run import check
+from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.finish import inputs_of
 from lakehouse_assets.engine.run.interpret import interpreted
@@ -128,7 +128,7 @@ class _Search:
         table, key = self.plan.table, self.plan.reads[self.parameter].key
         built = build(self.env.session(), table, {**self.inputs, self.parameter: rows.alias(key)})
         try:
-            check.try_out(built, [rule for rule in table.rules if rule.name == self.rule])
+            judge.try_out(built, [rule for rule in table.rules if rule.name == self.rule])
         except PySparkException as error:
             return FAILED in all_told(error)
         return False

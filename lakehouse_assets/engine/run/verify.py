@@ -11,11 +11,12 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
 from lakehouse_assets.engine.plan.read import whole_inputs
-from lakehouse_assets.engine.run import check, quarantine, scd1, scd2, unavailable
+from lakehouse_assets.engine.quality import judge, quarantine
+from lakehouse_assets.engine.quality.watermark import late_rows
+from lakehouse_assets.engine.run import scd1, scd2, unavailable
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.finish import reads_of
 from lakehouse_assets.engine.run.groups import from_json
-from lakehouse_assets.engine.run.late import late_rows
 from lakehouse_assets.engine.run.refresh import differing, groups_of, of_groups
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
@@ -91,7 +92,7 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
     by = table.write.by if isinstance(table.write, Refresh) else table.write.on
     spark, mine = env.session(), env.lake.table(table.key)
     inputs = whole_inputs(spark, reads_of(run["read"], table, env))
-    made = check.accepted(check.judge(build(spark, table, inputs), table.rules), table.rules)
+    made = judge.accepted(judge.judge(build(spark, table, inputs), table.rules), table.rules)
     wanted = _wanted(made, table)
     stored = spark.read.format("delta").option("versionAsOf", own.version).load(mine)
     whole = {key: inputs[parameter] for parameter, key in env.lakehouse.upstreams(table).items()}
@@ -112,7 +113,7 @@ def verify_whole(table: Table, env: Environment) -> Whole:
     own, run = _last_run(table, env)
     spark = env.session()
     made = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
-    wanted = check.accepted(check.judge(made, table.rules), table.rules)
+    wanted = judge.accepted(judge.judge(made, table.rules), table.rules)
     stored = spark.read.format("delta").option("versionAsOf", own.version).load(env.lake.table(table.key))
     left, right = (rows.selectExpr(*_comparable(wanted, stored)) for rows in (wanted, stored))
     return Whole(own.rows, left.exceptAll(right).count(), right.exceptAll(left).count())
@@ -147,9 +148,9 @@ def _balance(table: Table, env: Environment, own: TableLog, run: Mapping[str, An
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
     spark, kept = env.session(), read_log(env.lake.quarantine(table.key), env.lake.storage)
     rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
-    seen = check.tally(rows, table.rules)
+    seen = judge.tally(rows, table.rules)
     accepted = seen.judged - seen.rejected
-    wanted = _wanted(check.accepted(check.judge(rows, table.rules), table.rules), table).count()
+    wanted = _wanted(judge.accepted(judge.judge(rows, table.rules), table.rules), table).count()
     return Balance(seen.judged, own.rows, quarantine.waiting(kept) if kept else 0, accepted - wanted)
 
 

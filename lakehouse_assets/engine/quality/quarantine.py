@@ -25,9 +25,9 @@ from lakehouse_assets.engine.lake.delta_commits import ACCEPTED, PART, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select, text
 from lakehouse_assets.engine.lake.delta_write import once
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run.check import broken_names, suspects
-from lakehouse_assets.engine.run.typed_columns import as_arrived
-from lakehouse_assets.engine.run.verdicts import Verdicts
+from lakehouse_assets.engine.quality.judge import broken_names, suspects
+from lakehouse_assets.engine.quality.rule_counts import Verdicts
+from lakehouse_assets.engine.quality.typed_columns import as_arrived
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import RAW
 

@@ -9,7 +9,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.delta_merge import same_key
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run.table_checks import not_built, table_checks, violations
+from lakehouse_assets.engine.quality.table_checks import not_built, table_checks, violations
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, History, Merge
 from lakehouse_assets.engine.spec.table import Table, TableCheck
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.quarantine import latest
+from lakehouse_assets.engine.quality.quarantine import latest
 from lakehouse_assets.engine.spec.table import ON_TIME, Table
 from lakehouse_assets.engine.spec.texts import literal
 

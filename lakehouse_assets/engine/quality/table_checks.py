@@ -11,8 +11,8 @@ from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.quality.statistics import profile
 from lakehouse_assets.engine.query import delta_rs_sql
-from lakehouse_assets.engine.run.profile import profile
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
 from lakehouse_assets.engine.spec.table import UNIQUE, VALUES_AVAILABLE, Table, TableCheck
 

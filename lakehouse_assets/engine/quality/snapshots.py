@@ -13,7 +13,7 @@ from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan, Read
 from lakehouse_assets.engine.plan.read import lost_keys
-from lakehouse_assets.engine.run import check
+from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE, Table
@@ -41,7 +41,7 @@ def hold_back(plan: Plan, rows: DataFrame, lake: Lake, spark: SparkSession) -> N
     for read in plan.reads.values():
         if read.upstream.snapshot_on:
             _refuse_losses(table, read, spark)
-    seen = check.tally(rows, table.rules)
+    seen = judge.tally(rows, table.rules)
     if seen.rejected > max(1, REJECTED * seen.judged):
         what = f"{seen.rejected:,} of the {seen.judged:,} rows that come of it would be rejected"
         raise _held_back(table, next(r for r in plan.reads.values() if r.upstream.snapshot_on), what)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.run.verdicts import (
+from lakehouse_assets.engine.quality.rule_counts import (
     BINS,
     RULES_PER_MASK,
     Verdicts,
