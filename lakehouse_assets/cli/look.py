@@ -37,8 +37,8 @@ STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green
 @app.command()
 def plan(names: Names = None, full: Full = False) -> None:
     """What a run would do to each table, how, and why."""
+    from lakehouse_assets.engine.modes.refresh.small_refresh import planned
     from lakehouse_assets.engine.plan.planner import plan_all
-    from lakehouse_assets.engine.run.touched import planned
 
     lakehouse, lake = open_lakehouse(), open_lake()
     complain(lakehouse)

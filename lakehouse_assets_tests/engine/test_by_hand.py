@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_assets.engine.errors import SourceError
-from lakehouse_assets.engine.run.touched import planned
+from lakehouse_assets.engine.modes.refresh.small_refresh import planned
 from lakehouse_assets_tests.project import Project
 
 TABLES = {

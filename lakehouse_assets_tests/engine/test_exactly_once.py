@@ -13,8 +13,8 @@ import pytest
 from pyspark.errors.exceptions.connect import UnknownException
 
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
+from lakehouse_assets.engine.modes import scd1
 from lakehouse_assets.engine.quality import quarantine
-from lakehouse_assets.engine.run import scd1
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.engine.reading import ledger
@@ -309,7 +309,7 @@ def test_many_files_are_read_by_one_run_in_batches_within_bounds(shop: Project, 
     shop.bronze("orders", bound)
     for number in range(5):
         shop.land(f"orders/{number}.csv", f"id,amount,at\n{number},1,1\n")  # 19 bytes
-    assert run_and_die(shop, "bronze.orders", "after lakehouse_assets.engine.run.commit:commit") == -9
+    assert run_and_die(shop, "bronze.orders", "after lakehouse_assets.engine.modes.commit:commit") == -9
     outcome = shop.run("bronze.orders")
     assert outcome.plan.reason == "5 files in 3 batches"
     assert (dict(outcome.files), outcome.version) == ({"done": 5}, 3)

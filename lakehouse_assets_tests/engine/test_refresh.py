@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.run import refresh
-from lakehouse_assets.engine.run.touched import planned
+from lakehouse_assets.engine.modes.refresh import refresh
+from lakehouse_assets.engine.modes.refresh.small_refresh import planned
 from lakehouse_assets.engine.run.verify import verify
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project, listed
@@ -235,7 +235,7 @@ def test_what_most_rows_need_or_a_rebuilt_input_is_computed_whole(shop: Project)
 
 def test_many_groups_are_merged_as_few_are_put(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond some number of changes or rows, Spark finds the groups and puts them in place."""
-    monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", 0)
+    monkeypatch.setattr("lakehouse_assets.engine.modes.refresh.small_refresh.CHANGES", 0)
     random, names = Random(2), ("by_region", "known", "best")
     for name in names:
         declare(shop, name, *GOLD[name])
@@ -265,7 +265,7 @@ def test_rows_rejected_from_a_refreshed_group_are_in_quarantine(shop: Project) -
 def test_readers_see_the_table_before_or_after_and_nothing_else(
     shop: Project, monkeypatch: pytest.MonkeyPatch, changes: int
 ) -> None:
-    monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", changes)
+    monkeypatch.setattr("lakehouse_assets.engine.modes.refresh.small_refresh.CHANGES", changes)
     declare(shop, "daily", *GOLD["daily"])
     deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
@@ -353,7 +353,7 @@ def test_a_group_that_comes_out_the_same_is_left_alone(shop: Project, monkeypatc
     deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
     for number, changes in enumerate((200_000, 0), start=1):
-        monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", changes)
+        monkeypatch.setattr("lakehouse_assets.engine.modes.refresh.small_refresh.CHANGES", changes)
         deliver(shop, number, [f"12,2024-01-12,b,12,{number},upsert", f"15,2024-01-15,b,{number},{number},upsert"])
         assert shop.run("gold.daily").plan.groups == 2
         feed = shop.log("gold.daily").table.load_cdf(number, number)

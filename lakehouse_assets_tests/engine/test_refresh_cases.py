@@ -45,7 +45,7 @@ def deliver(shop: Project, number: int, header: str, *lines: str) -> None:
 def test_a_group_with_the_same_rows_in_other_numbers_is_put_in_place(
     project: Project, monkeypatch: pytest.MonkeyPatch, changes: int
 ) -> None:
-    monkeypatch.setattr("lakehouse_assets.engine.run.touched.CHANGES", changes)
+    monkeypatch.setattr("lakehouse_assets.engine.modes.refresh.small_refresh.CHANGES", changes)
     sales(project, "day date, shop string")
     gold(project, "day date, shop string", "day", "SELECT day, shop FROM sales")
     lines = [f"{n},1,2020-01-{n - 99:02},s{n % 9}" for n in OTHERS]

@@ -14,8 +14,8 @@ from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.engine.lake.delta_log import arrow_of
+from lakehouse_assets.engine.modes.refresh.small_refresh import Touched, _condition, _differing, spark_condition
 from lakehouse_assets.engine.query.delta_rs_sql import PLAIN, expression
-from lakehouse_assets.engine.run.touched import Touched, _condition, _differing, spark_condition
 
 KINDS = {
     "b": ("boolean", pa.bool_()), "t": ("tinyint", pa.int8()), "s": ("smallint", pa.int16()), "i": ("int", pa.int32()),

@@ -16,14 +16,14 @@ from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.modes.commit import Committed, commit, settle
+from lakehouse_assets.engine.modes.refresh.refresh import Work
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.rule_counts import Verdicts
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.commit import Committed, commit, settle
 from lakehouse_assets.engine.run.interpret import interpreted
 from lakehouse_assets.engine.run.overtaken import overtaken
-from lakehouse_assets.engine.run.refresh import Work
 from lakehouse_assets.engine.run.sift import Reader, gone, sift
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there

@@ -13,14 +13,14 @@ from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.lake import state
 from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.modes.commit import complete_state, settle
+from lakehouse_assets.engine.modes.refresh.refresh import narrowed
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Way
 from lakehouse_assets.engine.plan.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.watermark import at
 from lakehouse_assets.engine.query.query_plan import analysed
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.commit import complete_state, settle
-from lakehouse_assets.engine.run.refresh import narrowed
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.table import Table

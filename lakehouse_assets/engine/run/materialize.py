@@ -13,6 +13,10 @@ from typing import Any
 from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.modes.commit import commit, settle
+from lakehouse_assets.engine.modes.refresh.changed_groups import as_json
+from lakehouse_assets.engine.modes.refresh.refresh import Work, narrowed
+from lakehouse_assets.engine.modes.refresh.small_refresh import rebuilding
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.plan.read import readable
@@ -22,13 +26,9 @@ from lakehouse_assets.engine.query.column_lineage import column_lineage
 from lakehouse_assets.engine.query.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.attempt import Outcome, until_committed
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.commit import commit, settle
 from lakehouse_assets.engine.run.finish import finish_last_run, inputs_of
-from lakehouse_assets.engine.run.groups import as_json
 from lakehouse_assets.engine.run.interpret import interpreted, size
-from lakehouse_assets.engine.run.refresh import Work, narrowed
 from lakehouse_assets.engine.run.replay import finish_replay
-from lakehouse_assets.engine.run.touched import rebuilding
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table

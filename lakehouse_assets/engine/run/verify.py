@@ -10,14 +10,14 @@ from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
+from lakehouse_assets.engine.modes import scd1, scd2, unavailable
+from lakehouse_assets.engine.modes.refresh.changed_groups import from_json
+from lakehouse_assets.engine.modes.refresh.refresh import differing, groups_of, of_groups
 from lakehouse_assets.engine.plan.read import whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.watermark import late_rows
-from lakehouse_assets.engine.run import scd1, scd2, unavailable
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.finish import reads_of
-from lakehouse_assets.engine.run.groups import from_json
-from lakehouse_assets.engine.run.refresh import differing, groups_of, of_groups
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Table

@@ -13,11 +13,18 @@ from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, arrow_of, errors_of_delta_rs, is_conflict, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.modes.refresh.changed_groups import (
+    changed_routes,
+    changes_of,
+    from_json,
+    groups_query,
+    looked_up,
+    whole_of,
+)
+from lakehouse_assets.engine.modes.refresh.delta_rs_routes import in_delta_rs_sql
+from lakehouse_assets.engine.modes.refresh.group_routes import Route
 from lakehouse_assets.engine.plan.plan import Plan, Read
 from lakehouse_assets.engine.query import delta_rs_sql
-from lakehouse_assets.engine.run.delta_rs_routes import in_delta_rs_sql
-from lakehouse_assets.engine.run.groups import changed_routes, changes_of, from_json, groups_query, looked_up, whole_of
-from lakehouse_assets.engine.run.locality import Route
 from lakehouse_assets.engine.spec import texts
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.table import Table

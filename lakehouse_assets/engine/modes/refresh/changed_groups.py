@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from lakehouse_assets.engine.modes.refresh.group_routes import Hop, Route, Routes
 from lakehouse_assets.engine.plan.plan import Read
-from lakehouse_assets.engine.run.locality import Hop, Route, Routes
 
 
 def changes_of(key: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.modes.refresh.group_routes import Hop, Route
 from lakehouse_assets.engine.query.delta_rs_sql import expression
-from lakehouse_assets.engine.run.locality import Hop, Route
 
 if TYPE_CHECKING:
     pass

@@ -14,13 +14,14 @@ from lakehouse_assets.engine.lake.delta_merge import SURE, of_keys, persisted, w
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.modes import scd1, scd2, unavailable
+from lakehouse_assets.engine.modes.refresh import refresh
+from lakehouse_assets.engine.modes.refresh.refresh import Work
+from lakehouse_assets.engine.modes.unavailable import OPEN, Settled
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.audit import needs_proof, prove
 from lakehouse_assets.engine.quality.rule_counts import Verdicts
-from lakehouse_assets.engine.run import refresh, scd1, scd2, unavailable
-from lakehouse_assets.engine.run.refresh import Work
-from lakehouse_assets.engine.run.unavailable import OPEN, Settled
 from lakehouse_assets.engine.spark_errors.broken_rule import FAILED
 from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge, Refresh

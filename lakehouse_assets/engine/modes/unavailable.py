@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, of_keys, ordering, persisted, with_gone
 from lakehouse_assets.engine.lake.state import Part
-from lakehouse_assets.engine.run import scd1
+from lakehouse_assets.engine.modes import scd1
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge
 from lakehouse_assets.engine.spec.table import Table
 

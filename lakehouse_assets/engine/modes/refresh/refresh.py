@@ -13,11 +13,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.plan.read import all_images, whole_inputs
-from lakehouse_assets.engine.query.expressions import first_by_name
-from lakehouse_assets.engine.query.query_plan import Node, analysed, if_understood
-from lakehouse_assets.engine.run.groups import (
+from lakehouse_assets.engine.modes.refresh.changed_groups import (
     changed,
     changed_routes,
     changes_of,
@@ -25,8 +21,8 @@ from lakehouse_assets.engine.run.groups import (
     looked_up,
     whole_of,
 )
-from lakehouse_assets.engine.run.locality import Route, Routes, find_routes
-from lakehouse_assets.engine.run.touched import (
+from lakehouse_assets.engine.modes.refresh.group_routes import Route, Routes, find_routes
+from lakehouse_assets.engine.modes.refresh.small_refresh import (
     ROWS,
     Touched,
     decided,
@@ -35,6 +31,10 @@ from lakehouse_assets.engine.run.touched import (
     spark_condition,
     touched_groups,
 )
+from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.read import all_images, whole_inputs
+from lakehouse_assets.engine.query.expressions import first_by_name
+from lakehouse_assets.engine.query.query_plan import Node, analysed, if_understood
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.texts import RAW
 

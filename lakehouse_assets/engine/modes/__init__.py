@@ -1,0 +1,1 @@
+"""How new rows come into a table, one file a write mode."""

@@ -1,0 +1,1 @@
+"""`refresh`: only the groups whose inputs changed are computed anew."""
