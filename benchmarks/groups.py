@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Bench, Row, shared_data, timed
-from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets_tests.project import Project, listed
 
 SILVER = """

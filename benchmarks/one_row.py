@@ -6,8 +6,8 @@ from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import Settings, read_settings
 

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from benchmarks.measure import Bench, Row, engine_cache, shared_data, stop_engine, timed
-from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.project import Project
 

@@ -20,10 +20,10 @@ from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
-from lakehouse_assets.engine.run.attempt import Outcome
 from lakehouse_assets.engine.run.backfill import backfill
-from lakehouse_assets.engine.run.forget import forget
+from lakehouse_assets.engine.run.ingest.forget import forget
 from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource

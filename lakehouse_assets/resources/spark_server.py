@@ -53,7 +53,7 @@ CONF = {
     "spark.sql.session.timeZone": "UTC",
     # A task that asks for more memory than there is fails alone. Spark would end the engine, and every run on it.
     "spark.executor.killOnFatalError.depth": "0",
-    # Runs that read no more than this are interpreted (engine/run/interpret.py).
+    # Runs that read no more than this are interpreted (engine/run/small_runs.py).
     "spark.lakehouse.interpretedBytes": "1000000",
     # The lineage of columns is read off the plan, which must not be cut.
     "spark.sql.debug.maxToStringFields": "100000",

@@ -15,7 +15,7 @@ import pytest
 from lakehouse_assets.definitions import DOMAINS, definitions
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.delta_log import read_log
-from lakehouse_assets.engine.run.interpret import interpreted
+from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings

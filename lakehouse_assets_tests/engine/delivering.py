@@ -28,8 +28,8 @@ from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.run import arrive
-from lakehouse_assets.engine.run.attempt import Outcome
+from lakehouse_assets.engine.run.ingest import ingest
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.sources.arrivals import notifications
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending
@@ -147,11 +147,11 @@ class Delivery:
     def _run(self) -> None:
         """It may end before it has written a batch, or before it has marked it, and leaves that to the next."""
         with pytest.MonkeyPatch.context() as patched, suppress(Died):
-            patched.setattr(arrive, "_take", lambda _, __, *taken, resumed: self._take(*taken, resumed=resumed))
+            patched.setattr(ingest, "_take", lambda _, __, *taken, resumed: self._take(*taken, resumed=resumed))
             env = Environment(LAKEHOUSE, self.lake, lambda: pytest.fail("nothing is read by Spark"))
-            arrive.materialize_arrivals(TABLE, env, full=False)
+            ingest.materialize_arrivals(TABLE, env, full=False)
 
-    def _take(self, ledger: Ledger, batch: arrive.Batch, *, resumed: bool) -> Outcome:
+    def _take(self, ledger: Ledger, batch: ingest.Batch, *, resumed: bool) -> Outcome:
         """As Delta does, it takes a batch that is repeated for the one it has."""
         if batch.number not in self.read:
             self._may_die()

@@ -18,7 +18,7 @@ from azure.storage.blob import ContainerClient
 from lakehouse_assets.engine.compile.sensors import pending
 from lakehouse_assets.engine.errors import LakehouseError, SettingsError, SourceError
 from lakehouse_assets.engine.lake.delta_log import read_log
-from lakehouse_assets.engine.run import arrive
+from lakehouse_assets.engine.run.ingest import ingest
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.formats.reader import read_files
@@ -212,7 +212,7 @@ def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(
         store.rm(fsspec.core.strip_protocol(found[-1].path))
         return found
 
-    monkeypatch.setattr(arrive, "list_arrivals", listed)
+    monkeypatch.setattr(ingest, "list_arrivals", listed)
     assert shop.run("bronze.orders").files == {"done": 2, "vanished": 2}
     assert statuses(shop) == {"1.csv": "done", "2.csv": "vanished", "3.csv": "done", "4.csv": "vanished"}
     assert len(shop.rows("bronze.orders")) == 2

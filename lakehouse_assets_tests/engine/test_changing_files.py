@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse_assets.engine.run import arrive, batch
+from lakehouse_assets.engine.run.ingest import batch, ingest
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals
 from lakehouse_assets.engine.sources.formats import columnar
@@ -130,7 +130,7 @@ def test_files_of_which_a_store_tells_other_times_are_read(project: Project, mon
 
     changing(project, "jsonl", "removed", [])
     (project.root / "new").unlink()
-    monkeypatch.setattr(arrive, "list_arrivals", otherwise)
+    monkeypatch.setattr(ingest, "list_arrivals", otherwise)
     assert project.run("bronze.orders").files == {"done": 3}
     assert project.rows("bronze.orders", "a") == [("a",), ("old",), ("z",)]
 

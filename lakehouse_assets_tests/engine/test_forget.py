@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lakehouse_assets.engine.errors import LakehouseError, RuleFailed, SourceError
-from lakehouse_assets.engine.run import arrive
-from lakehouse_assets.engine.run.batch import Written
+from lakehouse_assets.engine.run.ingest import ingest
+from lakehouse_assets.engine.run.ingest.batch import Written
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.reading import ledger
@@ -132,14 +132,14 @@ def test_a_file_that_is_forgotten_while_it_is_being_read_leaves_no_rows(
 ) -> None:
     bad = shop.land("orders/3.csv", "id,at,amount\n5,1,50\n")
     shop.land("orders/4.csv", "id,at,amount\n7,1,70\n")
-    write = arrive.write_batch
+    write = ingest.write_batch
 
     def interrupted(*args: Any, **options: Any) -> Written:
-        monkeypatch.setattr(arrive, "write_batch", write)
+        monkeypatch.setattr(ingest, "write_batch", write)
         shop.forget("bronze.orders", bad)
         return write(*args, **options)
 
-    monkeypatch.setattr(arrive, "write_batch", interrupted)
+    monkeypatch.setattr(ingest, "write_batch", interrupted)
     shop.run("bronze.orders")
     assert ids(shop, "bronze.orders") == [1, 2, 3, 7]
     assert ("3.csv", "forgotten", 1) in ledger(shop)

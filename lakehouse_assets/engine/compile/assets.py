@@ -26,7 +26,7 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.printable import printable
-from lakehouse_assets.engine.run.attempt import Outcome
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.spec.table import Domain, Table
 
 
@@ -145,7 +145,7 @@ def _materialized(
 def _outcome(table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext) -> Outcome:
     # Imported when a step runs: loading needs none of what they stand on.
     from lakehouse_assets.engine.run.backfill import backfill
-    from lakehouse_assets.engine.run.forget import forget
+    from lakehouse_assets.engine.run.ingest.forget import forget
     from lakehouse_assets.engine.run.materialize import materialize
     from lakehouse_assets.engine.run.replay import replay
 

@@ -12,7 +12,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.query.column_lineage import Lineage
-from lakehouse_assets.engine.run.attempt import Outcome
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.spec.table import Column, Table
 
 PREVIEW_ROWS = 10

@@ -8,7 +8,7 @@ from datetime import date
 import dagster as dg
 
 from lakehouse_assets.engine.lake.delta_log import TableLog
-from lakehouse_assets.engine.run.attempt import Outcome
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.spec.table import Table
 
 

@@ -11,9 +11,9 @@ from datetime import date
 from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.plan.plan import Logs, Plan
-from lakehouse_assets.engine.run.attempt import Outcome, until_committed
-from lakehouse_assets.engine.run.finish import finish_last_run, reads_of
 from lakehouse_assets.engine.run.materialize import execute, materialize
+from lakehouse_assets.engine.run.outcome import Outcome, until_committed
+from lakehouse_assets.engine.run.recover import finish_last_run, reads_of
 from lakehouse_assets.engine.spec.table import Table
 
 

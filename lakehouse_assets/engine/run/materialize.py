@@ -24,11 +24,11 @@ from lakehouse_assets.engine.quality.snapshots import hold_back
 from lakehouse_assets.engine.quality.watermark import behind
 from lakehouse_assets.engine.query.column_lineage import column_lineage
 from lakehouse_assets.engine.query.query_plan import analysed, if_understood
-from lakehouse_assets.engine.run.attempt import Outcome, until_committed
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.finish import finish_last_run, inputs_of
-from lakehouse_assets.engine.run.interpret import interpreted, size
+from lakehouse_assets.engine.run.outcome import Outcome, until_committed
+from lakehouse_assets.engine.run.recover import finish_last_run, inputs_of
 from lakehouse_assets.engine.run.replay import finish_replay
+from lakehouse_assets.engine.run.small_runs import interpreted, size
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table
@@ -54,7 +54,7 @@ def materialize(
 
 
 def _arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
-    from lakehouse_assets.engine.run.arrive import bring_back, materialize_arrivals  # which loads PySpark
+    from lakehouse_assets.engine.run.ingest.ingest import bring_back, materialize_arrivals  # which loads PySpark
 
     why = "" if full else bring_back(table, env, accept_loss)
     done = materialize_arrivals(table, env, full, accept_loss)

@@ -24,8 +24,8 @@ from lakehouse_assets.engine.modes.refresh.refresh import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.typed_columns import with_texts
-from lakehouse_assets.engine.run.attempt import Outcome, until_committed
-from lakehouse_assets.engine.run.finish import finish_last_run
+from lakehouse_assets.engine.run.outcome import Outcome, until_committed
+from lakehouse_assets.engine.run.recover import finish_last_run
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import VALIDITY, Refresh, Replace

@@ -17,8 +17,8 @@ from lakehouse_assets.engine.errors import LakehouseError, RuleFailed
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.finish import inputs_of
-from lakehouse_assets.engine.run.interpret import interpreted
+from lakehouse_assets.engine.run.recover import inputs_of
+from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.formats.lines import lines_of
 from lakehouse_assets.engine.spark_errors.broken_rule import FAILED, told_of

@@ -17,7 +17,7 @@ from lakehouse_assets.engine.plan.read import whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.watermark import late_rows
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.finish import reads_of
+from lakehouse_assets.engine.run.recover import reads_of
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Table

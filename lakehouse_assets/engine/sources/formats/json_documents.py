@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.formats.column_names import IN_RESCUED, clean_name, folded
 from lakehouse_assets.engine.sources.formats.delimited import decoded
-from lakehouse_assets.engine.sources.formats.exact_json import is_inexact, parsed
 from lakehouse_assets.engine.sources.formats.open_version import load
 from lakehouse_assets.engine.sources.formats.rescue import Group, source_path
+from lakehouse_assets.engine.spec.cdc.exact_json import is_inexact, parsed
 from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding, python_encoding
 
 if TYPE_CHECKING:

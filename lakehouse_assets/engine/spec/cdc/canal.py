@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.formats.exact_json import parsed
 from lakehouse_assets.engine.spec.cdc.events import (
     EMPTIED,
     NOT_UNDERSTOOD,
@@ -17,6 +16,7 @@ from lakehouse_assets.engine.spec.cdc.events import (
     told,
     whole,
 )
+from lakehouse_assets.engine.spec.cdc.exact_json import parsed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.formats.exact_json import Kind, parsed
 from lakehouse_assets.engine.spec.cdc import values
 from lakehouse_assets.engine.spec.cdc.events import (
     EMPTIED,
@@ -17,6 +16,7 @@ from lakehouse_assets.engine.spec.cdc.events import (
     instant,
     told,
 )
+from lakehouse_assets.engine.spec.cdc.exact_json import Kind, parsed
 from lakehouse_assets.engine.spec.cdc.places import place
 
 if TYPE_CHECKING:

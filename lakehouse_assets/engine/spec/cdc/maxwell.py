@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.sources.formats.exact_json import parsed
 from lakehouse_assets.engine.spec.cdc.events import NOT_UNDERSTOOD, Change, events, field, overlaid, told, whole
+from lakehouse_assets.engine.spec.cdc.exact_json import parsed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

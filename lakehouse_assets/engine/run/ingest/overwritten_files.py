@@ -23,7 +23,7 @@ from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.quality.quarantine import as_json
-from lakehouse_assets.engine.run.sift import Reader, sift
+from lakehouse_assets.engine.run.ingest.bad_files import Reader, sift
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, as_now
 from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.texts import RAW

@@ -17,10 +17,10 @@ from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan, Way
 from lakehouse_assets.engine.plan.undone import find_undone
 from lakehouse_assets.engine.quality import quarantine
-from lakehouse_assets.engine.run.attempt import Outcome, together
-from lakehouse_assets.engine.run.batch import Batch, Written, finish_batch, write_batch
-from lakehouse_assets.engine.run.forget import finish_forgetting, forget_versions
-from lakehouse_assets.engine.run.sift import source_of
+from lakehouse_assets.engine.run.ingest.bad_files import source_of
+from lakehouse_assets.engine.run.ingest.batch import Batch, Written, finish_batch, write_batch
+from lakehouse_assets.engine.run.ingest.forget import finish_forgetting, forget_versions
+from lakehouse_assets.engine.run.outcome import Outcome, together
 from lakehouse_assets.engine.sources.arrivals import downloads
 from lakehouse_assets.engine.sources.arrivals.cleanup import put_away
 from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED, Ledger

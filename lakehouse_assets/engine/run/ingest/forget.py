@@ -19,7 +19,7 @@ from lakehouse_assets.engine.lake.delta_commits import FORGET
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import quarantine
-from lakehouse_assets.engine.run.attempt import Outcome, until_committed
+from lakehouse_assets.engine.run.outcome import Outcome, until_committed
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, near
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival
@@ -86,7 +86,7 @@ def finish_forgetting(table: Table, env: Environment) -> None:
 
 
 def _forget(table: Table, env: Environment, path: str, why: str) -> Outcome:
-    from lakehouse_assets.engine.run.arrive import finish_open_batch
+    from lakehouse_assets.engine.run.ingest.ingest import finish_open_batch
 
     finish_forgetting(table, env)
     finish_open_batch(table, env)

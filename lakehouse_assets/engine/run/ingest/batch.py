@@ -22,9 +22,9 @@ from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.rule_counts import Verdicts
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.interpret import interpreted
-from lakehouse_assets.engine.run.overtaken import overtaken
-from lakehouse_assets.engine.run.sift import Reader, gone, sift
+from lakehouse_assets.engine.run.ingest.bad_files import Reader, gone, sift
+from lakehouse_assets.engine.run.ingest.overwritten_files import overtaken
+from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.formats.open_version import listed_anew

@@ -1,0 +1,1 @@
+"""How a table takes in files that arrive."""
