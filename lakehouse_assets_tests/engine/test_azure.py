@@ -218,13 +218,13 @@ def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(
     assert len(shop.rows("bronze.orders")) == 2
 
 
-@pytest.mark.parametrize("where", ["before commit:commit", "after commit:commit", "after write:append"])
+@pytest.mark.parametrize("where", ["before modes.commit:commit", "after modes.commit:commit", "after lake.delta_write:append"])
 def test_a_run_killed_at_a_boundary_is_completed_by_the_next(shop: Project, where: str) -> None:
     shop.land("orders/1.csv", "id,amount,at\n1,10,1\n")
     build(shop)
     shop.land("orders/2.csv", "id,amount,at\n2,20,1\n3,5000,1\n")
     moment, function = where.split(" ")
-    assert run_and_die(shop, "bronze.orders", f"{moment} lakehouse_assets.engine.run.{function}") == -9
+    assert run_and_die(shop, "bronze.orders", f"{moment} lakehouse_assets.engine.{function}") == -9
     build(shop)
     assert shop.rows("bronze.orders", "id", "_batch") == [("1", 1), ("2", 2), ("3", 2)]
     assert (shop.rows("silver.orders", "id"), len(shop.rejected("silver.orders"))) == ([(1,), (2,)], 1)

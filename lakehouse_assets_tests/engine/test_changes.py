@@ -17,7 +17,7 @@ from lakehouse_assets.testing import Event, Expected, arrivals, deliveries
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 
-RUN = "lakehouse_assets.engine.run"
+ENGINE = "lakehouse_assets.engine"
 COLUMNS = ("id", "part", "at", "seq", "name", "note", "op")
 DECLARED = """
     columns=[Column("id", "int", nullable=False), Column("part", "string"), Column("at", "int"), Column("seq", "int"),
@@ -189,8 +189,8 @@ def test_a_deletion_needs_no_more_than_its_key(feed: Project) -> None:
 
 
 BOUNDARIES = {
-    "silver.current": ["before scd1:merge", "after scd1:merge", "before memory:remember", "after memory:remember"],
-    "silver.versions": ["before scd2:merge", "after scd2:merge", "before memory:remember", "after memory:remember"],
+    "silver.current": ["before modes.scd1:merge", "after modes.scd1:merge", "before lake.state:write_state", "after lake.state:write_state"],
+    "silver.versions": ["before modes.scd2:merge", "after modes.scd2:merge", "before lake.state:write_state", "after lake.state:write_state"],
 }
 
 
@@ -202,20 +202,20 @@ def test_changes_killed_at_a_boundary_are_right_after_the_next_run(feed: Project
     run(feed)
     deliver(feed, 2, second)
     moment, function = where.split(" ")
-    assert run_and_die(feed, name, f"{moment} {RUN}.{function}") == -9
+    assert run_and_die(feed, name, f"{moment} {ENGINE}.{function}") == -9
     deliver(feed, 3, third)
     run(feed)
     check(feed, first + second + third)
 
 
-@pytest.mark.parametrize("where", ["before memory:remember", "after write:overwrite"])
+@pytest.mark.parametrize("where", ["before lake.state:write_state", "after lake.delta_write:overwrite"])
 @pytest.mark.parametrize("name", ["silver.current", "silver.versions"])
 def test_a_full_refresh_killed_half_way_is_completed_by_the_next_run(feed: Project, name: str, where: str) -> None:
     early = [event(1, 2, "x"), event(1, 5, None, "delete"), event(2, 3, "z")]
     deliver(feed, 1, early)
     run(feed)
     moment, function = where.split(" ")
-    assert run_and_die(feed, name, f"{moment} {RUN}.{function}", "full") == -9
+    assert run_and_die(feed, name, f"{moment} {ENGINE}.{function}", "full") == -9
     late = [event(1, 4, "late"), event(2, 2, "late")]
     deliver(feed, 2, late)
     run(feed)

@@ -20,7 +20,7 @@ from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.engine.reading import ledger
 from lakehouse_assets_tests.project import Project
 
-RUN = "lakehouse_assets.engine.run"
+ENGINE = "lakehouse_assets.engine"
 LEDGER = "lakehouse_assets.engine.sources.arrivals.ledger:Ledger"
 BRONZE = """
 @table(landed=files("orders/*"), columns=[Column("id", "string"), Column("amount", "string"), Column("at", "string")],
@@ -100,9 +100,9 @@ def test_an_undisturbed_lake_is_what_was_worked_out_by_hand(shop: Project) -> No
 BRONZE_BOUNDARIES = [
     f"before {LEDGER}.plan",
     f"after {LEDGER}.plan",
-    f"after {RUN}.write:append",
-    f"before {RUN}.quarantine:keep",
-    f"after {RUN}.quarantine:keep",
+    f"after {ENGINE}.lake.delta_write:append",
+    f"before {ENGINE}.quality.quarantine:keep",
+    f"after {ENGINE}.quality.quarantine:keep",
     f"before {LEDGER}.mark",
     f"after {LEDGER}.mark",
 ]
@@ -117,9 +117,9 @@ def test_bronze_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, 
 
 
 SILVER_BOUNDARIES = [
-    f"before {RUN}.scd1:merge",
-    f"after {RUN}.scd1:merge",
-    f"after {RUN}.quarantine:keep",
+    f"before {ENGINE}.modes.scd1:merge",
+    f"after {ENGINE}.modes.scd1:merge",
+    f"after {ENGINE}.quality.quarantine:keep",
 ]
 
 
@@ -134,7 +134,7 @@ def test_a_merge_killed_at_a_boundary_is_right_after_the_next_run(shop: Project,
 
 def test_rejected_rows_of_a_killed_run_survive_though_more_rows_came_meanwhile(shop: Project) -> None:
     run(shop, "bronze.orders")
-    assert run_and_die(shop, "silver.orders", f"after {RUN}.materialize:commit") == -9
+    assert run_and_die(shop, "silver.orders", f"after {ENGINE}.run.materialize:commit") == -9
     for name, text in SECOND.items():
         shop.land(f"orders/{name}", text)
     run(shop, "bronze.orders", "silver.orders")
@@ -145,13 +145,13 @@ def test_rejected_rows_of_a_killed_run_survive_though_more_rows_came_meanwhile(s
 def test_a_replaced_table_killed_at_its_write_is_right_after_the_next_run(shop: Project, moment: str) -> None:
     second_batch(shop, *TABLES)
     run(shop, "bronze.orders", "silver.orders")
-    assert run_and_die(shop, "gold.totals", f"{moment} {RUN}.write:overwrite") == -9
+    assert run_and_die(shop, "gold.totals", f"{moment} {ENGINE}.write:overwrite") == -9
     assert shop.rows("gold.totals") == ([(2, 30)] if moment == "before" else [(3, 90)])
     run(shop, "gold.totals")
     assert state(shop, "gold.totals") == EXPECTED["gold.totals"]
 
 
-@pytest.mark.parametrize("where", [f"after {LEDGER}.plan_rebuild", f"after {RUN}.write:overwrite"])
+@pytest.mark.parametrize("where", [f"after {LEDGER}.plan_rebuild", f"after {ENGINE}.lake.delta_write:overwrite"])
 def test_a_full_refresh_of_bronze_killed_half_way_is_completed_by_the_next_run(shop: Project, where: str) -> None:
     second_batch(shop, "bronze.orders")
     run(shop, "bronze.orders")
@@ -235,7 +235,7 @@ def test_a_file_that_could_not_be_read_is_told_of_though_that_run_was_killed(pro
     project.land("orders/bad.csv", b"a\n\xff\n")
     project.land("orders/good.csv", "a\n1\n")
     project.land("orders/none.csv", "a\n")
-    assert run_and_die(project, "bronze.orders", f"after {RUN}.write:append") == -9
+    assert run_and_die(project, "bronze.orders", f"after {ENGINE}.lake.delta_write:append") == -9
     assert project.run("bronze.orders").files == {"done": 2, "failed": 1}
     assert ledger(project) == [("bad.csv", "failed", None), ("good.csv", "done", 1), ("none.csv", "done", 0)]
 
@@ -244,7 +244,7 @@ def test_a_file_left_out_by_a_run_that_was_killed_is_not_done_though_it_can_be_r
     project.bronze("orders")
     project.land("orders/bad.csv", b"a\n\xff\n")
     project.land("orders/good.csv", "a\n1\n")
-    assert run_and_die(project, "bronze.orders", f"after {RUN}.write:append") == -9
+    assert run_and_die(project, "bronze.orders", f"after {ENGINE}.lake.delta_write:append") == -9
     bad = project.root / "landing/shop/orders/bad.csv"
     before = bad.stat()
     bad.write_bytes(b"a\n22\n"[: before.st_size])
@@ -282,15 +282,15 @@ def test_a_file_renamed_after_it_was_read_is_not_read_again(shop: Project) -> No
 
 @pytest.mark.parametrize(
     ("name", "step"),
-    [("bronze.orders", "write.append"), ("silver.orders", "scd1.merge"), ("gold.totals", "write.overwrite")],
+    [("bronze.orders", "lake.delta_write.append"), ("silver.orders", "modes.scd1.merge"), ("gold.totals", "lake.delta_write.overwrite")],
 )
 def test_a_commit_whose_observation_spark_failed_to_read_counts(
     shop: Project, monkeypatch: pytest.MonkeyPatch, name: str, step: str
 ) -> None:
     second_batch(shop, *TABLES[: TABLES.index(name) + 1])
     run(shop, *TABLES[: TABLES.index(name)])
-    module, function = step.split(".")
-    owner = importlib.import_module(f"{RUN}.{module}")
+    module, function = step.rsplit(".", 1)
+    owner = importlib.import_module(f"{ENGINE}.{module}")
     real = getattr(owner, function)
 
     def fails_afterwards(*arguments: Any) -> None:

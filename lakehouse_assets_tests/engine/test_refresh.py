@@ -288,7 +288,7 @@ def test_readers_see_the_table_before_or_after_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "where", ["before refresh:commit", "after refresh:put", "after refresh:commit", "before quarantine:keep"]
+    "where", ["before modes.refresh.refresh:commit", "after modes.refresh.refresh:put", "after modes.refresh.refresh:commit", "before quality.quarantine:keep"]
 )
 def test_a_refresh_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
     declare(shop, "daily", *GOLD["daily"], more=', expect=[drop("total < 100")]')
@@ -296,7 +296,7 @@ def test_a_refresh_killed_at_a_boundary_is_right_after_the_next_run(shop: Projec
     shop.run("gold.daily")
     deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-15,a,700,1,upsert"])
     moment, function = where.split(" ")
-    assert run_and_die(shop, "gold.daily", f"{moment} lakehouse_assets.engine.run.{function}") == -9
+    assert run_and_die(shop, "gold.daily", f"{moment} lakehouse_assets.engine.{function}") == -9
     deliver(shop, 2, ["16,2024-01-13,a,7,2,upsert"])
     shop.run("gold.daily")
     assert stored(shop, "daily") == [r for r in by_sqlite(shop, GOLD["daily"][2]) if r[2] < 100]

@@ -13,7 +13,7 @@ from lakehouse_assets.testing import Event, Expected, deliveries
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 
-RUN = "lakehouse_assets.engine.run"
+ENGINE = "lakehouse_assets.engine"
 SILVER = """
 @table(raw="bronze.orders", write={write}, expect=[{expect}],
        columns=[Column("id", "int", nullable=False), Column("at", "int"), Column("amount", "int"),
@@ -195,10 +195,10 @@ def test_rejected_rows_of_arriving_files_are_replayed_into_bronze(shop: Project)
 
 
 BOUNDARIES = [
-    ("merge", "after scd1:merge"),
-    ("merge", "after quarantine:add"),
-    ("history", "before memory:remember"),
-    ("history", "before quarantine:add"),
+    ("merge", "after modes.scd1:merge"),
+    ("merge", "after quality.quarantine:add"),
+    ("history", "before lake.state:write_state"),
+    ("history", "before quality.quarantine:add"),
 ]
 
 
@@ -210,7 +210,7 @@ def test_a_replay_killed_at_a_boundary_is_completed_by_the_next_run(shop: Projec
     shop.run("silver.orders")
     declare(shop, mode, MENDED)
     moment, function = where.split(" ")
-    assert run_and_die(shop, "silver.orders", f"{moment} {RUN}.{function}", "replay") == -9
+    assert run_and_die(shop, "silver.orders", f"{moment} {ENGINE}.{function}", "replay") == -9
     declare(shop, mode, 'drop("amount < 30")')  # which has no say in what was judged before
     deliver(shop, 3, "1,1,5,upsert", "2,4,5,upsert", "3,2,5,upsert")
     shop.run("silver.orders")

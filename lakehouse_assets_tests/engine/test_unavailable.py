@@ -36,7 +36,7 @@ PLAINLY = TABLE.replace(
         F.expr("split(untold, ' ') AS _unavailable"))""",
 )
 COLUMNS = ("id", "name", "doc", "price", "_unavailable")
-RUN = "lakehouse_assets.engine.run"
+ENGINE = "lakehouse_assets.engine"
 VALIDITY = ("valid_from", "valid_to", "is_current")
 EXPECTED = Expected(["id"], ["at", "_position"], ["name", "doc", "price"], lambda e: e["op"] == "d")
 
@@ -139,7 +139,7 @@ def test_600_random_lives_keep_what_was_there_whatever_arrives_when(feed: Projec
     check(feed, arrived + more)
 
 
-@pytest.mark.parametrize("where", ["after scd1:merge", "before memory:remember"])
+@pytest.mark.parametrize("where", ["after modes.scd1:merge", "before lake.state:write_state"])
 def test_a_run_that_dies_is_completed_with_the_row_that_was_stored_before_it(feed: Project, where: str) -> None:
     """The row of place 10 is known only from the table that the dead run has changed already."""
     declare(feed, PLAINLY)
@@ -148,7 +148,7 @@ def test_a_run_that_dies_is_completed_with_the_row_that_was_stored_before_it(fee
     dying = [event("u", 1, 20, ("doc",), name="b"), event("u", 2, 5, ("doc",)), event("u", 3, 40, ("doc",))]
     land(feed, 2, dying, plainly)
     moment, function = where.split(" ")
-    assert run_and_die(feed, "silver.current", f"{moment} {RUN}.{function}") == -9
+    assert run_and_die(feed, "silver.current", f"{moment} {ENGINE}.{function}") == -9
     late = [event("u", 1, 15, ("price",), doc="late"), event("u", 3, 35, doc="after"), event("u", 3, 20, doc="before")]
     deliver(feed, 3, late, plainly)
     check(feed, stored_before + dying + late)
@@ -161,7 +161,7 @@ def test_a_replay_that_dies_is_completed_with_the_row_that_was_stored_before_it(
     first = [event("c", 1, 10, doc="ten"), event("u", 1, 20, ("doc",), name="late")]
     deliver(feed, 1, first, plainly)
     declare(feed, PLAINLY)
-    assert run_and_die(feed, "silver.current", f"before {RUN}.memory:remember", "replay") == -9
+    assert run_and_die(feed, "silver.current", f"before {ENGINE}.lake.state:write_state", "replay") == -9
     feed.replay("silver.versions")
     deliver(feed, 2, more := [event("u", 1, 15, ("price",), doc="between")], plainly)
     check(feed, first + more)
