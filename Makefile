@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 AZURITE := $(or $(LAKEHOUSE_CACHE),$(HOME)/.cache/lakehouse-assets)/azurite
-AZURITE_LOCK := lakehouse_assets_tests/azurite/package-lock.json
+AZURITE_LOCK := lakehouse_assets_tests/servers/azurite_packages/package-lock.json
 export DAGSTER_DISABLE_TELEMETRY := 1
 # Of whom to pay, and where a licence can be read, a lock says nothing.
 define WITHOUT_ADDRESSES
@@ -26,7 +26,7 @@ test: setup
 
 # Damages some eight thousand files in half an hour; the tests do so with a few hundred.
 soak: setup
-	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 lakehouse_assets_tests/engine/test_hostile_files.py
+	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -25,7 +25,7 @@ from lakehouse_assets.engine.sources.arrivals.notifications import Queues, drain
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.resources.azure import queues_at
-from lakehouse_assets_tests.azurite import Azurite, created, running
+from lakehouse_assets_tests.servers.azurite import Azurite, created, running
 
 SIZES = (1_000, 10_000, 100_000)
 NEW = 10

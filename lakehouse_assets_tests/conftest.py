@@ -19,8 +19,8 @@ from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT, read_settings
-from lakehouse_assets_tests.azurite import Azurite, running
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.servers.azurite import Azurite, running
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

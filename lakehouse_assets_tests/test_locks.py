@@ -11,7 +11,7 @@ from lakehouse_assets.settings import PROJECT
 
 LOCKS = (
     "requirements.lock", "lakehouse_assets/resources/jars.lock", "lakehouse_assets/resources/jars_azure.lock",
-    "lakehouse_assets_tests/azurite/package-lock.json",
+    "lakehouse_assets_tests/servers/azurite_packages/package-lock.json",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from lakehouse_assets_tests.cli.command import Command
-from lakehouse_assets_tests.waiting import wait_until
+from lakehouse_assets_tests.servers.waiting import wait_until
 
 SILVER = """
 @table(raw="bronze.{upstream}", expect=[{rules}], write={write})

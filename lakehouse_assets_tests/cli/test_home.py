@@ -16,7 +16,7 @@ from lakehouse_assets.cli.home import enter_home, instance
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.settings import PROJECT, read_settings
 from lakehouse_assets_tests.cli.command import Command
-from lakehouse_assets_tests.engine.test_in_flight import record
+from lakehouse_assets_tests.engine.compile.test_in_flight import record
 
 # As the timeline and the page of a job ask: by the code location that they show.
 RUNS = """

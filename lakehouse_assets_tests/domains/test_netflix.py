@@ -19,7 +19,7 @@ from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
-from lakehouse_assets_tests.web import Answer, Site, serving
+from lakehouse_assets_tests.servers.web import Answer, Site, serving
 
 FILES = ("titles", "cast", "category", "countries", "directors")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lakehouse_assets_tests.web import Site, serving
+from lakehouse_assets_tests.servers.web import Site, serving
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """Any text comes out of Markdown as the text that it was, by another implementation than the UI's, which a browser
-shows in test_live_text.py.
+shows in serve/test_live_text.py.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.resources.spark_server import ServerSettings
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.waiting import holds_within
+from lakehouse_assets_tests.servers.waiting import holds_within
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession as RemoteSession

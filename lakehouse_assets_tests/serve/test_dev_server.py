@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from lakehouse_assets.serve import processes, serve
-from lakehouse_assets_tests.browser import chromium, console_errors, screenshot, wait_for_text
 from lakehouse_assets_tests.other_user import by_other_user, require_other_user, uid
-from lakehouse_assets_tests.waiting import wait_until
+from lakehouse_assets_tests.servers.browser import chromium, console_errors, screenshot, wait_for_text
+from lakehouse_assets_tests.servers.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 120.0  # 5 to 8 s here, more beside other work
