@@ -51,7 +51,7 @@ def run(bench: Bench) -> list[Row]:
     def refreshed(name: str) -> float:
         seen: list[Outcome] = []
         seconds = timed(lambda: seen.append(gold(project, name)))()
-        assert bench.small or seen[0].plan.way == "refresh", seen[0].plan.reason
+        assert bench.small or seen[0].plan.strategy == "refresh", seen[0].plan.reason
         return seconds
 
     def ours() -> float:

@@ -45,7 +45,7 @@ def main() -> None:
         json.dumps(
             {
                 "table": given.table,
-                "way": outcome.plan.way,
+                "strategy": outcome.plan.strategy,
                 "version": outcome.version,
                 "judged": verdicts.judged,
                 "rejected": verdicts.rejected,

@@ -98,10 +98,10 @@ def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.
 
 
 def _line(metadata: Any) -> str:
-    way, seconds = metadata["way"].value, metadata["seconds"].value
-    if way in ("nothing", "forget"):
+    strategy, seconds = metadata["strategy"].value, metadata["seconds"].value
+    if strategy in ("nothing", "forget"):
         return str(metadata["reason"].value)
-    return f"{way}, {count(metadata['rows_judged'].value)} rows in {seconds:.1f} s"
+    return f"{strategy}, {count(metadata['rows_judged'].value)} rows in {seconds:.1f} s"
 
 
 def _reason(event: dg.DagsterEvent) -> str:
@@ -117,7 +117,7 @@ def _reason(event: dg.DagsterEvent) -> str:
 def _summarise(result: dg.JobExecutionResult, keys: Sequence[str], lakehouse: Lakehouse) -> bool:
     """A line a table: rows, rejected rows, checks, seconds. False if none of the tables is there."""
     numbers = ["rows", "rejected", "checks", "seconds"]
-    shown = grid("table", "way", *numbers, right=numbers)
+    shown = grid("table", "strategy", *numbers, right=numbers)
     whole = [m for m in _materializations(result) if m.partition is None]
     made: dict[str, Any] = {".".join(m.asset_key.path): m.metadata for m in whole}
     checks, failed = _checks(result), {k for k in keys if op_name(k) in result.get_failed_step_keys()}
@@ -128,7 +128,9 @@ def _summarise(result: dg.JobExecutionResult, keys: Sequence[str], lakehouse: La
             shown.add_row(key, line((skipped[key], "yellow") if key in skipped else ("failed", "red")))
             continue
         rows, rejected = (_number(values, name) for name in ("dagster/row_count", "rows_rejected"))
-        shown.add_row(key, values["way"].value, rows, rejected, checks.get(key, ""), f"{values['seconds'].value:.1f}")
+        shown.add_row(
+            key, values["strategy"].value, rows, rejected, checks.get(key, ""), f"{values['seconds'].value:.1f}"
+        )
     console.print(shown)
     return bool(made)
 

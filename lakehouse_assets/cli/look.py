@@ -42,11 +42,11 @@ def plan(names: Names = None, full: Full = False) -> None:
 
     lakehouse, lake = open_lakehouse(), open_lake()
     complain(lakehouse)
-    shown = grid("table", "way", "why")
+    shown = grid("table", "strategy", "why")
     for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full):
         counted = planned(p, lake)
-        style, groups = STYLES[counted.way], "" if counted.groups is None else f"; {counted.groups} groups"
-        shown.add_row(p.table.key, line((counted.way, style)), line((counted.reason + groups, style)))
+        style, groups = STYLES[counted.strategy], "" if counted.groups is None else f"; {counted.groups} groups"
+        shown.add_row(p.table.key, line((counted.strategy, style)), line((counted.reason + groups, style)))
     console.print(shown)
 
 

@@ -30,7 +30,7 @@ def test_it_builds_a_table_and_says_what_it_did(engine: SparkResource, tmp_path:
     done = run_asset(engine, "airlines.bronze.carriers", "--lake", lake, "--landing", str(tmp_path / "landing"))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {
-        "table": "airlines.bronze.carriers", "way": "append", "version": 0, "judged": 2, "rejected": 0,
+        "table": "airlines.bronze.carriers", "strategy": "append", "version": 0, "judged": 2, "rejected": 0,
     }  # fmt: skip
     log = read_log(f"{lake}/airlines/bronze/carriers", {})
     assert log is not None

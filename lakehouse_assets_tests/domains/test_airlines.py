@@ -296,7 +296,7 @@ def test_a_run_with_nothing_new_commits_nothing_and_keeps_every_verdict(built: S
     assert repeated.run.success
     assert dict(repeated.versions) == dict(built.versions)
     assert dict(repeated.arrivals) == dict(built.arrivals)
-    ways = {e.materialization.metadata["way"].value for e in repeated.run.get_asset_materialization_events()}
+    ways = {e.materialization.metadata["strategy"].value for e in repeated.run.get_asset_materialization_events()}
     assert ways == {"nothing"}
     assert verdicts(repeated) == verdicts(built)
 
@@ -360,7 +360,9 @@ def test_a_departure_in_an_hour_whose_weather_is_in_quarantine_has_no_weather(co
 
 def way(stand: Stand, table: str) -> str:
     events = stand.run.get_asset_materialization_events()
-    found = {".".join(e.asset_key.path[1:]): e.materialization.metadata["way"].value for e in events if e.asset_key}
+    found = {
+        ".".join(e.asset_key.path[1:]): e.materialization.metadata["strategy"].value for e in events if e.asset_key
+    }
     return str(found[table])
 
 

@@ -68,7 +68,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterat
         context.setenv("LAKEHOUSE_NETFLIX_URL", site.url)
         catalogue = Catalogue(home, site, instance)
         assert catalogue.run().success
-        ways = {m.metadata["way"].value for m in materialised(catalogue.run())}
+        ways = {m.metadata["strategy"].value for m in materialised(catalogue.run())}
         assert ways == {"nothing"}
         yield catalogue
 
@@ -184,7 +184,7 @@ def test_a_new_dump_changes_what_differs_and_a_full_refresh_takes_in_who_lacked_
     built_site["/netflix_titles.csv"] = Answer(titles + mended)
     cast = (folder / "netflix_cast.csv").read_bytes().replace(b"Jandino Asporaat,80117401\r\n", b"")
     built_site["/netflix_cast.csv"] = Answer(cast)
-    ways = {".".join(m.asset_key.path[1:]): m.metadata["way"].value for m in materialised(built.run())}
+    ways = {".".join(m.asset_key.path[1:]): m.metadata["strategy"].value for m in materialised(built.run())}
     expected = {"bronze.category": "nothing", "silver.cast": "merge", "gold.dim_title": "refresh"}
     assert {name: ways[name] for name in expected} == expected
     known = built.table("gold.dim_title").set_index("show_id")["title"]

@@ -237,7 +237,7 @@ def test_a_materialisation_tells_rows_bytes_and_version_of_the_table_on_disk(liv
     assert told["bytes"]["intValue"] == sum(file.stat().st_size for file in files) > 10_000
     assert told["files"]["intValue"] == len(files)
     assert told["delta_version"]["intValue"] == 0
-    assert (told["way"]["text"], told["reason"]["text"]) == ("full", "first build")
+    assert (told["strategy"]["text"], told["reason"]["text"]) == ("full", "first build")
 
 
 def test_it_tells_each_column_with_its_meaning(told: dict[str, Any]) -> None:

@@ -131,7 +131,7 @@ def _materialized(
         raise dg.RetryRequested(max_retries=1) from error
     except LakehouseError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    context.log.info(printable(f"{table.key}: {outcome.plan.way} ({outcome.plan.reason})"))
+    context.log.info(printable(f"{table.key}: {outcome.plan.strategy} ({outcome.plan.reason})"))
     log = read_log(path, storage)
     if log is None:  # it waits for files or for another table; what reads it is skipped
         context.log_event(dg.AssetObservation(asset_key(table.key), metadata=idle_metadata(outcome, log)))
@@ -162,7 +162,7 @@ def _outcome(table: Table, env: Environment, options: RunOptions, context: dg.As
 def _result(
     table: Table, outcome: Outcome, env: Environment, log: TableLog, context: dg.AssetExecutionContext
 ) -> dg.MaterializeResult[Any]:
-    if outcome.version is None or outcome.plan.way == "forget":  # which judges no row
+    if outcome.version is None or outcome.plan.strategy == "forget":  # which judges no row
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:

@@ -52,7 +52,7 @@ def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> di
         "bytes": log.bytes,
         "files": log.file_count,
         "seconds": round(outcome.seconds, 3),
-        "way": outcome.plan.way,
+        "strategy": outcome.plan.strategy,
         "reason": printable(outcome.plan.reason),
         "rows_judged": verdicts.judged,
         "rows_rejected": verdicts.rejected,
@@ -64,7 +64,7 @@ def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> di
 def idle_metadata(outcome: Outcome, log: TableLog | None) -> dict[str, Any]:
     """A run that judged no row: it found nothing to do, or took rows out."""
     counts = {"dagster/row_count": log.rows, "delta_version": log.version} if log else {}
-    return {**counts, "way": outcome.plan.way, "reason": printable(outcome.plan.reason), "rows_judged": 0,
+    return {**counts, "strategy": outcome.plan.strategy, "reason": printable(outcome.plan.reason), "rows_judged": 0,
             "rows_rejected": 0, "seconds": round(outcome.seconds, 3), **_arrivals(outcome)}  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def written_days(
     if table.partitions is None or outcome.version is None:
         return
     known, told = partitions_def(table), [day.isoformat() for day in outcome.plan.days or ()]
-    for day in log.days(table.partitions.column, None if outcome.plan.way == "full" else before):
+    for day in log.days(table.partitions.column, None if outcome.plan.strategy == "full" else before):
         if known and known.has_partition_key(day) and not (told and told[0] <= day <= told[1]):
-            metadata = {"delta_version": outcome.version, "way": outcome.plan.way}
+            metadata = {"delta_version": outcome.version, "strategy": outcome.plan.strategy}
             yield dg.AssetMaterialization(dg.AssetKey(table.key.split(".")), partition=day, metadata=metadata)

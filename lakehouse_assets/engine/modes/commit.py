@@ -112,7 +112,7 @@ def _commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkS
             return _commit_newest(rows, work, mode, stamp, lake)
         case History() as mode:
             return _commit_history(rows, plan, mode, stamp, lake, spark)
-        case Refresh() if plan.way == "refresh":
+        case Refresh() if plan.strategy == "refresh":
             refresh.commit(rows, work, stamp, lake, spark)
             return _version(plan, stamp, lake), frozenset()
         case _:
@@ -125,7 +125,7 @@ def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
     if seen.rejected:
         quarantine.keep(built, plan, path, seen, lake.storage)
     elif table.has_quarantine:
-        quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.way == "full")
+        quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.strategy == "full")
 
 
 def complete_state(rows: DataFrame, part: Part) -> None:
@@ -151,7 +151,7 @@ def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
 
 
 def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
-    if plan.way != "full":
+    if plan.strategy != "full":
         delta_write.append(rows, lake.table(plan.table.key), stamp)
         return _version(plan, stamp, lake), frozenset()
     old = _old(plan, lake)
@@ -177,7 +177,7 @@ def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, la
 
 
 def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake: Lake) -> _Done:
-    plan, table, full, spark = work.plan, work.plan.table, work.plan.way == "full", rows.sparkSession
+    plan, table, full, spark = work.plan, work.plan.table, work.plan.strategy == "full", rows.sparkSession
     changes = scd1.newest_per_key(unavailable.marked(rows, mode), table, mode)
     if full and not mode.delete_when and OPEN not in changes.columns:
         return _put(scd1.living(changes), plan, stamp, lake, spark)
@@ -214,7 +214,7 @@ def _settled(changes: DataFrame, rows: DataFrame, past: DataFrame | None, mode: 
 
 
 def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
-    table, stamp, full = plan.table, replace(stamp, remembers=True), plan.way == "full"
+    table, stamp, full = plan.table, replace(stamp, remembers=True), plan.strategy == "full"
     with persisted(spark, with_gone(rows, mode)) as events:
         if full:
             told = unavailable.told(events, table, mode)

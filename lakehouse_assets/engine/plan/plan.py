@@ -12,7 +12,7 @@ from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import Table
 
-Way = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused"]
+Strategy = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do: `way` and `reason` for people, `run` and `reads` for the run itself.
+    """What a run would do: `strategy` and `reason` for people, `run` and `reads` for the run itself.
 
     `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet,
     `groups` those to compute anew, where that was counted. `accepts_loss` is a person's word for a rebuild. `days`, the
@@ -42,7 +42,7 @@ class Plan:
     """
 
     table: Table
-    way: Way
+    strategy: Strategy
     reason: str
     run: int = 0
     reads: Mapping[str, Read] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from lakehouse_assets.engine.lake.by_hand import changed_by_hand
 from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Way
+from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
 from lakehouse_assets.engine.sources.arrivals.downloads import unset
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
@@ -41,18 +41,18 @@ def _plan_or_tell(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) ->
 def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse, logs: Logs) -> Plan:
     """The plan once the upstreams in this run have done their part."""
     moving = [plans[k] for k in lakehouse.upstreams(plan.table).values() if k in plans]
-    moving = [p for p in moving if p.way not in ("nothing", "refused")]
-    if not moving or plan.way in ("full", "refused"):
+    moving = [p for p in moving if p.strategy not in ("nothing", "refused")]
+    if not moving or plan.strategy in ("full", "refused"):
         return plan
     names = ", ".join(f"{p.table.layer}.{p.table.name}" for p in moving)
     if logs.table(plan.table.key) is None:
         return Plan(plan.table, "full", f"first build, after {names}")
-    rebuilt = [p for p in moving if p.way == "full"]
+    rebuilt = [p for p in moving if p.strategy == "full"]
     if isinstance(plan.table.write, Replace) or rebuilt:
         return Plan(plan.table, "full", f"{names} will change")
     if isinstance(plan.table.write, Refresh):
         return Plan(plan.table, "refresh", f"{names} will have new rows, which say what groups")
-    return Plan(plan.table, _way(plan.table), f"{names} will have new rows")
+    return Plan(plan.table, _strategy(plan.table), f"{names} will have new rows")
 
 
 def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = False) -> Plan:
@@ -81,8 +81,8 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
         return Plan(table, "full", f"a full refresh was asked for; {found} files", files=found)
     undone = find_undone(table, logs.lake)
     if undone.refused or undone.again or undone.back:
-        way: Way = "refused" if undone.refused else "append"
-        return Plan(table, way, undone.refused or undone.reason or "forgotten rows are back", files=found)
+        strategy: Strategy = "refused" if undone.refused else "append"
+        return Plan(table, strategy, undone.refused or undone.reason or "forgotten rows are back", files=found)
     if source.http and logs.lake.downloads and not unset(source.http):
         return Plan(table, "append", f"{found} new files, and its addresses are asked for more", files=found)
     if not found:
@@ -219,7 +219,7 @@ def _plan_changes(
             news.append(_versions(reads[parameter]))
     if not news:
         return Plan(table, "nothing", "no new rows upstream" + _stale(table, logs))
-    return Plan(table, _way(table), "; ".join(news) + _stale(table, logs), run, reads)
+    return Plan(table, _strategy(table), "; ".join(news) + _stale(table, logs), run, reads)
 
 
 def _versions(read: Read) -> str:
@@ -242,5 +242,5 @@ def _changed(logs: Logs, key: str, after: int) -> bool:
     return log is not None and log.last_change > after
 
 
-def _way(table: Table) -> Way:
+def _strategy(table: Table) -> Strategy:
     return "merge" if isinstance(table.write, Merge | History) else "append"

@@ -55,7 +55,7 @@ def keep(rows: DataFrame, plan: Plan, path: str, seen: Verdicts, storage: Mappin
 
     A full refresh replaces what earlier runs rejected, as it replaces what they accepted.
     """
-    found, fresh = suspects(rows, plan.table.rules, seen), plan.way == "full"
+    found, fresh = suspects(rows, plan.table.rules, seen), plan.strategy == "full"
     kept = found.select(*_verdict(found, plan))
     add(kept, seen.rejected, path, plan.table.key, plan.run, storage, fresh=fresh)
 

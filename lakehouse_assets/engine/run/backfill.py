@@ -29,7 +29,7 @@ def backfill(table: Table, env: Environment, first: date, last: date) -> Outcome
     if table.partitions is None:
         raise LakehouseError(f"Backfilling {table.key}: it has no days; declare partitions=Daily(…)")
     now = materialize(table, env, by_hand=False)  # of which the days are what is to be mended
-    return now if now.plan.way == "full" else until_committed(lambda: _attempt(table, env, first, last))
+    return now if now.plan.strategy == "full" else until_committed(lambda: _attempt(table, env, first, last))
 
 
 def _attempt(table: Table, env: Environment, first: date, last: date) -> Outcome:

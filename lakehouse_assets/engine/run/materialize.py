@@ -69,10 +69,10 @@ def _attempt(table: Table, env: Environment, logs: Logs, full: bool, accept_loss
     except UnreadableInput as error:
         lost = f"what its last run rejected can't be found again: {error}"
     plan = plan_table(table, env.lakehouse, logs, full or bool(lost))
-    if plan.way == "nothing":
+    if plan.strategy == "nothing":
         return Outcome(plan, 0)
     plan = replace(plan, reason=lost or plan.reason, accepts_loss=accept_loss)
-    if plan.way == "full":
+    if plan.strategy == "full":
         return execute(plan, env)
     try:
         return execute(replace(plan, table=behind(table, logs.table(table.key))), env)

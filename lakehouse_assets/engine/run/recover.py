@@ -15,7 +15,7 @@ from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.state import Part
 from lakehouse_assets.engine.modes.commit import complete_state, settle
 from lakehouse_assets.engine.modes.refresh.refresh import narrowed
-from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Way
+from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
 from lakehouse_assets.engine.plan.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.watermark import at
@@ -48,10 +48,12 @@ def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, 
     run = last.run or {}
     reads = reads_of(run["read"], table, env)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
-    way: Way = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
+    strategy: Strategy = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
     table = at(table, run.get("watermark", ""))
     days = tuple(map(date.fromisoformat, run.get("days", ())))
-    plan = Plan(table, way, "completing the last run", run["run"], reads, days=(days[0], days[1]) if days else None)
+    plan = Plan(
+        table, strategy, "completing the last run", run["run"], reads, days=(days[0], days[1]) if days else None
+    )
     spark = env.session()
     with explained(table), readable(spark, reads.values()):
         built = build(spark, table, inputs_of(spark, plan))

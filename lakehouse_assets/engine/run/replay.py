@@ -135,7 +135,7 @@ def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
         if seen.judged == seen.rejected:
             _settle(waiting, table, env, judging, plan.run)
             return Outcome(
-                replace(plan, way="nothing", reason=f"{plan.reason}, none of which passes"), 0, verdicts=seen
+                replace(plan, strategy="nothing", reason=f"{plan.reason}, none of which passes"), 0, verdicts=seen
             )
         done = commit(Work(plan, rows), stamp, env.lake, spark)
         _settle(waiting, table, env, judging, plan.run)

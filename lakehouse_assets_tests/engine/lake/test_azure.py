@@ -122,7 +122,7 @@ def test_a_name_that_leads_to_another_blob_is_refused_and_stops_nothing(shop: Pr
     assert shop.run("bronze.orders").files == {"done": len(others), "failed": len(MISLEADING)}
     assert statuses(shop) == {**dict.fromkeys(others, "done"), **dict.fromkeys(MISLEADING, "failed")}
     assert shop.rows("bronze.orders", "id", "amount") == sorted((escaped(name), "1") for name in others)
-    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.run("bronze.orders").plan.strategy == "nothing"
 
 
 def test_what_stands_for_a_folder_or_goes_up_is_no_file_and_hides_none(shop: Project, azurite: Azurite) -> None:
@@ -178,7 +178,7 @@ def test_a_blob_that_changes_between_plan_and_read_is_read_once_as_what_it_becam
     entries = Ledger(shop.lake.arrivals("shop.bronze.orders"), shop.lake.storage).entries()
     ends = [(e.status, e.rows) for e in entries if e.path == url]
     assert sorted(ends, key=str) == [("done", 2)] * bool(became) + [("vanished", None)]
-    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.run("bronze.orders").plan.strategy == "nothing"
 
 
 def test_a_blob_that_changes_between_listing_and_opening_is_read_once_as_what_it_became(shop: Project) -> None:
@@ -190,7 +190,7 @@ def test_a_blob_that_changes_between_listing_and_opening_is_read_once_as_what_it
     happens = "landed.columns; store.pipe_file(path, b'id,amount,at\\n8,1,1\\n', overwrite=True)"
     shop.table("bronze.orders", WHILE_READ.format(once=str(once), url=url, happens=happens))
     assert shop.run("bronze.orders").files == {"done": 3, "vanished": 1}
-    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.run("bronze.orders").plan.strategy == "nothing"
     assert shop.rows("bronze.orders", "id") == [("1",), ("3",), ("8",)]
 
 

@@ -67,11 +67,11 @@ def test_what_a_restore_took_back_comes_in_again(shop: Project) -> None:
     assert ids(shop, "silver.added") == [1, 2]
     for name in ALL:
         foreseen = planned(shop.plan(name), shop.lake)
-        assert foreseen.way != "nothing", name
+        assert foreseen.strategy != "nothing", name
         shop.run(name)
     for name in ALL[1:]:
         assert ids(shop, name) == [1, 2, 3], name
-        assert shop.plan(name).way == "nothing", name
+        assert shop.plan(name).strategy == "nothing", name
     assert ids(shop, "bronze.o") == [1, 2, 3, 200, 300]
     assert [len(shop.rejected(f"silver.{name}")) for name in TABLES] == [2, 2, 2]
 
@@ -94,7 +94,7 @@ def test_a_restore_to_a_time_is_one_to_the_version_of_that_time(shop: Project) -
     before = shop.log("silver.newest").commits[0].at - timedelta(milliseconds=1)
     by_hand(shop, "silver.newest", f"RESTORE TABLE {{}} TO TIMESTAMP AS OF '{before:%Y-%m-%d %H:%M:%S.%f}'")
     assert ids(shop, "silver.newest") == [1, 2]
-    assert shop.plan("silver.newest").way == "nothing"
+    assert shop.plan("silver.newest").strategy == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_a_quarantine_or_a_state_that_was_changed_or_lost_is_made_anew_with_its_
         "versions": "its state was changed by hand (restore at",
     }.items():
         outcome = shop.run(f"silver.{name}")
-        assert (outcome.plan.way, outcome.plan.reason[: len(reason)]) == ("full", reason)
+        assert (outcome.plan.strategy, outcome.plan.reason[: len(reason)]) == ("full", reason)
         assert ids(shop, f"silver.{name}") == [1, 2]
         assert len(shop.rejected(f"silver.{name}")) == 2
-        assert shop.run(f"silver.{name}").plan.way == "nothing"
+        assert shop.run(f"silver.{name}").plan.strategy == "nothing"
 
 
 @pytest.mark.parametrize("mode", ["OVERWRITE", "INTO"])
@@ -139,10 +139,10 @@ def test_rows_that_someone_wrote_into_a_quarantine_or_a_state_are_noticed(shop: 
     for kept in (shop.lake.quarantine("shop.silver.newest"), shop.lake.state("shop.silver.versions")):
         shop.engine.session().sql(f"INSERT {mode} delta.`{kept}` SELECT * FROM delta.`{kept}`").collect()
     for name in ("newest", "versions"):
-        assert shop.run(f"silver.{name}").plan.way == "full", name
+        assert shop.run(f"silver.{name}").plan.strategy == "full", name
         assert len(shop.rejected(f"silver.{name}")) == 1
         assert ids(shop, f"silver.{name}") == [1]
-        assert shop.run(f"silver.{name}").plan.way == "nothing"
+        assert shop.run(f"silver.{name}").plan.strategy == "nothing"
 
 
 REJECTS = """
@@ -174,7 +174,7 @@ def test_a_quarantine_of_files_that_was_changed_or_lost_is_refused_and_each_way_
     else:
         session.sql(HARMS[harm].replace("{}", f"delta.`{path}`")).collect()
     left = len(project.rejected("bronze.o"))
-    assert project.plan("bronze.o").way == "refused"
+    assert project.plan("bronze.o").strategy == "refused"
     project.land("o/4.csv", "id\n4\n9\n")
     with pytest.raises(SourceError, match=r"its quarantine (was changed by hand|is gone)") as refused:
         project.run("bronze.o")
@@ -188,13 +188,13 @@ def test_a_quarantine_of_files_that_was_changed_or_lost_is_refused_and_each_way_
     project.run("bronze.o", full=way == "--full", accept_loss=way == "--accept-loss")
     assert ids(project, "bronze.o") == [1, 2, 3, 4]
     assert len(project.rejected("bronze.o")) == (left + 1 if way == "--accept-loss" else 4)
-    assert project.run("bronze.o").plan.way == "nothing"
+    assert project.run("bronze.o").plan.strategy == "nothing"
 
 
 def bronze_run(shop: Project) -> str:
     """Run bronze, as foreseen; why it did what it did."""
     foreseen, outcome = shop.plan("bronze.o"), shop.run("bronze.o")
-    assert foreseen.way == outcome.plan.way
+    assert foreseen.strategy == outcome.plan.strategy
     return outcome.plan.reason
 
 
@@ -210,7 +210,7 @@ def test_files_whose_rows_were_deleted_or_whose_table_is_gone_are_read_again(pro
     project.land("o/3.csv", "id\n3\n")
     assert "its table is gone; 2 files" in bronze_run(project)
     assert ids(project, "bronze.o") == [1, 2, 3, 10, 20]
-    assert project.run("bronze.o").plan.way == "nothing"
+    assert project.run("bronze.o").plan.strategy == "nothing"
 
 
 def test_rows_of_a_forgotten_file_that_somebody_brought_back_go_out_again(project: Project) -> None:
@@ -224,7 +224,7 @@ def test_rows_of_a_forgotten_file_that_somebody_brought_back_go_out_again(projec
     assert project.plan("bronze.o").reason == "forgotten rows are back"
     project.run("bronze.o")
     assert ids(project, "bronze.o") == [1]
-    assert project.run("bronze.o").plan.way == "nothing"
+    assert project.run("bronze.o").plan.strategy == "nothing"
 
 
 def test_what_can_t_be_brought_in_again_is_refused_and_each_way_that_is_named_works(project: Project) -> None:
@@ -237,18 +237,18 @@ def test_what_can_t_be_brought_in_again_is_refused_and_each_way_that_is_named_wo
         if "_batch" in statement:
             file.rename(file.with_name("_1.csv"))
         by_hand(project, "bronze.o", statement)
-        assert project.plan("bronze.o").way == "refused"
+        assert project.plan("bronze.o").strategy == "refused"
         with pytest.raises(SourceError, match="changed by hand") as refused:
             project.run("bronze.o")
         way = re.search(r"RESTORE TABLE delta.`[^`]+` TO VERSION AS OF \d+", str(refused.value))
         assert way is not None
         project.engine.session().sql(way[0]).collect()
         assert ids(project, "bronze.o") == [1, 2, 10, 20], statement
-        assert project.run("bronze.o").plan.way == "nothing"
+        assert project.run("bronze.o").plan.strategy == "nothing"
     by_hand(project, "bronze.o", "DELETE FROM {} WHERE _batch = 1")
     project.run("bronze.o", full=True, accept_loss=True)
     assert ids(project, "bronze.o") == [2, 20]
-    assert project.run("bronze.o").plan.way == "nothing"
+    assert project.run("bronze.o").plan.strategy == "nothing"
 
 
 @pytest.mark.parametrize("lose", ["remove", "restore"])
@@ -269,4 +269,4 @@ def test_a_ledger_that_was_removed_or_restored_is_noticed_before_a_file_is_read_
         project.run("bronze.o")
     project.run("bronze.o", full=True)
     assert ids(project, "bronze.o") == [1, 2, 3, 10, 20]
-    assert project.run("bronze.o").plan.way == "nothing"
+    assert project.run("bronze.o").plan.strategy == "nothing"

@@ -61,7 +61,7 @@ def test_a_damaged_table_is_told_by_name_and_the_others_go_on(
     with pytest.raises(DamagedTable, match=r"shop/bronze/bad: .+\. Put back"):
         read_log(project.lake.table("shop.bronze.bad"), {})
     lakehouse = project.lakehouse
-    ways = {plan.table.name: plan.way for plan in plan_all(lakehouse, project.lake, lakehouse.tables)}
+    ways = {plan.table.name: plan.strategy for plan in plan_all(lakehouse, project.lake, lakehouse.tables)}
     assert ways == {"good": "append", "bad": "refused"}
     monkeypatch.setattr(sys.modules["lakehouse_assets.cli.app"], "DOMAINS", project.package)
     monkeypatch.setenv("LAKEHOUSE_LAKE", project.lake.root)
@@ -71,7 +71,7 @@ def test_a_damaged_table_is_told_by_name_and_the_others_go_on(
         assert shown.exit_code == 0, shown.output
         assert "shop.bronze.good" in shown.output
         assert "shop/bronze/bad" in shown.output.replace("\n", "")
-    assert project.run("bronze.good").plan.way == "append"
+    assert project.run("bronze.good").plan.strategy == "append"
 
 
 def test_a_damaged_ledger_keeps_no_other_table_of_its_domain_waiting(
@@ -134,4 +134,4 @@ def test_what_delta_rs_cannot_write_is_no_conflict_and_the_way_that_is_named_wor
     project.run("bronze.o", full=True)
     assert project.rows("bronze.o", "id") == [("1",), ("2",), ("3",)]
     assert len(project.rejected("bronze.o")) == 1
-    assert project.run("bronze.o").plan.way == "nothing"
+    assert project.run("bronze.o").plan.strategy == "nothing"

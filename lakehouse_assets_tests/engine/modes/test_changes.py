@@ -290,7 +290,7 @@ def test_a_table_whose_state_is_gone_is_rebuilt_and_says_so(feed: Project) -> No
     for name in ("silver.current", "silver.versions"):
         assert feed.run(name).plan.reason == "what it remembered of events and deletions is gone"
     check(feed, [*(e for batch in events for e in batch), *late])
-    assert feed.plan("silver.current").way == "nothing"
+    assert feed.plan("silver.current").strategy == "nothing"
 
 
 def test_a_table_that_was_dropped_is_built_again_with_quarantine_and_state(feed: Project) -> None:

@@ -88,10 +88,10 @@ def test_tables_whose_input_has_no_readable_changes_are_rebuilt_and_say_why(
     whole = [*range(100, 110), *range(200, 210)]
     for name in DOWNSTREAM:
         outcome = shop.run(name)
-        assert outcome.plan.way == "full", name
+        assert outcome.plan.strategy == "full", name
         assert "shop.bronze.o" in outcome.plan.reason, name
         assert sorted(row[0] for row in shop.rows(name, "id")) == whole, name
-        assert shop.run(name).plan.way == "nothing", name
+        assert shop.run(name).plan.strategy == "nothing", name
 
 
 def test_a_run_whose_rejected_rows_cannot_be_found_again_is_followed_by_a_rebuild(project: Project) -> None:
@@ -108,8 +108,8 @@ def test_a_run_whose_rejected_rows_cannot_be_found_again_is_followed_by_a_rebuil
     sql(project, "OPTIMIZE {}")
     sql(project, "VACUUM {} RETAIN 0 HOURS")
     plan = project.run("silver.added").plan
-    assert plan.way == "full"
+    assert plan.strategy == "full"
     assert plan.reason.startswith("what its last run rejected can't be found again: the changes since version 0 of")
     assert sorted(row[0] for row in project.rows("silver.added")) == [*range(100, 110), *range(201, 210)]
     assert len(project.rejected("silver.added")) == 1
-    assert project.run("silver.added").plan.way == "nothing"
+    assert project.run("silver.added").plan.strategy == "nothing"

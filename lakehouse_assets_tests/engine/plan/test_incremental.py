@@ -30,7 +30,7 @@ def shop(project: Project) -> Project:
 
 
 def build(shop: Project) -> list[str]:
-    return [shop.run(name).plan.way for name in ("bronze.orders", "silver.orders", "gold.totals")]
+    return [shop.run(name).plan.strategy for name in ("bronze.orders", "silver.orders", "gold.totals")]
 
 
 def test_new_files_flow_to_gold_and_a_second_run_finds_nothing(shop: Project) -> None:
@@ -97,7 +97,7 @@ def test_a_broken_fail_rule_commits_nothing_and_the_next_run_tries_again(shop: P
         shop.run("silver.orders")
     assert shop.log("silver.orders").version == version
     shop.table("silver.orders", SILVER)
-    assert shop.run("silver.orders").plan.way == "merge"
+    assert shop.run("silver.orders").plan.strategy == "merge"
     assert len(shop.rejected("silver.orders")) == 1
 
 
@@ -147,7 +147,7 @@ def test_a_full_refresh_forgets_what_upstream_no_longer_has_and_keeps_versions(s
     build(shop)
     before = shop.log("silver.orders").version
     outcome = shop.run("silver.orders", full=True)
-    assert outcome.plan.way == "full"
+    assert outcome.plan.strategy == "full"
     assert shop.log("silver.orders").version == before + 1
     assert shop.rows("silver.orders", "id") == [(1,)]
     assert len(shop.rejected("silver.orders")) == 1
@@ -158,7 +158,7 @@ def test_an_upstream_that_was_rebuilt_is_read_whole(shop: Project) -> None:
     build(shop)
     shop.run("bronze.orders", full=True)
     planned = shop.plan("silver.orders")
-    assert planned.way == "full"
+    assert planned.strategy == "full"
     assert "changed by more than new rows (write overwrite at version 1)" in planned.reason
     build(shop)
     assert shop.rows("silver.orders", "id", "amount") == [(1, 10)]
@@ -183,7 +183,7 @@ def test_a_changed_declaration_rebuilds_a_replaced_table_and_is_told_of_a_merged
     assert shop.plan("gold.totals").reason == "the declaration changed"
     shop.table("silver.orders", SILVER.replace("amount < 1000", "amount < 999"))
     planned = shop.plan("silver.orders")
-    assert planned.way == "nothing"
+    assert planned.strategy == "nothing"
     assert "the declaration changed, older rows keep what they have until --full" in planned.reason
 
 
@@ -212,5 +212,5 @@ def test_a_lookup_is_read_whole_beside_the_new_rows(shop: Project) -> None:
         shop.run(name)
     shop.land("orders/2.csv", "id\n2\n")
     shop.run("bronze.orders")
-    assert shop.run("silver.named").plan.way == "append"
+    assert shop.run("silver.named").plan.strategy == "append"
     assert shop.rows("silver.named", "id", "name") == [("1", "ann"), ("2", "bob")]

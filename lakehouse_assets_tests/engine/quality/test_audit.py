@@ -71,7 +71,7 @@ def test_a_rebuild_that_would_leave_less_than_half_the_rows_is_refused(people: P
     land(people, 1, "1,1,Ann", "2,1,Bob", "3,1,Cid", "4,1,Dan", "5,1,Eve")
     people.run("silver.people")
     cut_bronze(people, "id IN ('1', '2', '3')")
-    assert people.run("silver.people").plan.way == "full"
+    assert people.run("silver.people").plan.strategy == "full"
     cut_bronze(people, "id = '1'")
     with pytest.raises(WouldLose, match="it would have 1 rows in the place of 3; nothing was written"):
         people.run("silver.people")
@@ -97,7 +97,10 @@ def test_a_table_whose_write_mode_was_changed_is_rebuilt(people: Project) -> Non
     people.run("silver.people")
     declare(people, "history")
     outcome = people.run("silver.people")
-    assert (outcome.plan.way, outcome.plan.reason) == ("full", "it was written as merge before, and is history now")
+    assert (outcome.plan.strategy, outcome.plan.reason) == (
+        "full",
+        "it was written as merge before, and is history now",
+    )
     assert people.rows("silver.people", "name", "valid_from") == [("Ann", 1), ("Anna", 2), ("Bob", 1)]
 
 

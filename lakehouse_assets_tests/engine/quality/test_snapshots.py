@@ -155,7 +155,7 @@ def test_a_snapshot_that_can_t_be_meant_is_held_back_until_it_s_accepted(dumps: 
     assert [check.check_name for check in found if not check.passed] == ["snapshots_plausible"]
     dumps.run("silver.current", accept_loss=True)
     assert len(dumps.rows("silver.current")) == left
-    assert dumps.run("silver.current").plan.way == "nothing"
+    assert dumps.run("silver.current").plan.strategy == "nothing"
 
 
 def test_an_empty_snapshot_changes_nothing_and_is_told(dumps: Project) -> None:

@@ -118,7 +118,7 @@ def test_the_sensor_brings_them_in_and_only_their_days_are_computed_anew(
         (request,) = sensor.tick().run_requests
         assert request.tags["lakehouse/late_days"] == "2024-05-03, 2024-05-07"
         done = sensor.run(request)
-        ways = {m.asset_key.path[-1]: m.metadata["way"].value for m in _materialised(done)}
+        ways = {m.asset_key.path[-1]: m.metadata["strategy"].value for m in _materialised(done)}
         assert ways == {"clicks": "replay", "daily": "refresh"}
         assert sensor.tick().skip_message == "no new late rows"
     days = {str(day): n for day, n in shop.rows("gold.daily", "day", "n")}

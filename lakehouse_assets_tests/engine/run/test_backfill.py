@@ -60,7 +60,7 @@ def test_the_days_of_a_range_are_computed_anew_and_no_others(shop: Project) -> N
     tamper(shop, 11, 12, 15)
     shop.engine.session().sql(f"DELETE FROM delta.`{shop.lake.table('shop.gold.daily')}` WHERE day = DATE'2024-01-14'")
     outcome = shop.backfill("gold.daily", FIRST, LAST)
-    assert (outcome.plan.way, outcome.plan.groups) == ("refresh", 3)
+    assert (outcome.plan.strategy, outcome.plan.groups) == ("refresh", 3)
     assert totals(shop) == RIGHT | {11: 0, 15: 0}
     assert outcome.version is not None
     written = shop.log("gold.daily").days("day", after=outcome.version - 1)
@@ -71,16 +71,16 @@ def test_what_came_since_is_taken_in_and_not_lost(shop: Project) -> None:
     deliver(shop, 1, "12,2024-01-13,5", "20,2024-01-20,20")
     shop.backfill("gold.daily", FIRST, LAST)
     assert totals(shop) == {k: v for k, v in RIGHT.items() if k != 12} | {13: 18, 20: 20}
-    assert shop.plan("gold.daily").way == "nothing"
+    assert shop.plan("gold.daily").strategy == "nothing"
     deliver(shop, 2, "14,2024-01-14,1")
-    assert shop.run("gold.daily").plan.way == "refresh"
+    assert shop.run("gold.daily").plan.strategy == "refresh"
     assert totals(shop)[14] == 1
 
 
 def test_a_range_of_most_rows_or_of_a_table_that_is_not_there_computes_all(shop: Project) -> None:
     tamper(shop, 19)
     outcome = shop.backfill("gold.daily", "2024-01-10", "2024-01-17")
-    assert (outcome.plan.way, totals(shop)) == ("full", RIGHT)
+    assert (outcome.plan.strategy, totals(shop)) == ("full", RIGHT)
     shop.table("gold.other", DAILY.replace("daily =", "other ="))
     assert shop.backfill("gold.other", FIRST, LAST).plan.reason == "first build"
 

@@ -260,7 +260,7 @@ def test_a_file_that_cannot_be_read_fails_once_whatever_its_name(project: Projec
     project.land("orders/good", '{"a": 1}')
     Path(os.fsdecode(bytes(project.root / "landing/shop/orders") + b"/" + name)).write_text("{")
     assert project.run("bronze.orders").files == {"done": 1, "failed": 1}
-    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.run("bronze.orders").plan.strategy == "nothing"
 
 
 def test_a_file_overwritten_after_it_was_read_is_read_again_beside_its_old_rows(shop: Project) -> None:
@@ -276,7 +276,7 @@ def test_a_file_renamed_after_it_was_read_is_not_read_again(shop: Project) -> No
     run(shop, "bronze.orders")
     folder = shop.root / "landing/shop/orders"
     (folder / "1.csv").rename(folder / "one.csv")
-    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.run("bronze.orders").plan.strategy == "nothing"
     assert [s for n, s, _ in ledger(shop) if n == "one.csv"] == ["renamed"]
 
 

@@ -82,7 +82,7 @@ def test_who_forgot_a_file_and_why_is_in_the_ledger_and_in_the_history_of_the_ta
     assert entry.error.endswith(": a truncated line")
     told = shop.log("bronze.orders").commits[0].told["lakehouse_forget"]
     assert told == {"forgot": [path], "rows": 2, "why": entry.error, "number": entry.seq}
-    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.run("bronze.orders").plan.strategy == "nothing"
     assert shop.plan("bronze.orders", full=True).files == 2  # what is there; the ledger leaves the forgotten one out
     shop.run("bronze.orders", full=True)
     assert ids(shop, "bronze.orders") == [1]
@@ -143,7 +143,7 @@ def test_a_file_that_is_forgotten_while_it_is_being_read_leaves_no_rows(
     shop.run("bronze.orders")
     assert ids(shop, "bronze.orders") == [1, 2, 3, 7]
     assert ("3.csv", "forgotten", 1) in ledger(shop)
-    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.run("bronze.orders").plan.strategy == "nothing"
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -158,9 +158,9 @@ def test_what_reads_the_table_follows_though_most_of_its_rows_go(shop: Project, 
     path = f"{shop.lake.landing}/shop/orders/2.csv"
     shop.forget("bronze.orders", path)
     plan = shop.run("silver.orders").plan
-    assert (plan.way, plan.reason) == ("full", f"shop.bronze.orders has forgotten {path}, at version 1")
+    assert (plan.strategy, plan.reason) == ("full", f"shop.bronze.orders has forgotten {path}, at version 1")
     for name in ("silver.copies", "gold.totals"):
-        assert shop.run(name).plan.way == "full"
+        assert shop.run(name).plan.strategy == "full"
     assert ids(shop, "silver.copies") == [1]
     assert shop.rows("gold.totals") == [(1, 10)]
 

@@ -68,7 +68,7 @@ def test_replayed_rows_find_their_place_as_if_the_rule_had_always_been_the_mende
         outcome = shop.replay(f"silver.{mode}")
         assert (outcome.verdicts.judged, outcome.verdicts.rejected) == (before, left)
         assert stored(shop, mode, mode) == wanted(mode, good)
-        assert (before > left > 0, shop.run(f"silver.{mode}").plan.way) == (True, "nothing")
+        assert (before > left > 0, shop.run(f"silver.{mode}").plan.strategy) == (True, "nothing")
 
 
 def stored(shop: Project, mode: str, name: str = "orders") -> list[tuple[Any, ...]]:
@@ -114,11 +114,11 @@ def test_a_replay_that_no_row_passes_leaves_the_table_alone_and_keeps_the_verdic
     shop.run("silver.orders")
     declare(shop, "merge", 'drop("amount < 55")')
     outcome = shop.replay("silver.orders")
-    assert (outcome.plan.way, outcome.plan.reason) == ("nothing", "1 rows in quarantine, none of which passes")
+    assert (outcome.plan.strategy, outcome.plan.reason) == ("nothing", "1 rows in quarantine, none of which passes")
     assert shop.log("silver.orders").version == 0
     assert [list(b) for b, r in shop.rejected("silver.orders", "broken", "replay") if r] == [["amount_lt_55"]]
     declare(shop, "merge", MENDED)
-    assert shop.replay("silver.orders").plan.way == "replay"
+    assert shop.replay("silver.orders").plan.strategy == "replay"
     assert shop.rows("silver.orders", "id") == [(1,), (2,)]
 
 
@@ -188,10 +188,10 @@ def test_rejected_rows_of_arriving_files_are_replayed_into_bronze(shop: Project)
     shop.table("bronze.orders", text.format("amount <> 'x'"))
     deliver(shop, 1, "1,1,x,upsert", "2,1,7,upsert")
     shop.table("bronze.orders", text.format("true"))
-    assert shop.replay("bronze.orders").plan.way == "replay"
+    assert shop.replay("bronze.orders").plan.strategy == "replay"
     deliver(shop, 2, "3,1,9,upsert")
     assert shop.rows("bronze.orders", "id", "amount", "_batch") == [("1", "x", 1), ("2", "7", 1), ("3", "9", 2)]
-    assert shop.run("bronze.orders").plan.way == "nothing"
+    assert shop.run("bronze.orders").plan.strategy == "nothing"
 
 
 BOUNDARIES = [
@@ -239,8 +239,10 @@ def test_a_replay_started_in_dagster_is_a_materialisation_with_its_checks(shop: 
     declare(shop, "merge", MENDED)
     result = shop.by_dagster("silver.orders", replay=True)
     (made,) = result.asset_materializations_for_node("shop__silver__orders")
-    shown = {name: made.metadata[name].value for name in ("way", "rows_judged", "rows_rejected", "dagster/row_count")}
-    assert shown == {"way": "replay", "rows_judged": 2, "rows_rejected": 1, "dagster/row_count": 1}
+    shown = {
+        name: made.metadata[name].value for name in ("strategy", "rows_judged", "rows_rejected", "dagster/row_count")
+    }
+    assert shown == {"strategy": "replay", "rows_judged": 2, "rows_rejected": 1, "dagster/row_count": 1}
     broken = {e.check_name: e.metadata["rows_broken"].value for e in result.get_asset_check_evaluations()}
     assert broken == {"id_not_null": 0, "amount_lt_90": 1, "amount_gt_5": 0}
 

@@ -72,7 +72,7 @@ def narrowed(
     whole = whole_inputs(spark, {read.key: read for read in plan.reads.values()})
     routes = _routes(tree, mode, whole)
     why_full = _unfollowed(plan, routes)
-    if plan.way != "refresh" or why_full:
+    if plan.strategy != "refresh" or why_full:
         yield Work(rebuilding(plan, why_full) if why_full else plan, rows, routes=routes)
         return
     own = read_log(lake.table(plan.table.key), lake.storage)
@@ -112,7 +112,7 @@ def _few(work: Work, chosen: list[Route], lake: Lake, own: TableLog, *, bound: b
     if found is None or found.rows > ROWS:
         return None
     plan = _decided(work.plan, len(found.groups), found.rows, own, bound=bound)
-    if plan.way == "full":
+    if plan.strategy == "full":
         return replace(work, plan=plan)
     kinds = {c.name: c.type for c in plan.table.columns}
     return replace(work, plan=plan, rows=work.rows.where(spark_condition(found, kinds)), few=found)
@@ -123,7 +123,7 @@ def _many(
 ) -> Work:
     stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
     plan = _decided(work.plan, groups.count(), of_groups(stored, groups, mode.by).count(), own, bound=bound)
-    if plan.way == "full":
+    if plan.strategy == "full":
         return replace(work, plan=plan)
     return replace(work, plan=plan, rows=of_groups(work.rows, groups, mode.by), many=groups)
 

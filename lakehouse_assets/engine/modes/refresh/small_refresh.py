@@ -146,7 +146,7 @@ def _stored(own: TableLog, by: Sequence[str], groups: Sequence[Group]) -> int:
 def planned(plan: Plan, lake: Lake) -> Plan:
     """A planned refresh with its number of groups, or as the rebuild that it will come to, where that's found fast."""
     mode = plan.table.write
-    if plan.way != "refresh" or not plan.reads or not isinstance(mode, Refresh):
+    if plan.strategy != "refresh" or not plan.reads or not isinstance(mode, Refresh):
         return plan
     own = read_log(lake.table(plan.table.key), lake.storage)
     last = own.last_run.run if own and own.last_run else None
@@ -167,7 +167,7 @@ def decided(plan: Plan, groups: int, rows: int, own: TableLog) -> Plan:
 def rebuilding(plan: Plan, why: str) -> Plan:
     """The same for the whole table."""
     reads = {parameter: replace(read, after=None) for parameter, read in plan.reads.items()}
-    return replace(plan, way="full", reason=why, reads=reads)
+    return replace(plan, strategy="full", reason=why, reads=reads)
 
 
 def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.by_hand import quarantine_changed
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.plan.plan import Plan, Way
+from lakehouse_assets.engine.plan.plan import Plan, Strategy
 from lakehouse_assets.engine.plan.undone import find_undone
 from lakehouse_assets.engine.quality import quarantine
 from lakehouse_assets.engine.run.ingest.bad_files import source_of
@@ -173,8 +173,10 @@ def _give_up(table: Table, env: Environment) -> int:
 def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resumed: bool) -> Outcome:
     """Write a planned batch, or find that it was written already; then mark it."""
     log = read_log(env.lake.table(table.key), env.lake.storage)
-    way: Way = "full" if batch.rebuild else "append"
-    plan = Plan(table, way, f"{len(batch.files)} files in batch {batch.number}", batch.number, files=len(batch.files))
+    strategy: Strategy = "full" if batch.rebuild else "append"
+    plan = Plan(
+        table, strategy, f"{len(batch.files)} files in batch {batch.number}", batch.number, files=len(batch.files)
+    )
     if log is not None and log.transaction(table.key) >= batch.number:
         written = finish_batch(plan, batch, env, log)
     else:

@@ -144,8 +144,10 @@ def test_refreshed_tables_equal_another_engine_s_whole_answer_after_each_change(
             plan = planned(shop.plan(f"gold.{name}"), shop.lake)
             outcome = shop.run(f"gold.{name}")
             assert stored(shop, name) == by_sqlite(shop, sql), f"{name} after change {number}"
-            assert (plan.way, plan.groups) == (outcome.plan.way, outcome.plan.groups), f"{name}, {plan.reason}"
-            refreshed |= {name} if outcome.plan.way == "refresh" else set()
+            assert (plan.strategy, plan.groups) == (outcome.plan.strategy, outcome.plan.groups), (
+                f"{name}, {plan.reason}"
+            )
+            refreshed |= {name} if outcome.plan.strategy == "refresh" else set()
     assert refreshed == set(GOLD)
 
 
@@ -183,8 +185,8 @@ def test_a_query_that_looks_beyond_its_groups_is_computed_whole_and_says_why(sho
     deliver(shop, 1, ["12,2024-01-13,shop 12,99,1,upsert"], [])
     for name, reason in reasons.items():
         foreseen, outcome = planned(shop.plan(f"gold.{name}"), shop.lake), shop.run(f"gold.{name}")
-        assert (foreseen.way, foreseen.reason) == (outcome.plan.way, outcome.plan.reason)
-        assert outcome.plan.way == "full"
+        assert (foreseen.strategy, foreseen.reason) == (outcome.plan.strategy, outcome.plan.reason)
+        assert outcome.plan.strategy == "full"
         assert outcome.plan.reason.startswith(f"shop.silver.sales changed, and {reason}")
 
 
@@ -198,7 +200,7 @@ def test_upkeep_of_an_input_that_can_t_be_followed_leaves_a_refresh_what_it_is(s
     shop.engine.session().sql(f"OPTIMIZE delta.`{shop.lake.table('shop.silver.shops')}`")
     deliver(shop, 2, ["12,2024-01-13,a,12,2,upsert"])
     foreseen, outcome = planned(shop.plan("gold.beyond"), shop.lake), shop.run("gold.beyond")
-    assert (foreseen.way, foreseen.groups) == (outcome.plan.way, outcome.plan.groups) == ("refresh", 2)
+    assert (foreseen.strategy, foreseen.groups) == (outcome.plan.strategy, outcome.plan.groups) == ("refresh", 2)
     assert stored(shop, "beyond") == by_sqlite(shop, sql)
 
 
@@ -213,11 +215,11 @@ def test_a_refresh_before_which_another_committed_is_planned_anew(
 
     def another_first(*arguments: Any) -> None:
         monkeypatch.setattr(refresh, "put", put)
-        assert shop.run("gold.daily").plan.way == "refresh"
+        assert shop.run("gold.daily").plan.strategy == "refresh"
         put(*arguments)
 
     monkeypatch.setattr(refresh, "put", another_first)
-    assert shop.run("gold.daily").plan.way == "nothing"
+    assert shop.run("gold.daily").plan.strategy == "nothing"
     assert stored(shop, "daily") == by_sqlite(shop, GOLD["daily"][2])
 
 
@@ -229,7 +231,7 @@ def test_what_most_rows_need_or_a_rebuilt_input_is_computed_whole(shop: Project)
     assert shop.run("gold.daily").plan.reason == "7 of 10 rows are in the 7 groups touched"
     shop.run("silver.sales", full=True)
     assert shop.run("gold.daily").plan.reason == "shop.silver.sales was rebuilt at version 2"
-    assert shop.run("gold.daily").plan.way == "nothing"
+    assert shop.run("gold.daily").plan.strategy == "nothing"
     assert stored(shop, "daily") == by_sqlite(shop, GOLD["daily"][2])
 
 
@@ -245,7 +247,7 @@ def test_many_groups_are_merged_as_few_are_put(shop: Project, monkeypatch: pytes
     deliver(shop, 1, [line(1000 + i, random) for i in range(4)], ["shop 2,b,1", "shop 3,a,1"])
     for name in names:
         outcome = shop.run(f"gold.{name}")
-        assert (outcome.plan.way, shop.log(f"gold.{name}").commits[0].operation) == ("refresh", "MERGE")
+        assert (outcome.plan.strategy, shop.log(f"gold.{name}").commits[0].operation) == ("refresh", "MERGE")
         assert stored(shop, name) == by_sqlite(shop, GOLD[name][2]), name
 
 
@@ -255,7 +257,7 @@ def test_rows_rejected_from_a_refreshed_group_are_in_quarantine(shop: Project) -
     shop.run("gold.daily")
     deliver(shop, 1, ["12,2024-01-12,a,500,1,upsert"])
     outcome = shop.run("gold.daily")
-    assert (outcome.plan.way, outcome.verdicts.judged, outcome.verdicts.rejected) == ("refresh", 1, 1)
+    assert (outcome.plan.strategy, outcome.verdicts.judged, outcome.verdicts.rejected) == ("refresh", 1, 1)
     assert len(shop.rows("gold.daily")) == 9
     ((row, broken),) = shop.rejected("gold.daily", "row", "broken")
     assert ('"total":500' in row, list(broken)) == (True, ["total_lt_100"])
@@ -278,7 +280,7 @@ def test_readers_see_the_table_before_or_after_and_nothing_else(
     reader = threading.Thread(target=read)
     reader.start()
     deliver(shop, 1, ["12,2024-01-13,a,70,1,upsert", "15,2024-01-13,a,70,1,upsert"])
-    assert shop.run("gold.daily").plan.way == "refresh"
+    assert shop.run("gold.daily").plan.strategy == "refresh"
     stop.set()
     reader.join()
     after = stored(shop, "daily")
@@ -330,7 +332,7 @@ def test_changes_across_a_new_column_and_days_beyond_the_year_9999_are_followed(
     deliver(shop, 1, ["12,+12024-01-12,a,12,1,upsert"])
     assert "twice" in shop.log("silver.sales").columns
     outcome = shop.run("gold.daily")
-    assert (outcome.plan.way, outcome.plan.groups) == ("refresh", 2)
+    assert (outcome.plan.strategy, outcome.plan.groups) == ("refresh", 2)
     stored_days = shop.engine.session().read.format("delta").load(shop.lake.table("shop.gold.daily"))
     assert sorted(r[0] for r in stored_days.selectExpr("string(day)").collect()) == [
         "+12024-01-12",
@@ -346,7 +348,7 @@ def test_groups_by_values_that_delta_rs_may_not_compare_as_spark_does_are_right(
     deliver(shop, 0, [f"{i},2024-01-01,{price},1,0,upsert" for i, price in enumerate(prices)])
     shop.run("gold.priced")
     deliver(shop, 1, ["0,2024-01-01,-0.0,1,1,upsert", "4,2024-01-01,0.1,1,1,upsert"])
-    assert shop.run("gold.priced").plan.way == "refresh"
+    assert shop.run("gold.priced").plan.strategy == "refresh"
     spark = shop.engine.session()
     spark.read.format("delta").load(shop.lake.table("shop.silver.sales")).createOrReplaceTempView("sales")
     table = spark.read.format("delta").load(shop.lake.table("shop.gold.priced"))

@@ -53,7 +53,7 @@ def test_a_group_with_the_same_rows_in_other_numbers_is_put_in_place(
     project.run("gold.g")
     deliver(project, 2, "id,seq,day,shop", "1,2,2024-01-01,y")
     first = date(2024, 1, 1)
-    assert project.run("gold.g").plan.way == "refresh"
+    assert project.run("gold.g").plan.strategy == "refresh"
     assert [row for row in project.rows("gold.g") if row[0] == first] == [(first, "x"), (first, "y"), (first, "y")]
 
 
@@ -69,7 +69,7 @@ def test_a_table_that_delta_rs_cannot_write_is_refreshed_by_spark(project: Proje
         project.log("gold.g").table.delete("total = -1")
     deliver(project, 2, "id,seq,day,amount", "1,2,2024-01-01,7")
     outcome = project.run("gold.g")
-    assert (outcome.plan.way, outcome.plan.groups) == ("refresh", 1)
+    assert (outcome.plan.strategy, outcome.plan.groups) == ("refresh", 1)
     assert project.log("gold.g").commits[0].operation == "MERGE"
     assert (date(2024, 1, 1), 7) in project.rows("gold.g")
     assert len(project.rows("gold.g")) == len(OTHERS) + 1
@@ -106,7 +106,7 @@ def test_a_sale_changes_the_total_of_its_group_whatever_the_group_is_computed_fr
     before = {name: totals(project, name) for name in GROUPINGS if project.run(f"gold.{name}")}
     deliver(project, 2, header, f"1,2,{','.join(values)},1001")
     for name, (*_, group, _) in GROUPINGS.items():
-        assert project.run(f"gold.{name}").plan.way == "refresh", name
+        assert project.run(f"gold.{name}").plan.strategy == "refresh", name
         assert totals(project, name) == before[name] | {group: before[name][group] + 1000}, name
 
 
@@ -129,7 +129,7 @@ def test_a_plan_that_isn_t_understood_costs_lineage_and_a_whole_refresh(
         project.run("gold.g", full=True)
         deliver(project, number, "id,seq,day,amount", f"100,{number},2020-01-0{number},1")
         outcome = project.run("gold.g")
-        assert (outcome.plan.way, outcome.lineage) == ("full", {})
+        assert (outcome.plan.strategy, outcome.lineage) == ("full", {})
         assert "the plan of its query isn't understood" in outcome.plan.reason
     assert sum(row[1] for row in project.rows("gold.g")) == len(OTHERS)
 
@@ -149,4 +149,4 @@ def test_a_merge_that_changes_no_row_is_no_news(project: Project) -> None:
     deliver(project, 2, "id,seq,day,amount", "100,1,2020-01-01,1", "101,2,2020-01-02,9")
     assert [commit.operation for commit in project.log("silver.sales").since(before) or []] == ["MERGE"]
     for name in ("gold.g", "silver.seen"):
-        assert project.run(name).plan.way == "nothing", name
+        assert project.run(name).plan.strategy == "nothing", name

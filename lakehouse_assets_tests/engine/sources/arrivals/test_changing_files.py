@@ -146,7 +146,7 @@ def test_a_file_that_changes_between_listing_and_opening_is_read_once_as_what_it
     changing(project, kind, way, ["new"], OPENING)
     assert project.run("bronze.orders").files == {"done": 3, "vanished": 1}
     assert ledger(project) == ANEW
-    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.run("bronze.orders").plan.strategy == "nothing"
     assert project.rows("bronze.orders", "a") == [("a",), ("new",), ("z",)]
     assert project.run("bronze.orders", full=True).files == {"done": 3}
 
@@ -156,7 +156,7 @@ def test_that_is_seen_of_a_batch_of_one_file_too(project: Project) -> None:
     for name in ("a", "z"):
         (project.root / f"landing/shop/orders/{name}").unlink()
     assert project.run("bronze.orders").files == {"done": 1, "vanished": 1}
-    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.run("bronze.orders").plan.strategy == "nothing"
     assert project.rows("bronze.orders", "a") == [("new",)]
 
 
@@ -167,7 +167,7 @@ def test_of_a_file_that_becomes_longer_between_listing_and_opening_no_row_is_los
         project.run("bronze.orders")
     rows = [text for (text,) in project.rows("bronze.orders", "a")]
     assert rows == ["a", "new 1", "new 1", "new 2", "new 3", "z"]
-    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.run("bronze.orders").plan.strategy == "nothing"
 
 
 def test_that_is_seen_though_the_run_is_killed_before_it_told(project: Project) -> None:
@@ -192,7 +192,7 @@ RULED = OPENING.replace("{kind!r})", """{kind!r}), expect=[drop("a <> 'bad'")]""
 def test_what_such_a_file_became_has_its_rejected_rows_in_quarantine(project: Project) -> None:
     changing(project, "csv", "replaced", ["good", "bad", "bad"], RULED)
     assert project.run("bronze.orders").files == {"done": 3, "vanished": 1}
-    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.run("bronze.orders").plan.strategy == "nothing"
     assert project.rows("bronze.orders", "a") == [("a",), ("good",), ("z",)]
     assert rejected(project) == ["bad", "bad"]
 
@@ -247,7 +247,7 @@ def test_a_file_that_is_written_again_as_it_was_while_it_is_read_is_read_once(
     project.land("orders/old", lines(ROWS))
     once_committed(monkeypatch, lambda: project.land("orders/old", lines(ROWS[::-1])))
     assert project.run("bronze.orders").files == {"done": 1, "vanished": 1}
-    assert project.run("bronze.orders").plan.way == "nothing"
+    assert project.run("bronze.orders").plan.strategy == "nothing"
     assert len(project.rows("bronze.orders")) == 2
 
 

@@ -202,11 +202,11 @@ def test_a_table_reads_what_its_addresses_have_and_tells_of_those_that_failed(
     site.pages["/more/people.csv"] = Answer(b"name,id\nBob,2\n")
     assert project.plan("bronze.people").reason == "no new files; ADDRESS isn't set, so nothing is downloaded"
     monkeypatch.setenv("ADDRESS", site.url)
-    assert project.plan("bronze.people").way == "append"
+    assert project.plan("bronze.people").strategy == "append"
     with pytest.raises(SourceError, match=r"\$\{ADDRESS\}/x.csv: the server answered 404 Not Found\. What could be"):
         project.run("bronze.people")
     assert project.rows("bronze.people", "id", "name") == [("1", "Ann"), ("2", "Bob")]
     site.pages["/x.csv"] = Answer(b"id,name\n3,Cid\n")
     project.run("bronze.people")
     assert project.rows("bronze.people", "id", "name") == [("1", "Ann"), ("2", "Bob"), ("3", "Cid")]
-    assert project.run("bronze.people").plan.way == "nothing"
+    assert project.run("bronze.people").plan.strategy == "nothing"
