@@ -23,4 +23,4 @@ def refresh(settings: Settings, engine: SparkResource) -> list[Outcome]:
 if __name__ == "__main__":
     found = read_settings()
     silver = refresh(found, SparkResource.from_settings(found))[-1]
-    print("committed", silver.plan.strategy, silver.verdicts.judged, flush=True)
+    print("committed", silver.plan.strategy, silver.counts.judged, flush=True)

@@ -48,7 +48,7 @@ def run(bench: Bench) -> list[Row]:
     rejected: dict[int, int] = {}
 
     def write(number: int) -> None:
-        rejected[number] = _write(project, number).verdicts.rejected
+        rejected[number] = _write(project, number).counts.rejected
 
     sides = {str(n): timed(partial(write, n)) for n in (0, *COUNTS)}
     medians = bench.turns(sides | {"by hand": timed(partial(_by_hand, project, BY_HAND))})
@@ -119,7 +119,7 @@ def _by_hand(project: Project, number: int) -> None:
     from pyspark.sql import functions as F
 
     spark, lakehouse = project.engine.session(), project.environment().lakehouse
-    rules = lakehouse.tables[f"shop.silver.flights_{number}"].rules
+    rules = lakehouse.tables[f"shop.silver.flights_{number}"].expectations
     rows = spark.read.format("delta").load(project.lake.table("shop.bronze.flights")).select(*COLUMNS)
     met = {rule.name: F.coalesce(F.expr(rule.condition), F.lit(False)) for rule in rules}
     good = reduce(and_, (met[rule.name] for rule in rules if rule.action == "drop"))

@@ -40,7 +40,7 @@ def main() -> None:
         lambda: configured(SparkSession.builder.getOrCreate(), (given.lake, given.landing)),
     )
     outcome = materialize(lakehouse.tables[given.table], env, given.full)
-    verdicts = outcome.verdicts
+    verdicts = outcome.counts
     print(
         json.dumps(
             {

@@ -107,7 +107,7 @@ def test_every_declared_column_is_in_the_schema_that_the_ui_shows(
 def test_there_is_a_check_for_each_rule_and_only_errors_block(loaded: dg.Definitions, lakehouse: Lakehouse) -> None:
     graph = loaded.resolve_asset_graph()
     found = {(".".join(k.asset_key.path), k.name): graph.get_check_spec(k).blocking for k in graph.asset_check_keys}
-    rules = {(t.key, r.name): r.action == "fail" for t in lakehouse.tables.values() for r in t.rules}
+    rules = {(t.key, r.name): r.action == "fail" for t in lakehouse.tables.values() for r in t.expectations}
     checks = {(t.key, c.name): c.severity == "error" for t in lakehouse.tables.values() for c in t.checks}
     keys = {(t.key, "unique_key"): True for t in lakehouse.tables.values() if t.keys}
     files = {(t.key, "files_readable"): False for t in lakehouse.tables.values() if t.source}

@@ -141,7 +141,7 @@ def files(
 
 @app.command()
 def quarantine(name: Name, rows: Rows = 20) -> None:
-    """The rows of a table that broke a rule and were set aside, with the rules and the file they came from."""
+    """The rows of a table that broke an expectation and were set aside, with its name and the file they came from."""
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.lake.delta_log import select as query
     from lakehouse_assets.engine.quality.quarantine import latest, waiting
@@ -156,7 +156,7 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
         judged = f"run {row['run']}" + (f", replay {row['replay']}" if row["replay"] else "")
         tell((", ".join(row["broken"]), "red"), f"  {row['source']}  ", (judged, "dim"))
         tell(f"  {row['row']}")
-    tell((f"{count(number)} rows in all; rules now {table.rules_version}", "dim"))
+    tell((f"{count(number)} rows in all; expectations now {table.expectations_version}", "dim"))
 
 
 def print_rows(rows: pa.Table) -> None:

@@ -69,7 +69,9 @@ def require_rejected_rows(table: Table, lake: Lake) -> bool:
     kept = read_log(lake.quarantine(table.key), lake.storage)
     rows = waiting(kept) if kept else 0
     if not rows and not table.has_quarantine:
-        raise NotApplicable(f"Replaying {table.key}: no rule of it sets rows aside, so there are none to judge again")
+        raise NotApplicable(
+            f"Replaying {table.key}: no expectation of it sets rows aside, so there are none to judge again"
+        )
     return rows > 0
 
 

@@ -112,7 +112,7 @@ def sql(
 
 @app.command()
 def replay(name: Name) -> None:
-    """Judge the rows in a table's quarantine again, by the rules as they are now; those that pass go into the table."""
+    """Judge the rows in a table's quarantine again, by its expectations of now; those that pass go into the table."""
     lakehouse = open_lakehouse()
     table = find(lakehouse, name)
     if not require_rejected_rows(table, open_lake()):

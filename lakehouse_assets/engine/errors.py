@@ -36,8 +36,11 @@ class ContractError(LakehouseError):
     """What a table's function returned doesn't fit the columns it declares."""
 
 
-class RuleFailed(LakehouseError):
-    """A row broke a rule declared with `fail`; nothing was written. `row` has its values, or its text if it was cut."""
+class ExpectationFailed(LakehouseError):
+    """A row broke an expectation declared with `fail`, so nothing was written.
+
+    `row` has its values, or its text if that was cut.
+    """
 
     def __init__(self, message: str, check: str, row: Mapping[str, Any] | str = "") -> None:
         self.check, self.row = check, row

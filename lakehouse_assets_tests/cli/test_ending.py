@@ -83,7 +83,7 @@ def test_what_does_not_apply_is_refused_before_a_run_begins(command: Command) ->
     for arguments, expected in {
         ("replay", "silver.whole"): "its rows are computed from other tables",
         ("replay", "silver.orders"): "isn't built yet",
-        ("replay", "silver.plain"): "no rule of it sets rows aside",
+        ("replay", "silver.plain"): "no expectation of it sets rows aside",
         ("run", "--accept-loss"): "add --full",
     }.items():
         said = command(*arguments)

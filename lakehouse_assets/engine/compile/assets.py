@@ -10,7 +10,7 @@ import dagster as dg
 from lakehouse_assets.engine.compile.checks import (
     carried_results,
     check_specs,
-    rule_results,
+    expectation_results,
     stopped,
     stored_results,
     table_results,
@@ -21,7 +21,7 @@ from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_met
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def, written_days
 from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_result
 from lakehouse_assets.engine.context import Environment
-from lakehouse_assets.engine.errors import CheckFailed, LakehouseError, RuleFailed, SparkUnavailable
+from lakehouse_assets.engine.errors import CheckFailed, ExpectationFailed, LakehouseError, SparkUnavailable
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
@@ -54,7 +54,7 @@ def op_name(key: str) -> str:
 
 
 def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
-    """The asset of a table, with its rules and checks in the same step.
+    """The asset of a table, with its expectations and checks in the same step.
 
     The step materialises the table; where only checks were selected, it judges the table as stored.
     """
@@ -124,7 +124,7 @@ def _materialized(
     before = read_log(path, storage)
     try:
         outcome = _outcome(table, env, options, context)
-    except (RuleFailed, CheckFailed) as error:
+    except (ExpectationFailed, CheckFailed) as error:
         yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error
     except SparkUnavailable as error:
@@ -166,7 +166,7 @@ def _result(
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:
-        checks = [*rule_results(table, outcome.verdicts), *table_results(table, env, outcome.proven)]
+        checks = [*expectation_results(table, outcome.counts), *table_results(table, env, outcome.proven)]
         metadata = run_metadata(table, outcome, log, env.lake.table(table.key))
     return dg.MaterializeResult(
         asset_key=asset_key(table.key),

@@ -15,7 +15,7 @@ from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_spec
 from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.markdown import as_code, as_text
-from lakehouse_assets.engine.quality.rule_counts import Verdicts
+from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.quality.table_checks import BALANCE, Violations, not_built, stored_violations, table_checks
 from lakehouse_assets.engine.spec.table import (
     FILES_READABLE,
@@ -37,18 +37,22 @@ _MEANING: Mapping[Action, str] = {
 
 
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
-    """One check per rule and per table check. Those that are errors block what is downstream."""
+    """One check per expectation and per table check. Those that are errors block what is downstream."""
     asset = dg.AssetKey(table.key.split("."))
-    rules = [_rule_spec(rule, asset, table.rules_version) for rule in table.rules]
+    expectations = [
+        _expectation_spec(expectation, asset, table.expectations_version) for expectation in table.expectations
+    ]
     files = [files_spec(asset)] if table.source else []
     plausible = [snapshots_spec(asset)] if table.snapshots else []
-    return rules + [_table_spec(c, asset) for c in table_checks(table)] + files + plausible
+    return expectations + [_table_spec(c, asset) for c in table_checks(table)] + files + plausible
 
 
-def _rule_spec(rule: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
-    metadata = {"condition": rule.condition, "action": rule.action, "rules_version": version}
-    doc = rule.doc or f"{as_code(rule.condition)}: {_MEANING[rule.action]}."
-    return dg.AssetCheckSpec(rule.name, asset=asset, description=doc, blocking=rule.action == "fail", metadata=metadata)
+def _expectation_spec(expectation: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
+    metadata = {"condition": expectation.condition, "action": expectation.action, "rules_version": version}
+    doc = expectation.doc or f"{as_code(expectation.condition)}: {_MEANING[expectation.action]}."
+    return dg.AssetCheckSpec(
+        expectation.name, asset=asset, description=doc, blocking=expectation.action == "fail", metadata=metadata
+    )
 
 
 def _table_spec(check: TableCheck, asset: dg.AssetKey) -> dg.AssetCheckSpec:
@@ -56,24 +60,29 @@ def _table_spec(check: TableCheck, asset: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(check.name, asset=asset, description=check.doc, blocking=blocking)
 
 
-def rule_results(table: Table, verdicts: Verdicts) -> Iterator[dg.AssetCheckResult]:
-    """What the run saw of each rule."""
-    broken = dict(verdicts.by_rule)
-    for rule in table.rules:
-        yield _rule_result(table, rule, broken.get(rule.name, 0), verdicts.judged)
+def expectation_results(table: Table, verdicts: ExpectationCounts) -> Iterator[dg.AssetCheckResult]:
+    """What the run saw of each expectation."""
+    broken = dict(verdicts.by_expectation)
+    for expectation in table.expectations:
+        yield _expectation_result(table, expectation, broken.get(expectation.name, 0), verdicts.judged)
 
 
-def _rule_result(table: Table, rule: Expectation, rows: int, judged: int) -> dg.AssetCheckResult:
-    severity = dg.AssetCheckSeverity.ERROR if rule.action == "fail" else dg.AssetCheckSeverity.WARN
-    metadata = {"rows_judged": judged, "rows_broken": rows, "action": rule.action, "rules_version": table.rules_version}
+def _expectation_result(table: Table, expectation: Expectation, rows: int, judged: int) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.ERROR if expectation.action == "fail" else dg.AssetCheckSeverity.WARN
+    metadata = {
+        "rows_judged": judged,
+        "rows_broken": rows,
+        "action": expectation.action,
+        "rules_version": table.expectations_version,
+    }
     return dg.AssetCheckResult(
-        passed=rows == 0, check_name=rule.name, asset_key=dg.AssetKey(table.key.split(".")),
+        passed=rows == 0, check_name=expectation.name, asset_key=dg.AssetKey(table.key.split(".")),
         severity=severity, metadata=metadata,
     )  # fmt: skip
 
 
 def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
-    """The verdict of the rule or check that stopped the write."""
+    """The verdict of the expectation or check that stopped the write."""
     return dg.AssetCheckResult(
         passed=False, check_name=check, asset_key=dg.AssetKey(table.key.split(".")),
         severity=dg.AssetCheckSeverity.ERROR, description=as_text(message), metadata={"action": "fail"},
@@ -81,14 +90,14 @@ def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
 
 
 def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
-    """The rules judged on the rows as stored: what a run of the checks alone looks at."""
+    """The expectations judged on the rows as stored: what a run of the checks alone looks at."""
     from lakehouse_assets.engine.quality.judge import tally
     from lakehouse_assets.engine.quality.typed_columns import with_texts
 
-    rules = [Expectation(r.name, r.condition, "warn") for r in table.rules]
+    expectations = [Expectation(r.name, r.condition, "warn") for r in table.expectations]
     stored = spark.read.format("delta").load(lake.table(table.key))
-    verdicts = tally(with_texts(stored, table.texts), rules)
-    yield from rule_results(table, verdicts)
+    verdicts = tally(with_texts(stored, table.texts), expectations)
+    yield from expectation_results(table, verdicts)
 
 
 def table_results(table: Table, env: Environment, proven: Collection[str] = ()) -> Iterator[dg.AssetCheckResult]:

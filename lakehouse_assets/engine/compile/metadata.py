@@ -42,7 +42,7 @@ def _declared_column(column: Column) -> dg.TableColumn:
 
 def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> dict[str, Any]:
     """Known after a run; all of it read from the Delta log, none of it by another query."""
-    verdicts = outcome.verdicts
+    verdicts = outcome.counts
     return {
         "dagster/row_count": log.rows,
         "dagster/uri": path,

@@ -24,5 +24,5 @@ def domain_schedule(domain: Domain, job: Job) -> dg.ScheduleDefinition:
 
 def checks_job() -> Job:
     """Judges every table as it is stored, and changes none."""
-    doc = "Every rule and table check, on the tables as they are stored."
+    doc = "Every expectation and table check, on the tables as they are stored."
     return dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks(), description=doc)

@@ -191,14 +191,14 @@ def _text_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
 def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
     own = [UNIQUE] * bool(table.keys) + [FILES_READABLE] * (table.source is not None)
     own += [SNAPSHOTS_PLAUSIBLE] * bool(table.snapshots) + [VALUES_AVAILABLE] * table.placed
-    names = [r.name for r in table.rules] + [c.name for c in table.checks] + own
+    names = [r.name for r in table.expectations] + [c.name for c in table.checks] + own
     for name in _repeated(names):
-        yield f"{_where(table)}: two rules or checks are called {name!r}; give one of them name=…"
+        yield f"{_where(table)}: two expectations or checks are called {name!r}; give one of them name=…"
     if not table.takes_new_rows and any(check.adds_up for check in table.checks):
         yield f"{_where(table)}: adds up its rows, but takes in no new rows of another table; remove that check"
     for name in names:
         if not NAME.fullmatch(name):
-            yield f"{_where(table)}: a rule is called {name!r}; give it name=… of letters, digits and underscores"
+            yield f"{_where(table)}: an expectation is called {name!r}; give it name=… of letters, digits and _"
 
 
 def _write_problems(table: Table, _domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:

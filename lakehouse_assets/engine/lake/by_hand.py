@@ -25,7 +25,7 @@ def quarantine_changed(table: Table, own: TableLog, kept: TableLog | None) -> st
     if kept is not None:
         return _told("its quarantine", kept.tampered) if kept.tampered else None
     # The last run may not have come to it.
-    written = any(run.get("rules") == table.rules_version for run in own.earlier_runs)
+    written = any(run.get("rules") == table.expectations_version for run in own.earlier_runs)
     return "its quarantine is gone" if table.has_quarantine and written else None
 
 

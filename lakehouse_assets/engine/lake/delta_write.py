@@ -54,7 +54,9 @@ class Stamp:
 
     @classmethod
     def of(cls, table: Table, run: int, read: Mapping[str, Any], routes: Mapping[str, Any] | None = None) -> Stamp:
-        return cls(table.key, run, read, table.mode, table.code_version, table.rules_version, routes=routes or {})
+        return cls(
+            table.key, run, read, table.mode, table.code_version, table.expectations_version, routes=routes or {}
+        )
 
     @property
     def mark(self) -> str:

@@ -24,7 +24,7 @@ class Lake:
         return "/".join([self.root, *key.split(".")])
 
     def quarantine(self, key: str) -> str:
-        """The rows that broke a `drop` rule of the table."""
+        """The rows that broke a `drop` expectation of the table."""
         domain, layer, name = key.split(".")
         return f"{self.root}/{domain}/quarantine/{layer}_{name}"
 

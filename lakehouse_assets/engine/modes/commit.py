@@ -21,8 +21,8 @@ from lakehouse_assets.engine.modes.unavailable import OPEN, Settled
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.audit import needs_proof, prove
-from lakehouse_assets.engine.quality.rule_counts import Verdicts
-from lakehouse_assets.engine.spark_errors.broken_rule import FAILED
+from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
+from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED
 from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Expectation
@@ -40,7 +40,7 @@ _Done = tuple[int, frozenset[str]]
 class Committed:
     """What was seen in passing, the version, and the checks of the whole table that were made before."""
 
-    seen: Verdicts
+    seen: ExpectationCounts
     version: int
     proven: frozenset[str] = frozenset()
 
@@ -53,11 +53,11 @@ def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> Committ
     """
     from pyspark.sql import Observation
 
-    rules, observation = work.plan.table.rules, Observation()
-    rows = judge.accepted(judge.observed(judge.judge(work.rows, rules), rules, observation), rules)
+    expectations, observation = work.plan.table.expectations, Observation()
+    rows = judge.accepted(judge.observed(judge.judge(work.rows, expectations), expectations, observation), expectations)
     with _telling_why(work):
         version, proven = _commit(rows, work, stamp, lake, spark)
-    return Committed(judge.seen(observation, work.rows, rules), version, proven)
+    return Committed(judge.seen(observation, work.rows, expectations), version, proven)
 
 
 @contextmanager
@@ -73,33 +73,34 @@ def _telling_why(work: Work) -> Iterator[None]:
     try:
         yield
     except PySparkException as error:
-        rules = work.plan.table.rules
+        expectations = work.plan.table.expectations
         if hides_its_cause(error):
-            judge.try_out(work.rows, rules)
+            judge.try_out(work.rows, expectations)
         elif is_about_values(error) and FAILED not in all_told(error):
-            _blame_rule(work, error)
+            _blame_expectation(work, error)
         raise
 
 
-def _blame_rule(work: Work, error: PySparkException) -> None:
-    key, rules = work.plan.table.key, work.plan.table.rules
-    if not rules or _raises(work.rows, ()):
+def _blame_expectation(work: Work, error: PySparkException) -> None:
+    key, expectations = work.plan.table.key, work.plan.table.expectations
+    if not expectations or _raises(work.rows, ()):
         return
-    low, high = 0, len(rules)  # the first `high` rules raise, the first `low` don't
+    low, high = 0, len(expectations)  # the first `high` expectations raise, the first `low` don't
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _raises(work.rows, rules[low:middle]) else (middle, high)
-    rule, cause = rules[low], cause_of(error)
+        low, high = (low, middle) if _raises(work.rows, expectations[low:middle]) else (middle, high)
+    expectation, cause = expectations[low], cause_of(error)
     raise WriteFailed(
-        f"Writing {key}: expectation {rule.name!r} ({rule.condition}) can't be judged: {cause}; {remedy_for(cause)}"
+        f"Writing {key}: expectation {expectation.name!r} ({expectation.condition}) can't be judged: {cause}; "
+        f"{remedy_for(cause)}"
     ) from error
 
 
-def _raises(rows: DataFrame, rules: Sequence[Expectation]) -> bool:
+def _raises(rows: DataFrame, expectations: Sequence[Expectation]) -> bool:
     from pyspark.errors import PySparkException
 
     try:
-        judge.try_out(rows, rules)
+        judge.try_out(rows, expectations)
     except PySparkException as error:
         return FAILED not in all_told(error)
     return False
@@ -119,7 +120,7 @@ def _commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkS
             return _put(rows, plan, stamp, lake, spark)
 
 
-def settle(built: DataFrame, plan: Plan, seen: Verdicts, lake: Lake) -> None:
+def settle(built: DataFrame, plan: Plan, seen: ExpectationCounts, lake: Lake) -> None:
     """After the commit: fill the quarantine, and record that it's complete."""
     table, path = plan.table, lake.quarantine(plan.table.key)
     if seen.rejected:
@@ -183,7 +184,7 @@ def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake:
         return _put(scd1.living(changes), plan, stamp, lake, spark)
     past, part = None if full else state.read_state(spark, table, lake), Part(table, lake, stamp.app, stamp.run, full)
     # Judged once more, because PySpark can't join what is observed with itself.
-    judged = judge.accepted(judge.judge(work.rows, table.rules), table.rules)
+    judged = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
     with (
         persisted(spark, changes if past is None else scd1.unless_deleted(changes, past, table, mode)) as kept,
         _settled(kept, judged, past, mode, part) as found,

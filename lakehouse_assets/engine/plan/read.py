@@ -105,7 +105,7 @@ def _between_snapshots(rows: DataFrame, news: DataFrame, upstream: Upstream) -> 
     same_key = F.expr(_alike(upstream.snapshot_on))
     upserts = now.alias("l").join(changed.alias("r"), same_key, "left_semi")
     gone = before.alias("l").join(now.alias("r"), same_key, "left_anti").withColumn(at, F.col("__now"))
-    timeless = news.where(f"`{at}` IS NULL")  # of no snapshot; for the rules to judge
+    timeless = news.where(f"`{at}` IS NULL")  # of no snapshot; for the expectations to judge
     live, dead = F.lit(False).alias("_deleted"), F.lit(True).alias("_deleted")
     kept = upserts.select(*columns, live).unionByName(timeless.select(*columns, live))
     return kept.unionByName(gone.select(*columns, dead))

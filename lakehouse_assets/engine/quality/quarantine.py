@@ -4,9 +4,9 @@
 |---|---|
 | id | the row, the same in all verdicts on it |
 | row | the rejected row as JSON, as the table's function made it; with the texts that came, if one doesn't parse |
-| broken | the names of the rules it broke, warnings among them |
+| broken | the names of the expectations it broke, warnings among them |
 | accepted | whether this verdict let the row into the table |
-| rules | the version (hash) of the rule set that judged it |
+| expectations | the version (hash) of the expectation set that judged it |
 | source | the file it came from; for rows made of many, the tables and versions that were read |
 | run | the run of the table that rejected it first |
 | replay | the replay that judged it again and came to another verdict; null for the first one |
@@ -25,8 +25,8 @@ from lakehouse_assets.engine.lake.delta_commits import ACCEPTED, PART, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select, text
 from lakehouse_assets.engine.lake.delta_write import once
 from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.quality.judge import broken_names, suspects
-from lakehouse_assets.engine.quality.rule_counts import Verdicts
 from lakehouse_assets.engine.quality.typed_columns import as_arrived
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import RAW
@@ -50,12 +50,12 @@ def is_due(table: Table, kept: TableLog | None, run: int) -> bool:
     return table.has_quarantine and (kept is None or kept.transaction(table.key) < run)
 
 
-def keep(rows: DataFrame, plan: Plan, path: str, seen: Verdicts, storage: Mapping[str, str]) -> None:
+def keep(rows: DataFrame, plan: Plan, path: str, seen: ExpectationCounts, storage: Mapping[str, str]) -> None:
     """Keep the rejected ones among the rows of a run, in one job, and record that this run's are complete.
 
     A full refresh replaces what earlier runs rejected, as it replaces what they accepted.
     """
-    found, fresh = suspects(rows, plan.table.rules, seen), plan.strategy == "full"
+    found, fresh = suspects(rows, plan.table.expectations, seen), plan.strategy == "full"
     kept = found.select(*_verdict(found, plan))
     add(kept, seen.rejected, path, plan.table.key, plan.run, storage, fresh=fresh)
 
@@ -148,7 +148,7 @@ def _row(df: DataFrame, table: Table) -> Column:
     values = as_json([F.col(f"`{c}`") for c in df.columns if c != RAW], ignoreNullFields="false")
     if not table.texts:
         return values
-    parses = F.expr(" AND ".join(f"({rule.condition})" for rule in table.parse_rules.values()))
+    parses = F.expr(" AND ".join(f"({expectation.condition})" for expectation in table.parse_expectations.values()))
     return F.when(parses, values).otherwise(as_json(as_arrived(df, table.texts), ignoreNullFields="false"))
 
 
@@ -160,9 +160,9 @@ def _verdict(df: DataFrame, plan: Plan) -> list[Column]:
     return [
         F.expr("uuid()").alias("id"),
         _row(df, table).alias("row"),
-        broken_names(table.rules).alias("broken"),
+        broken_names(table.expectations).alias("broken"),
         F.lit(False).alias("accepted"),
-        F.lit(table.rules_version).alias("rules"),
+        F.lit(table.expectations_version).alias("rules"),
         source.alias("source"),
         F.lit(plan.run).cast("bigint").alias("run"),
         F.lit(None).cast("bigint").alias("replay"),

@@ -41,7 +41,7 @@ def hold_back(plan: Plan, rows: DataFrame, lake: Lake, spark: SparkSession) -> N
     for read in plan.reads.values():
         if read.upstream.snapshot_on:
             _refuse_losses(table, read, spark)
-    seen = judge.tally(rows, table.rules)
+    seen = judge.tally(rows, table.expectations)
     if seen.rejected > max(1, REJECTED * seen.judged):
         what = f"{seen.rejected:,} of the {seen.judged:,} rows that come of it would be rejected"
         raise _held_back(table, next(r for r in plan.reads.values() if r.upstream.snapshot_on), what)

@@ -38,7 +38,7 @@ def behind(table: Table, own: TableLog | None) -> Table:
     except (OverflowError, ValueError) as error:
         raise LakehouseError(
             f"Finding the watermark of {table.key}: the newest `{mark.column}` lies beyond the year 9999; delete that "
-            "row, and add a rule that drops such rows"
+            "row, and add an expectation that drops such rows"
         ) from error
     return table if value is None else at(table, f"CAST({literal(str(value))} AS {_kind(table, mark.column)})")
 

@@ -45,7 +45,7 @@ def materialize(
     table is left for a later run to mend.
 
     Raises:
-        LakehouseError: a rule declared with `fail` was broken, a rebuild failed a check or would lose rows, the
+        LakehouseError: an expectation declared with `fail` was broken, a rebuild failed a check or would lose rows, the
             contract doesn't hold, files can't be read, Spark isn't there, or other runs kept committing first.
     """
     if table.source:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from lakehouse_assets.engine.errors import Superseded, WriteConflict
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.quality.rule_counts import Verdicts, summed
+from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts, summed
 from lakehouse_assets.engine.query.column_lineage import Lineage
 
 ATTEMPTS = 5
@@ -26,7 +26,7 @@ class Outcome:
     plan: Plan
     seconds: float
     version: int | None = None
-    verdicts: Verdicts = field(default_factory=Verdicts)
+    counts: ExpectationCounts = field(default_factory=ExpectationCounts)
     lineage: Lineage = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
     failed_files: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def together(taken: Sequence[Outcome]) -> Outcome:
     failed = {path: why for o in taken for path, why in o.failed_files.items()}
     added = {name: kind for o in taken for name, kind in o.added.items()}
     counts = sum((Counter(o.files) for o in taken), Counter[str]())
-    return Outcome(plan, 0, version, summed([o.verdicts for o in taken]), {}, counts, failed, added)
+    return Outcome(plan, 0, version, summed([o.counts for o in taken]), {}, counts, failed, added)
 
 
 def until_committed(attempt: Callable[[], Outcome]) -> Outcome:

@@ -59,10 +59,10 @@ def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, 
         built = build(spark, table, inputs_of(spark, plan))
         with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
             if forgotten:
-                accepted = judge.accepted(judge.judge(work.rows, table.rules), table.rules)
+                accepted = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
                 complete_state(accepted, Part(table, env.lake, table.key, plan.run, fresh, last.version - 1))
             if unsettled:
-                settle(work.rows, plan, judge.tally(work.rows, table.rules), env.lake)
+                settle(work.rows, plan, judge.tally(work.rows, table.expectations), env.lake)
 
 
 def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:

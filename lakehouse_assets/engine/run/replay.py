@@ -1,8 +1,8 @@
-"""Rejected rows judged again by the rules as they are now; those that pass go on into the table, exactly once.
+"""Rejected rows judged again by the expectations as they are now; those that pass go on into the table, exactly once.
 
 A replay is one commit to the table, by the table's own write mode, so that a row that comes late finds its place. Its
 number is the transaction version of an application of its own, in the table, its state and its quarantine: the runs
-of the table don't notice it. What it judged and by which rules is in the commit, so that one that ended early can be
+of the table don't notice it. What it judged and by which expectations is in the commit, so that one that ended early can be
 completed by whatever runs next.
 """
 
@@ -34,7 +34,7 @@ from lakehouse_assets.engine.spec.table import Expectation, Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# A row that can't be read as the table's columns are now stays in quarantine with this in the place of a rule.
+# A row that can't be read as the table's columns are now stays in quarantine with this in the place of an expectation.
 UNREADABLE = "fits_the_columns"
 _KEPT, _ROW, _ODD = "__kept", "__row", "__odd"
 _READABLE = f"{_ROW} IS NOT NULL AND {_ROW}.{_ODD} IS NULL"
@@ -42,7 +42,7 @@ _READABLE = f"{_ROW} IS NOT NULL AND {_ROW}.{_ODD} IS NULL"
 
 @dataclass(frozen=True)
 class _Judging:
-    """What a replay judges: the rows that wait in a version of the quarantine, as columns (name → type), by rules.
+    """What a replay judges: the rows that wait in a version of the quarantine, as columns (name → type), by expectations.
 
     `texts` are those of the columns that may be any text, with the types that they're cast to.
     """
@@ -62,7 +62,7 @@ def replay(table: Table, env: Environment) -> Outcome:
     """Judge the rows in a table's quarantine again, and bring those that pass into the table.
 
     Raises:
-        LakehouseError: the table is computed anew by each run, so that its rows are judged again anyway; a rule
+        LakehouseError: the table is computed anew by each run, so that its rows are judged again anyway; an expectation
             declared with `fail` is broken; Spark isn't there; or other runs kept committing first.
     """
     require_replayable(table)
@@ -74,7 +74,7 @@ def require_replayable(table: Table) -> None:
     if isinstance(table.write, Replace | Refresh):
         raise LakehouseError(
             f"Replaying {table.key}: its rows are computed from other tables; `lakehouse run {table.key} --full` "
-            "computes and judges all of them by the rules as they are now"
+            "computes and judges all of them by the expectations as they are now"
         )
 
 
@@ -110,7 +110,9 @@ def _attempt(table: Table, env: Environment) -> Outcome:
         return Outcome(Plan(table, "nothing", "no row is in quarantine"), 0)
     plan = Plan(table, "replay", f"{rows} rows in quarantine", _next_number(table, logs))
     return _execute(
-        plan, env, _Judging(kept.version, _columns(table, own), table.rules, table.rules_version, table.texts)
+        plan,
+        env,
+        _Judging(kept.version, _columns(table, own), table.expectations, table.expectations_version, table.texts),
     )
 
 
@@ -135,7 +137,7 @@ def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
         if seen.judged == seen.rejected:
             _settle(waiting, table, env, judging, plan.run)
             return Outcome(
-                replace(plan, strategy="nothing", reason=f"{plan.reason}, none of which passes"), 0, verdicts=seen
+                replace(plan, strategy="nothing", reason=f"{plan.reason}, none of which passes"), 0, counts=seen
             )
         done = commit(Work(plan, rows), stamp, env.lake, spark)
         _settle(waiting, table, env, judging, plan.run)

@@ -1,7 +1,7 @@
 """Finds where a row that broke a `fail` came from: its file, and, where that is text, its lines.
 
 A row that keeps `_source` tells its file. Else the files of what was read are halved for as long as one half breaks the
-rule, and then the rows of the file: a few small jobs, in a run that has failed already.
+expectation, and then the rows of the file: a few small jobs, in a run that has failed already.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lakehouse_assets.engine.context import Environment
-from lakehouse_assets.engine.errors import LakehouseError, RuleFailed
+from lakehouse_assets.engine.errors import ExpectationFailed, LakehouseError
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.run.build import build
@@ -21,7 +21,7 @@ from lakehouse_assets.engine.run.recover import inputs_of
 from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.formats.lines import lines_of
-from lakehouse_assets.engine.spark_errors.broken_rule import FAILED, told_of
+from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED, told_of
 from lakehouse_assets.engine.spark_errors.causes import all_told
 from lakehouse_assets.engine.spec.table import Table
 
@@ -51,11 +51,11 @@ def traced(plan: Plan, env: Environment) -> Iterator[None]:
     """
     try:
         yield
-    except RuleFailed as error:
+    except ExpectationFailed as error:
         raise _located(error, plan, env) from error
 
 
-def _located(error: RuleFailed, plan: Plan, env: Environment) -> RuleFailed:
+def _located(error: ExpectationFailed, plan: Plan, env: Environment) -> ExpectationFailed:
     from pyspark.errors import PySparkException
 
     try:
@@ -73,7 +73,7 @@ def _located(error: RuleFailed, plan: Plan, env: Environment) -> RuleFailed:
     return told_of(plan.table, error.check, error.row, f", from {origin.path}{where}", way)
 
 
-def _origin(error: RuleFailed, plan: Plan, env: Environment) -> _Origin | None:
+def _origin(error: ExpectationFailed, plan: Plan, env: Environment) -> _Origin | None:
     row = {} if isinstance(error.row, str) else error.row
     path = row.get("_source")
     if plan.table.source:
@@ -93,23 +93,23 @@ def _origin(error: RuleFailed, plan: Plan, env: Environment) -> _Origin | None:
 
 @dataclass(frozen=True)
 class _Search:
-    """What the rule is tried on: the inputs of a run, of one of which only some rows are taken."""
+    """What the expectation is tried on: the inputs of a run, of one of which only some rows are taken."""
 
     plan: Plan
     env: Environment
-    rule: str
+    expectation: str
     inputs: Mapping[str, DataFrame]
     parameter: str
 
     def file(self) -> str | None:
-        """The file whose rows break the rule by themselves."""
+        """The file whose rows break the expectation by themselves."""
         rows = self.inputs[self.parameter]
         files = [row[0] for row in rows.select("_source").distinct().collect() if row[0]]
         found = narrowed_down(sorted(files), lambda some: self._breaks(_of_files(rows, some)))
         return found[0] if found and len(found) == 1 else None
 
     def row(self, file: str) -> Mapping[str, Any]:
-        """The row of a file that breaks the rule by itself; empty if none does."""
+        """The row of a file that breaks the expectation by itself; empty if none does."""
         rows = _of_files(self.inputs[self.parameter], [file]).limit(MOST_ROWS + 1).toArrow()
         if rows.num_rows > MOST_ROWS:
             return {}
@@ -128,7 +128,9 @@ class _Search:
         table, key = self.plan.table, self.plan.reads[self.parameter].key
         built = build(self.env.session(), table, {**self.inputs, self.parameter: rows.alias(key)})
         try:
-            judge.try_out(built, [rule for rule in table.rules if rule.name == self.rule])
+            judge.try_out(
+                built, [expectation for expectation in table.expectations if expectation.name == self.expectation]
+            )
         except PySparkException as error:
             return FAILED in all_told(error)
         return False

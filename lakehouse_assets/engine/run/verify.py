@@ -92,7 +92,7 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
     by = table.write.by if isinstance(table.write, Refresh) else table.write.on
     spark, mine = env.session(), env.lake.table(table.key)
     inputs = whole_inputs(spark, reads_of(run["read"], table, env))
-    made = judge.accepted(judge.judge(build(spark, table, inputs), table.rules), table.rules)
+    made = judge.accepted(judge.judge(build(spark, table, inputs), table.expectations), table.expectations)
     wanted = _wanted(made, table)
     stored = spark.read.format("delta").option("versionAsOf", own.version).load(mine)
     whole = {key: inputs[parameter] for parameter, key in env.lakehouse.upstreams(table).items()}
@@ -113,7 +113,7 @@ def verify_whole(table: Table, env: Environment) -> Whole:
     own, run = _last_run(table, env)
     spark = env.session()
     made = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
-    wanted = judge.accepted(judge.judge(made, table.rules), table.rules)
+    wanted = judge.accepted(judge.judge(made, table.expectations), table.expectations)
     stored = spark.read.format("delta").option("versionAsOf", own.version).load(env.lake.table(table.key))
     left, right = (rows.selectExpr(*_comparable(wanted, stored)) for rows in (wanted, stored))
     return Whole(own.rows, left.exceptAll(right).count(), right.exceptAll(left).count())
@@ -148,9 +148,9 @@ def _balance(table: Table, env: Environment, own: TableLog, run: Mapping[str, An
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
     spark, kept = env.session(), read_log(env.lake.quarantine(table.key), env.lake.storage)
     rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
-    seen = judge.tally(rows, table.rules)
+    seen = judge.tally(rows, table.expectations)
     accepted = seen.judged - seen.rejected
-    wanted = _wanted(judge.accepted(judge.judge(rows, table.rules), table.rules), table).count()
+    wanted = _wanted(judge.accepted(judge.judge(rows, table.expectations), table.expectations), table).count()
     return Balance(seen.judged, own.rows, quarantine.waiting(kept) if kept else 0, accepted - wanted)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.errors import ContractError, LakehouseError, SparkUnavailable, Superseded, WriteFailed
 from lakehouse_assets.engine.lake.delta_log import is_conflict
 from lakehouse_assets.engine.lake.stores import plain
-from lakehouse_assets.engine.spark_errors.broken_rule import FAILED, broken_rule
+from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED, broken_expectation
 from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, remedy_for
 from lakehouse_assets.engine.spec.table import Table
 
@@ -26,7 +26,7 @@ def explained(table: Table) -> Iterator[None]:
     """Turns what Spark raises while a table is written into errors that say what happened and what to do.
 
     Raises:
-        RuleFailed: a row broke a `fail` rule.
+        RuleFailed: a row broke a `fail` expectation.
         ContractError: a column has another type than in the table.
         Superseded: another writer committed first, or whether this one did is to be seen.
         SparkUnavailable: the engine went away.
@@ -51,7 +51,7 @@ def explained(table: Table) -> Iterator[None]:
 def _explain(error: PySparkException, table: Table) -> LakehouseError:
     text = all_told(error)
     if FAILED in text:
-        return broken_rule(table, text)
+        return broken_expectation(table, text)
     if (error.getCondition() or "").startswith(_CONFLICTS):
         return Superseded(f"Writing {table.key}: another writer committed first ({error.getCondition()})")
     if error.getCondition() == "DELTA_FAILED_TO_MERGE_FIELDS":
@@ -68,7 +68,7 @@ def _explain(error: PySparkException, table: Table) -> LakehouseError:
 
 
 def about_rows(error: PySparkException) -> bool:
-    """The error came from reading or computing rows: no rule stopped it, no other writer, no lost connection."""
+    """The error came from reading or computing rows: no expectation stopped it, no other writer, no lost connection."""
     conflict = (error.getCondition() or "").startswith(_CONFLICTS)
     return not (FAILED in all_told(error) or conflict or lost_engine(error) or lost_observation(error))
 

@@ -1,4 +1,4 @@
-"""The words of rules: what a row has to be, and what becomes of one that isn't."""
+"""The words of expectations: what a row has to be, and what becomes of one that isn't."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakehouse_assets.engine.spec.texts import Literal, Typed, literal
 
 @dataclass(frozen=True)
 class Condition:
-    """A SQL condition and the name a rule on it gets."""
+    """A SQL condition and the name an expectation on it gets."""
 
     name: str
     sql: str
@@ -68,11 +68,11 @@ def _or_null(name: str, column: str, test: str) -> Condition:
 
 
 def _expectation(condition: str | Condition, action: Action, name: str | None) -> Expectation:
-    rule = condition if isinstance(condition, Condition) else Condition(_rule_name(condition), condition)
-    return Expectation(name or rule.name, rule.sql, action)
+    expectation = condition if isinstance(condition, Condition) else Condition(_rule_name(condition), condition)
+    return Expectation(name or expectation.name, expectation.sql, action)
 
 
-# Check names in Dagster are letters, digits and underscores; an operator becomes a word, so that two rules
+# Check names in Dagster are letters, digits and underscores; an operator becomes a word, so that two expectations
 # that differ only in it keep two names.
 _WORDS = {
     "<=>": "same_as", "<>": "ne", "!=": "ne", "<=": "le", ">=": "ge", "<": "lt", ">": "gt", "=": "eq",

@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A rule each row should meet: a SQL condition, and what happens to a row for which it is not true.
+    """An expectation each row should meet: a SQL condition, and what happens to a row for which it is not true.
 
     As in Delta constraints, a condition that is null for a row is not met by it.
     """
@@ -57,7 +57,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class TableCheck:
-    """A rule about a whole table: a SQL query whose rows are the violations.
+    """An expectation about a whole table: a SQL query whose rows are the violations.
 
     The query reads the table as `{table}`, other tables as `{layer.name}`, what its last versions had of rows and nulls
     as `{profile}` (columns: see `engine/quality/statistics.py`), and as `{balance}` what became of all the rows it was
@@ -83,11 +83,11 @@ FILES_READABLE = "files_readable"
 VALUES_AVAILABLE = "values_available"
 # The check that a table has which reads snapshots.
 SNAPSHOTS_PLAUSIBLE = "snapshots_plausible"
-# The rule that a row behind the watermark breaks.
+# The expectation that a row behind the watermark breaks.
 ON_TIME = "on_time"
 
 
-# The rule of a table that is ordered by places in a log, for all its rows.
+# The expectation of a table that is ordered by places in a log, for all its rows.
 POSITION_KNOWN = Expectation(
     "position_known", f"`{POSITION}` IS NOT NULL", "drop",
     "The event is understood, and its place in the log is known; `_problem` says what is wrong with one.",
@@ -98,9 +98,10 @@ POSITION_KNOWN = Expectation(
 class Watermark:
     """How late a row may come: `delay` after the greatest value of `column`, a date or timestamp, that is stored.
 
-    A row that is later waits in quarantine, by the rule `on_time`, and doesn't touch what was published of its time.
-    The domain's sensor for late rows brings all of them in at once, now and then, and refreshes the groups they belong
-    to. A rebuild takes every row in. One row of the far future would make all others late: add a rule that drops it.
+    A row that is later waits in quarantine, by the expectation `on_time`, and doesn't touch what was published of its
+    time. The domain's sensor for late rows brings all of them in at once, now and then, and refreshes the groups they
+    belong to. A rebuild takes every row in. One row of the far future would make all others late: add an expectation
+    that drops it.
 
     `behind` is the value that a run works with, as SQL; it's not for declarations.
     """
@@ -110,7 +111,7 @@ class Watermark:
     behind: str = ""
 
     @property
-    def rule(self) -> Expectation:
+    def expectation(self) -> Expectation:
         met = f"`{self.column}` IS NULL OR `{self.column}` >= {self.behind}" if self.behind else "true"
         doc = f"`{self.column}` is at most {self.delay} behind the newest one stored; later rows wait in quarantine."
         return Expectation(ON_TIME, met, "drop", doc)
@@ -206,7 +207,7 @@ class Table:
         return {name: kind for name, kind in found.items() if kind and can_be_typed(kind)}
 
     @property
-    def parse_rules(self) -> dict[str, Expectation]:
+    def parse_expectations(self) -> dict[str, Expectation]:
         """Of each column that may come as text, the expectation that drops what isn't of its type."""
         return {
             name: Expectation(check_name(name, kind), parses(name, kind), "drop",
@@ -215,7 +216,7 @@ class Table:
         }  # fmt: skip
 
     @property
-    def rules(self) -> tuple[Expectation, ...]:
+    def expectations(self) -> tuple[Expectation, ...]:
         """The declared expectations, one that drops a null for each required column that none of them covers, and one
         that drops what doesn't parse for each column that may come as text.
 
@@ -226,10 +227,10 @@ class Table:
         implied = [(c, Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop")) for c in self.columns]
         keys = tuple(e for c, e in implied if c.key and e.condition not in covered)
         others = tuple(e for c, e in implied if c.required and not c.key and e.condition not in covered)
-        late = (self.watermark.rule,) if self.watermark else ()
-        parse = self.parse_rules
+        late = (self.watermark.expectation,) if self.watermark else ()
+        parse = self.parse_expectations
         own = tuple(parse[c.name] for c in self.columns if c.key and c.name in parse)
-        rest = tuple(rule for rule in parse.values() if rule not in own)
+        rest = tuple(expectation for expectation in parse.values() if expectation not in own)
         expect = tuple(_where_parsed(e, parse) for e in self.expect)
         told = keys + own + self._in_order
         judged = tuple(self._where_told(e) for e in others + rest + expect)
@@ -245,43 +246,45 @@ class Table:
         kept = (_kept(self.columns),) if self.columns else ()
         return (POSITION_KNOWN, *kept) if self.placed else ()
 
-    def _where_told(self, rule: Expectation) -> Expectation:
-        """A rule that doesn't judge an event by values that it doesn't tell."""
-        read = names_in(rule.condition) if self.placed else set[str]()
+    def _where_told(self, expectation: Expectation) -> Expectation:
+        """An expectation that doesn't judge an event by values that it doesn't tell."""
+        read = names_in(expectation.condition) if self.placed else set[str]()
         names = [c.name for c in self.columns if c.name.lower() in read]
         untold = f"coalesce(arrays_overlap(`{UNAVAILABLE}`, {_array(names)}), false)"
-        return replace(rule, condition=f"{untold} OR ({rule.condition})") if names else rule
+        return replace(expectation, condition=f"{untold} OR ({expectation.condition})") if names else expectation
 
     @property
     def has_quarantine(self) -> bool:
         """Whether a row of it may be rejected."""
-        return any(rule.action == "drop" for rule in self.rules)
+        return any(expectation.action == "drop" for expectation in self.expectations)
 
     @property
-    def rules_version(self) -> str:
-        """A hash of the rule set, stored with every row it rejects."""
-        return _digest([(r.name, r.condition, r.action) for r in self.rules if r.name != ON_TIME])
+    def expectations_version(self) -> str:
+        """A hash of the expectation set, stored with every row it rejects."""
+        return _digest([(r.name, r.condition, r.action) for r in self.expectations if r.name != ON_TIME])
 
     @property
     def code_version(self) -> str:
-        """A hash of all that decides the table's contents: its code, contract, rules and write mode."""
+        """A hash of all that decides the table's contents: its code, contract, expectations and write mode."""
         body = self.sql if self.fn is None else _code(self.fn)
         contract = [(c.name, c.type, c.required) for c in self.columns]
         late = repr(replace(self.watermark, behind="")) if self.watermark else ""
-        return _digest([body, contract, self.rules_version, repr(self.write), repr(sorted(self.inputs.items())), late])
+        return _digest(
+            [body, contract, self.expectations_version, repr(self.write), repr(sorted(self.inputs.items())), late]
+        )
 
 
-def _where_parsed(rule: Expectation, parse: Mapping[str, Expectation]) -> Expectation:
+def _where_parsed(expectation: Expectation, parse: Mapping[str, Expectation]) -> Expectation:
     """A `fail` that isn't broken by a row that goes to quarantine anyway, as a text that it reads doesn't parse."""
-    if rule.action != "fail":
-        return rule
-    read = names_in(rule.condition)
+    if expectation.action != "fail":
+        return expectation
+    read = names_in(expectation.condition)
     bad = " AND ".join(f"({p.condition})" for name, p in parse.items() if name.lower() in read)
-    return replace(rule, condition=f"NOT ({bad}) OR ({rule.condition})") if bad else rule
+    return replace(expectation, condition=f"NOT ({bad}) OR ({expectation.condition})") if bad else expectation
 
 
 def _kept(columns: tuple[Column, ...]) -> Expectation:
-    """The rule that what an event doesn't tell is a column of the table, or what was there couldn't be kept."""
+    """The expectation that what an event doesn't tell is a column of the table, or what was there couldn't be kept."""
     names = _array([c.name for c in columns if not c.key])
     met = f"`{UNAVAILABLE}` IS NULL OR size(array_except(`{UNAVAILABLE}`, {names})) = 0"
     return Expectation(
@@ -294,8 +297,8 @@ def _array(names: list[str]) -> str:
     return f"array({', '.join(map(literal, names))})"
 
 
-def _unless(deletes: str | None, rule: Expectation) -> Expectation:
-    return replace(rule, condition=f"({deletes}) OR ({rule.condition})") if deletes else rule
+def _unless(deletes: str | None, expectation: Expectation) -> Expectation:
+    return replace(expectation, condition=f"({deletes}) OR ({expectation.condition})") if deletes else expectation
 
 
 def _digest(value: object) -> str:

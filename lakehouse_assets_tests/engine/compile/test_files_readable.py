@@ -81,7 +81,11 @@ def test_rows_with_rescued_values_are_counted_by_table_and_by_version_of_a_file(
     [
         ("encoding='shift_jis_2004'", "", "encoding='shift_jis_2004' can't be used"),
         ("encoding='UTF-9'", "", "encoding='UTF-9' is not known"),
-        ("", "expect=[warn('a > 1', name='files_readable')],", "two rules or checks are called 'files_readable'"),
+        (
+            "",
+            "expect=[warn('a > 1', name='files_readable')],",
+            "two expectations or checks are called 'files_readable'",
+        ),
     ],
 )
 def test_what_cannot_be_read_or_checked_is_told_of_the_declaration(project, options, rule, problem):

@@ -59,8 +59,8 @@ def test_every_problem_is_reported_at_once(project: Project) -> None:
     [
         ('columns=[Column("x", "strng")]', "column 'x' has type 'strng', which Spark SQL doesn't know"),
         ('columns=[Column("x", "int"), Column("X", "int")]', "column 'x' is declared twice"),
-        ('expect=[warn("a > 1"), drop("a > 1")]', "two rules or checks are called 'a_gt_1'"),
-        ('expect=[warn("a > 1", name="no spaces")]', "a rule is called 'no spaces'"),
+        ('expect=[warn("a > 1"), drop("a > 1")]', "two expectations or checks are called 'a_gt_1'"),
+        ('expect=[warn("a > 1", name="no spaces")]', "an expectation is called 'no spaces'"),
         ('write=merge(on="k")', "merges by 'k', which isn't among its columns"),
         (
             'columns=[Column("k", "int")], write=merge(on="k", delete_when="k < 0")',
@@ -118,7 +118,7 @@ def test_rules_that_differ_only_in_an_operator_keep_two_names(project: Project) 
     project.table(
         "silver.t", '@table(raw="bronze.orders", expect=[warn("a<b"), warn("a>b"), warn("a <= b")])\ndef t(raw): ...'
     )
-    names = [r.name for r in project.lakehouse.tables["shop.silver.t"].rules]
+    names = [r.name for r in project.lakehouse.tables["shop.silver.t"].expectations]
     assert names == ["a_lt_b", "a_gt_b", "a_le_b"]
 
 
@@ -132,7 +132,7 @@ def test_the_versions_of_code_and_rules_change_with_what_they_stand_for(project:
     def versions(body: str, rule: str) -> tuple[str, str]:
         project.table("silver.t", f'@table(raw="bronze.orders", expect=[warn("{rule}")])\ndef t(raw): return {body}')
         table = project.lakehouse.tables["shop.silver.t"]
-        return table.code_version, table.rules_version
+        return table.code_version, table.expectations_version
 
     project.bronze("orders")
     first = versions("raw", "a > 1")

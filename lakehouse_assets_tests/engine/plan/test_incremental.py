@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse_assets.engine.errors import ContractError, RuleFailed
+from lakehouse_assets.engine.errors import ContractError, ExpectationFailed
 from lakehouse_assets_tests.project import Project
 
 SILVER = """
@@ -67,9 +67,9 @@ def test_rows_that_break_a_drop_rule_are_kept_with_rule_version_and_source(shop:
     shop.run("bronze.orders")
     outcome = shop.run("silver.orders")
     assert shop.rows("silver.orders", "id", "amount") == [(2, 5000), (3, 10)]
-    assert (outcome.verdicts.judged, outcome.verdicts.rejected) == (4, 2)
-    assert dict(outcome.verdicts.by_rule) == {"id_not_null": 1, "amount_gt_0": 1, "amount_lt_1000": 1}
-    rules = shop.lakehouse.tables["shop.silver.orders"].rules_version
+    assert (outcome.counts.judged, outcome.counts.rejected) == (4, 2)
+    assert dict(outcome.counts.by_expectation) == {"id_not_null": 1, "amount_gt_0": 1, "amount_lt_1000": 1}
+    rules = shop.lakehouse.tables["shop.silver.orders"].expectations_version
     found = {
         (tuple(broken), version, source)
         for broken, version, source in shop.rejected("silver.orders", "broken", "rules", "source")
@@ -93,7 +93,9 @@ def test_a_broken_fail_rule_commits_nothing_and_the_next_run_tries_again(shop: P
     version = shop.log("silver.orders").version
     shop.land("orders/2.csv", "id,amount,at\n2,-1,1\n")
     shop.run("bronze.orders")
-    with pytest.raises(RuleFailed, match=r"rule 'paid' is broken, nothing was written\. The row: .*\"amount\":-1"):
+    with pytest.raises(
+        ExpectationFailed, match=r"expectation 'paid' is broken, nothing was written\. The row: .*\"amount\":-1"
+    ):
         shop.run("silver.orders")
     assert shop.log("silver.orders").version == version
     shop.table("silver.orders", SILVER)
@@ -110,7 +112,9 @@ def test_a_broken_fail_rule_is_told_of_however_the_table_is_written(shop: Projec
     for number, amount in ((1, -1), (2, 10)):
         shop.land("orders/1.csv", f"id,amount,at\n{number},{amount},1\n")
         shop.run("bronze.orders")
-        with pytest.raises(RuleFailed, match=r"rule 'paid' is broken, nothing was written\. The row: .*\"amount\":-1"):
+        with pytest.raises(
+            ExpectationFailed, match=r"expectation 'paid' is broken, nothing was written\. The row: .*\"amount\":-1"
+        ):
             shop.run("silver.orders")
 
 

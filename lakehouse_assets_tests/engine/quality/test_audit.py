@@ -128,7 +128,7 @@ def test_a_replaced_table_with_nothing_to_prove_has_the_new_rows_and_what_they_b
         land(people, number, *lines)
         people.run("silver.people")
         outcome = people.run("gold.names")
-    assert (outcome.verdicts.judged, outcome.verdicts.rejected) == (3, 1)
+    assert (outcome.counts.judged, outcome.counts.rejected) == (3, 1)
     assert people.rows("gold.names") == [("Ann", 1), ("Eve", 1)]
     assert people.rejected("gold.names", "row", "broken") == [('{"name":"Bob","n":2}', ["once"])]
 

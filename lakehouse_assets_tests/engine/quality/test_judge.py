@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse_assets.engine.quality import judge, quarantine, rule_counts
-from lakehouse_assets.engine.quality.rule_counts import from_histograms
+from lakehouse_assets.engine.quality.expectation_counts import from_histograms
 from lakehouse_assets.engine.spec.table import Expectation
 from lakehouse_assets_tests.project import Project
 
@@ -46,7 +46,7 @@ def test_every_broken_rule_of_119_is_counted_and_named(counted, monkeypatch, way
     monkeypatch.setattr(quarantine, "FEW", few)
     outcome = counted.run("silver.numbers")
     dropped = [n for n in NUMBERS if any(n % d == 0 for d in DIVISORS if d % 2)]
-    assert dict(outcome.verdicts.by_rule) == {f"not_by_{d}": sum(n % d == 0 for n in NUMBERS) for d in DIVISORS}
+    assert dict(outcome.counts.by_expectation) == {f"not_by_{d}": sum(n % d == 0 for n in NUMBERS) for d in DIVISORS}
     assert [n for (n,) in sorted(counted.rows("silver.numbers"))] == sorted(set(NUMBERS) - set(dropped))
     found = {row: list(names) for row, names in counted.rejected("silver.numbers", "row", "broken")}
     assert found == {f'{{"n":{n}}}': broken(n) for n in dropped}
@@ -68,7 +68,7 @@ def test_each_rejected_row_breaks_one_of_the_witnesses(rows: list[set[int]]) -> 
     assert found is not None
     drops = [{i for i in row if RULES[i].action == "drop"} for row in rows]
     assert all(row & set(found.witnesses) for row in drops if row)
-    assert dict(found.by_rule) == {f"rule_{i}": sum(i in row for row in rows) for i in range(120)}
+    assert dict(found.by_expectation) == {f"rule_{i}": sum(i in row for row in rows) for i in range(120)}
 
 
 @pytest.mark.parametrize("lost", [None, "[]", "[{2, 1.0}]"])
@@ -77,4 +77,4 @@ def test_a_histogram_that_does_not_tell_of_all_rows_is_not_believed(lost: str | 
     assert from_histograms(told, RULES[:3]) is None
     found = from_histograms({**told, "masks_0": "[{2, 3.0}]"}, RULES[:3])
     assert found is not None
-    assert dict(found.by_rule) == {"rule_0": 0, "rule_1": 3, "rule_2": 0}
+    assert dict(found.by_expectation) == {"rule_0": 0, "rule_1": 3, "rule_2": 0}

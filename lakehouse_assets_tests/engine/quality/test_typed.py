@@ -120,7 +120,7 @@ def test_texts_that_pass_now_come_in_by_replay_exactly_as_typed_columns_do(proje
     assert len(rejected(project)) == 2
     project.table("silver.orders", SILVER.format(kind="int", write="append()"))
     outcome = project.replay("silver.orders")
-    assert (outcome.verdicts.judged, outcome.verdicts.rejected) == (2, 1)
+    assert (outcome.counts.judged, outcome.counts.rejected) == (2, 1)
     assert {"2", 2} == {row["id"] for row in rejected(project)}
     assert [(i, n, str(at)) for i, n, at in project.rows("silver.orders", "id", "amount", "at")] == [
         (1, 5, "2024-01-01"), (2, 6, "2024-01-02")]  # fmt: skip

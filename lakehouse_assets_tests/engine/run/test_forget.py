@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse_assets.engine.errors import LakehouseError, RuleFailed, SourceError
+from lakehouse_assets.engine.errors import ExpectationFailed, LakehouseError, SourceError
 from lakehouse_assets.engine.run.ingest import ingest
 from lakehouse_assets.engine.run.ingest.batch import Written
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
@@ -117,7 +117,7 @@ def test_a_batch_that_breaks_a_fail_of_bronze_goes_on_without_the_file(shop: Pro
     bad = shop.land("orders/3.csv", "id,at,amount\n5,1,50\n6,1,666\n")
     shop.land("orders/4.csv", "id,at,amount\n7,1,70\n")
     for _ in range(2):
-        with pytest.raises(RuleFailed, match=rf"amount='666'.*lakehouse forget shop\.bronze\.orders {bad}`"):
+        with pytest.raises(ExpectationFailed, match=rf"amount='666'.*lakehouse forget shop\.bronze\.orders {bad}`"):
             shop.run("bronze.orders")
     shop.forget("bronze.orders", bad)
     shop.run("bronze.orders")

@@ -66,7 +66,7 @@ def test_replayed_rows_find_their_place_as_if_the_rule_had_always_been_the_mende
         before, left = len(shop.rejected(f"silver.{mode}")), len(arrived) - len(good)
         declare(shop, mode, MENDED, name=mode)
         outcome = shop.replay(f"silver.{mode}")
-        assert (outcome.verdicts.judged, outcome.verdicts.rejected) == (before, left)
+        assert (outcome.counts.judged, outcome.counts.rejected) == (before, left)
         assert stored(shop, mode, mode) == wanted(mode, good)
         assert (before > left > 0, shop.run(f"silver.{mode}").plan.strategy) == (True, "nothing")
 
@@ -87,14 +87,14 @@ def test_every_verdict_on_a_row_is_kept(shop: Project) -> None:
     declare(shop, "merge")
     deliver(shop, 1, "1,1,60,upsert", "2,1,95,upsert", "3,1,3,upsert")
     shop.run("silver.orders")
-    strict = shop.lakehouse.tables["shop.silver.orders"].rules_version
+    strict = shop.lakehouse.tables["shop.silver.orders"].expectations_version
     for _ in range(2):  # the second finds nothing to say
         declare(shop, "merge", MENDED)
         shop.replay("silver.orders")
-    mended = shop.lakehouse.tables["shop.silver.orders"].rules_version
+    mended = shop.lakehouse.tables["shop.silver.orders"].expectations_version
     declare(shop, "merge", 'drop("amount < 96")')
     shop.replay("silver.orders")
-    last = shop.lakehouse.tables["shop.silver.orders"].rules_version
+    last = shop.lakehouse.tables["shop.silver.orders"].expectations_version
     verdicts = shop.rejected("silver.orders", "row", "broken", "accepted", "rules", "run", "replay")
     found = {(re.search(r'"id":(\d)', row)[1], tuple(broken), *rest) for row, broken, *rest in verdicts}  # type: ignore[index]
     assert found == {
@@ -152,7 +152,7 @@ def test_a_row_comes_back_as_it_was(shop: Project) -> None:
     shop.run("silver.orders")
     assert shop.rows("silver.orders") == []
     shop.table("silver.orders", text.replace("id = 0", "id > 0"))
-    assert shop.replay("silver.orders").verdicts.rejected == 0
+    assert shop.replay("silver.orders").counts.rejected == 0
     bronze, stored = (
         shop.engine.session().read.format("delta").load(shop.lake.table(f"shop.{t}"))
         for t in ("bronze.orders", "silver.orders")
@@ -171,7 +171,7 @@ def test_a_row_that_cannot_be_read_stays_and_says_so(shop: Project) -> None:
     for number, text in ((2, "someone was here"), (3, "")):
         shop.engine.session().sql(f"UPDATE {kept} SET row = '{text}' WHERE get_json_object(row, '$.id') = {number}")
     declare(shop, "append", MENDED)
-    assert shop.replay("silver.orders").verdicts.judged == 1
+    assert shop.replay("silver.orders").counts.judged == 1
     assert shop.rows("silver.orders", "id") == [(1,)]
     last = [v for v in shop.rejected("silver.orders", "row", "broken", "replay") if v[2] and len(v[1])]
     assert [(row, list(broken)) for row, broken, _ in last] == [
@@ -218,7 +218,7 @@ def test_a_replay_killed_at_a_boundary_is_completed_by_the_next_run(shop: Projec
               (3, 1, 20, "upsert"), (1, 1, 5, "upsert"), (2, 4, 5, "upsert"), (3, 2, 5, "upsert")]  # fmt: skip
     assert stored(shop, mode) == wanted(mode, [dict(zip(COLUMNS, e, strict=True)) for e in events])
     declare(shop, mode, MENDED)
-    assert shop.replay("silver.orders").verdicts.judged == 1
+    assert shop.replay("silver.orders").counts.judged == 1
     assert [list(b) for b, accepted in shop.rejected("silver.orders", "broken", "accepted") if accepted] == [[]]
 
 

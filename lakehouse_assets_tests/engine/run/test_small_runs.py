@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lakehouse_assets.engine.errors import RuleFailed
+from lakehouse_assets.engine.errors import ExpectationFailed
 from lakehouse_assets.engine.run.small_runs import LITTLE
 from lakehouse_assets_tests.project import Project
 
@@ -55,7 +55,7 @@ def test_a_run_that_reads_little_is_interpreted_and_one_that_reads_more_is_compi
 
 
 def test_a_run_that_fails_leaves_the_session_as_it_was(shop: Project) -> None:
-    with pytest.raises(RuleFailed):
+    with pytest.raises(ExpectationFailed):
         arrive(shop, 0)
     conf = shop.engine.session().conf
     assert (conf.get(COMPILED), conf.get(ADAPTIVE)) == ("true", "true")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from lakehouse_assets.engine.errors import RuleFailed
+from lakehouse_assets.engine.errors import ExpectationFailed
 from lakehouse_assets.engine.sources.formats.lines import lines_of
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.project import Project
@@ -56,10 +56,13 @@ def test_the_way_from_a_truncated_line_back_to_green(shop: Project, instance: dg
     (failure,) = result.get_step_failure_events()
     assert failure.step_failure_data.user_failure_data is not None
     told = failure.step_failure_data.user_failure_data.description or ""
-    assert "rule 'goes_somewhere' is broken, nothing was written. The row: origin='JFK', destination=null of {" in told
+    assert (
+        "expectation 'goes_somewhere' is broken, nothing was written. The row: origin='JFK', destination=null of {"
+        in told
+    )
     assert f", from {bad} line 3. " in told
     assert (
-        f"`lakehouse forget shop.bronze.flights {bad}` takes the rows of that file out, or declare the rule with"
+        f"`lakehouse forget shop.bronze.flights {bad}` takes the rows of that file out, or declare the expectation with"
         in told
     )
     assert "silver/flights.py:" in told
@@ -82,7 +85,9 @@ def test_the_file_is_found_where_the_row_does_not_keep_it(shop: Project) -> None
         shop.land(f"flights/more {number}.csv", HEADER + f"1{number},JFK,LAX,1\n")
     bad = shop.land("flights/a truncated.csv", TRUNCATED)
     shop.run("bronze.flights")
-    with pytest.raises(RuleFailed, match=rf"destination=null .*, from {bad} line 3\. .*`lakehouse forget .* '{bad}'`"):
+    with pytest.raises(
+        ExpectationFailed, match=rf"destination=null .*, from {bad} line 3\. .*`lakehouse forget .* '{bad}'`"
+    ):
         shop.run("silver.flights")
 
 
@@ -91,10 +96,8 @@ def test_a_row_made_of_many_is_traced_to_the_tables_that_were_read(shop: Project
     shop.land("flights/2.csv", HEADER + "4,JFK,LAX,1\n")
     for name in ("bronze.flights", "silver.flights"):
         shop.run(name)
-    told = (
-        r"The row: delay=8 of .*, from shop\.silver\.flights up to version 0\. The rule: delay < 8\. Mend what .*drop"
-    )
-    with pytest.raises(RuleFailed, match=told):
+    told = r"The row: delay=8 of .*, from shop\.silver\.flights up to version 0\. The expectation: delay < 8\. Mend what .*drop"
+    with pytest.raises(ExpectationFailed, match=told):
         shop.run("gold.delays")
 
 
@@ -102,7 +105,9 @@ def test_of_a_row_that_is_too_long_to_be_told_the_beginning_is(shop: Project) ->
     shop.table("silver.flights", SILVER.format(source=""))
     shop.land("flights/2.csv", HEADER + f"4,{'x' * 120_000},{'x' * 120_000},7\n")
     shop.run("bronze.flights")
-    with pytest.raises(RuleFailed, match=r'rule \'goes_somewhere\' is broken.* of \{"flight":4,"origin":"xxx') as told:
+    with pytest.raises(
+        ExpectationFailed, match=r'rule \'goes_somewhere\' is broken.* of \{"flight":4,"origin":"xxx'
+    ) as told:
         shop.run("silver.flights")
     assert "flights/2.csv line 2" in str(told.value)
     assert len(str(told.value)) < 2_000

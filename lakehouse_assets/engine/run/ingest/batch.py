@@ -20,7 +20,7 @@ from lakehouse_assets.engine.modes.commit import Committed, commit, settle
 from lakehouse_assets.engine.modes.refresh.refresh import Work
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
-from lakehouse_assets.engine.quality.rule_counts import Verdicts
+from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.ingest.bad_files import Reader, gone, sift
 from lakehouse_assets.engine.run.ingest.overwritten_files import overtaken
@@ -54,7 +54,7 @@ class Written:
     """
 
     version: int | None
-    verdicts: Verdicts = field(default_factory=Verdicts)
+    counts: ExpectationCounts = field(default_factory=ExpectationCounts)
     rows: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     vanished: frozenset[str] = frozenset()
@@ -69,7 +69,7 @@ def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None
         reader = Reader(env, plan.table, _known(log, batch))
         sifted = sift(reader, there, lambda landed: _commit(plan, landed, env))
         made, instead = sifted.made, dict[str, Arrival]()
-        version, seen = None, Verdicts()
+        version, seen = None, ExpectationCounts()
         if made:
             version, seen = made[1].version, made[1].seen
             instead = overtaken(plan, sifted.read, env, _bronze)
@@ -91,7 +91,7 @@ def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> W
         files = [instead.get(f.path, f) for f in batch.files]
         kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
         due = quarantine.is_due(plan.table, kept, plan.run)
-        seen = _settle_again(plan, files, env, reader) if due else Verdicts()
+        seen = _settle_again(plan, files, env, reader) if due else ExpectationCounts()
         rows = _rows_by_file(plan, env)
         silent = _silent(plan, batch.files, rows, env)
         left = sift(reader, silent, _in_them) if silent else None
@@ -138,16 +138,16 @@ def _settle(
         _settle_again(plan, files, env, reader)
 
 
-def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader: Reader) -> Verdicts:
+def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader: Reader) -> ExpectationCounts:
     """Find out once more what was rejected, as far as it's still there, and fill the quarantine with that."""
 
-    def settled(landed: DataFrame) -> Verdicts:
+    def settled(landed: DataFrame) -> ExpectationCounts:
         rows = _bronze(plan, landed, env)
-        seen = judge.tally(rows, plan.table.rules)
+        seen = judge.tally(rows, plan.table.expectations)
         settle(rows, plan, seen, env.lake)
         return seen
 
-    return sift(reader, still_there(files)[0], settled).made or Verdicts()
+    return sift(reader, still_there(files)[0], settled).made or ExpectationCounts()
 
 
 def _rows_by_file(plan: Plan, env: Environment) -> dict[str, int]:

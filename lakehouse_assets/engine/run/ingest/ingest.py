@@ -188,7 +188,7 @@ def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resum
             table, env, [f for f in batch.files if f.path in meanwhile], "forgotten while it was being read"
         )
     counts = Counter[str](e.status for e in endings) + Counter(done=len(written.instead))
-    return Outcome(plan, 0, written.version, written.verdicts, {}, counts, written.failed, written.added)
+    return Outcome(plan, 0, written.version, written.counts, {}, counts, written.failed, written.added)
 
 
 def _ending(path: str, written: Written) -> Ending:

@@ -47,13 +47,16 @@ def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Br
     if log is None:
         return {}
     written = env.session().read.format("delta").load(path).where(F.col("_batch") == plan.run)
-    reader, rules = Reader(env, plan.table, log.columns), [r for r in plan.table.rules if r.action != "fail"]
+    reader, expectations = (
+        Reader(env, plan.table, log.columns),
+        [r for r in plan.table.expectations if r.action != "fail"],
+    )
 
     def was_read(file: Arrival) -> bool:
         its = written.where(F.col("_source") == F.lit(file.path))
 
         def same(landed: DataFrame) -> bool:
-            return _same(judge.accepted(judge.judge(bronze(plan, landed, env), rules), rules), its)
+            return _same(judge.accepted(judge.judge(bronze(plan, landed, env), expectations), expectations), its)
 
         try:
             return bool(sift(reader, [file], same).made)

@@ -13,9 +13,9 @@ Each function takes bronze rows of such messages, as JSON files give them, and r
 | system columns of bronze | as they were |
 
 so that a table says `merge(on="id", newest=["_changed_at", "_position"], delete_when="_deleted")`. `_position` is
-compared before all other columns of `newest`. An event without one is rejected by the rule `position_known`, and its
-`_problem` in the quarantine says why. So are a message that isn't understood, an event without an image or a key, and
-a table that was emptied (TRUNCATE), which is told of no key.
+compared before all other columns of `newest`. An event without one is rejected by the expectation `position_known`, and
+its `_problem` in the quarantine says why. So are a message that isn't understood, an event without an image or a key,
+and a table that was emptied (TRUNCATE), which is told of no key.
 
 A value that an event doesn't tell (`_unavailable`) is the one that was there: that of the newest event before it, in
 the order of the log, that tells it, in whatever order they arrive. Expectations that read its column don't judge the

@@ -257,7 +257,7 @@ def test_rows_rejected_from_a_refreshed_group_are_in_quarantine(shop: Project) -
     shop.run("gold.daily")
     deliver(shop, 1, ["12,2024-01-12,a,500,1,upsert"])
     outcome = shop.run("gold.daily")
-    assert (outcome.plan.strategy, outcome.verdicts.judged, outcome.verdicts.rejected) == ("refresh", 1, 1)
+    assert (outcome.plan.strategy, outcome.counts.judged, outcome.counts.rejected) == ("refresh", 1, 1)
     assert len(shop.rows("gold.daily")) == 9
     ((row, broken),) = shop.rejected("gold.daily", "row", "broken")
     assert ('"total":500' in row, list(broken)) == (True, ["total_lt_100"])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lakehouse_assets.engine.errors import RuleFailed
+from lakehouse_assets.engine.errors import ExpectationFailed
 from lakehouse_assets.engine.spec.table import Expectation, Table
 from lakehouse_assets.engine.spec.texts import RAW, names_in
 
@@ -17,34 +17,36 @@ FAILED = "LAKEHOUSE_RULE_FAILED"
 _SHOWN = 500
 
 
-def broken_rule(table: Table, text: str) -> RuleFailed:
+def broken_expectation(table: Table, text: str) -> ExpectationFailed:
     """The error about a row that ended a job, by what that job said."""
     name, _, told = text.split(f"{FAILED} ", 1)[1].split("\n", 1)[0].partition(" ")
     row = re.sub(r" SQLSTATE: \w+$", "", told.rstrip())
     return told_of(table, name, _parsed(row) or row)
 
 
-def told_of(table: Table, name: str, row: Mapping[str, Any] | str, origin: str = "", way: str = "") -> RuleFailed:
+def told_of(
+    table: Table, name: str, row: Mapping[str, Any] | str, origin: str = "", way: str = ""
+) -> ExpectationFailed:
     """The error about a row that broke an expectation; `origin` is where it's from, `way` a way on beside the usual.
 
     A row whose JSON was cut is a text.
     """
-    rule = next((r for r in table.rules if r.name == name), Expectation(name, "", "fail"))
+    expectation = next((r for r in table.expectations if r.name == name), Expectation(name, "", "fail"))
     known = {} if isinstance(row, str) else row
-    values = ", ".join(f"{column}={_value(value)}" for column, value in read_by(rule, known).items())
+    values = ", ".join(f"{column}={_value(value)}" for column, value in read_by(expectation, known).items())
     whole = row if isinstance(row, str) else json.dumps(row, separators=(",", ":"), ensure_ascii=False)
     cut = whole if len(whole) <= _SHOWN else f"{whole[:_SHOWN]}…"
-    other = "declare the rule with drop in the place of fail, which quarantines such rows"
+    other = "declare the expectation with drop in the place of fail, which quarantines such rows"
     message = (
-        f"Writing {table.key}: rule {name!r} is broken, nothing was written. The row: {values} of {cut}{origin}. The "
-        f"rule: {rule.condition}. {way or 'Mend what the table reads'}, or {other} ({table.file}:{table.line})"
+        f"Writing {table.key}: expectation {name!r} is broken, nothing was written. The row: {values} of {cut}"
+        f"{origin}. The expectation: {expectation.condition}. {way or 'Mend what the table reads'}, or {other} ({table.file}:{table.line})"
     )
-    return RuleFailed(message, name, row)
+    return ExpectationFailed(message, name, row)
 
 
-def read_by(rule: Expectation, row: Mapping[str, Any]) -> dict[str, Any]:
+def read_by(expectation: Expectation, row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a row that an expectation names; all of them where it names none."""
-    names = names_in(rule.condition)
+    names = names_in(expectation.condition)
     return {column: value for column, value in row.items() if column.lower() in names} or dict(row)
 
 
