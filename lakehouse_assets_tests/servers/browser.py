@@ -35,8 +35,8 @@ def chromium() -> Iterator[webdriver.Chrome]:
     if program is None or driver is None:
         absent = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         absent("needs chromium and chromedriver on PATH (Debian: chromium, chromium-driver)")
-    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
-        browser = webdriver.Chrome(_options(program, profile), Service(driver))
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as statistics:
+        browser = webdriver.Chrome(_options(program, statistics), Service(driver))
         try:
             yield browser
         finally:
@@ -63,11 +63,11 @@ def console_errors(browser: webdriver.Chrome) -> list[str]:
     return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
 
 
-def _options(program: str, profile: str) -> webdriver.ChromeOptions:
+def _options(program: str, statistics: str) -> webdriver.ChromeOptions:
     options = webdriver.ChromeOptions()
     options.binary_location = program
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, f"--user-data-dir={statistics}"):
         options.add_argument(flag)
     return options
 

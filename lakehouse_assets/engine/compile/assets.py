@@ -166,7 +166,7 @@ def _result(
         checks = list(carried_results(context))
         metadata = idle_metadata(outcome, log)
     else:
-        checks = [*expectation_results(table, outcome.counts), *table_results(table, env, outcome.proven)]
+        checks = [*expectation_results(table, outcome.counts), *table_results(table, env, outcome.audited)]
         metadata = run_metadata(table, outcome, log, env.lake.table(table.key))
     return dg.MaterializeResult(
         asset_key=asset_key(table.key),

@@ -100,12 +100,12 @@ def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg
     yield from expectation_results(table, verdicts)
 
 
-def table_results(table: Table, env: Environment, proven: Collection[str] = ()) -> Iterator[dg.AssetCheckResult]:
-    """Run the table checks but those proven before; each reports how many violations there are, and shows a few."""
+def table_results(table: Table, env: Environment, audited: Collection[str] = ()) -> Iterator[dg.AssetCheckResult]:
+    """Run the table checks but those audited before; each reports how many violations there are, and shows a few."""
     from lakehouse_assets.engine.run.verify import show_balance
 
     for check in table_checks(table):
-        if check.name in proven:
+        if check.name in audited:
             yield _table_result(table, check, True, _shown(Violations(0)))
         elif missing := not_built(check, table, env.lake):
             yield _table_result(table, check, False, {"not_built_yet": ", ".join(missing)})

@@ -20,7 +20,7 @@ from lakehouse_assets.engine.modes.refresh.refresh import Work
 from lakehouse_assets.engine.modes.unavailable import OPEN, Settled
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
-from lakehouse_assets.engine.quality.audit import needs_proof, prove
+from lakehouse_assets.engine.quality.audit import audit, needs_audit
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED
 from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
@@ -42,7 +42,7 @@ class Committed:
 
     seen: ExpectationCounts
     version: int
-    proven: frozenset[str] = frozenset()
+    audited: frozenset[str] = frozenset()
 
 
 def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> Committed:
@@ -56,8 +56,8 @@ def commit(work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> Committ
     expectations, observation = work.plan.table.expectations, Observation()
     rows = judge.accepted(judge.observed(judge.judge(work.rows, expectations), expectations, observation), expectations)
     with _telling_why(work):
-        version, proven = _commit(rows, work, stamp, lake, spark)
-    return Committed(judge.seen(observation, work.rows, expectations), version, proven)
+        version, audited = _commit(rows, work, stamp, lake, spark)
+    return Committed(judge.seen(observation, work.rows, expectations), version, audited)
 
 
 @contextmanager
@@ -163,18 +163,18 @@ def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSess
 
 
 def _old(plan: Plan, lake: Lake) -> TableLog | None:
-    """What a rebuild has to be proven against; None for a first build, for files, whose ledger was looked at, and
-    where there is nothing to prove.
+    """What a rebuild has to be audited against; None for a first build, for files, whose ledger was looked at, and
+    where there is nothing to audit.
     """
-    provable = plan.table.source is None and needs_proof(plan)
-    return read_log(lake.table(plan.table.key), lake.storage) if provable else None
+    auditable = plan.table.source is None and needs_audit(plan)
+    return read_log(lake.table(plan.table.key), lake.storage) if auditable else None
 
 
 def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
-    """Put the rows in the place of all there are, once they're proven."""
-    proven = prove(rows, old, plan, lake, spark) if old else frozenset[str]()
+    """Put the rows in the place of all there are, once they're audited."""
+    audited = audit(rows, old, plan, lake, spark) if old else frozenset[str]()
     delta_write.overwrite(rows, lake.table(plan.table.key), stamp)
-    return _version(plan, stamp, lake), proven
+    return _version(plan, stamp, lake), audited
 
 
 def _commit_newest(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp, lake: Lake) -> _Done:

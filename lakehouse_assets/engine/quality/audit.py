@@ -1,4 +1,4 @@
-"""What a rebuild made is proven before it takes a table's place: until then readers have the last good version."""
+"""What a rebuild made is audited before it takes a table's place: until then readers have the last good version."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ KEPT = 0.5
 _VIEW = "lakehouse_rebuilt"
 
 
-def needs_proof(plan: Plan) -> bool:
-    """Whether there is anything to prove: rows that must not get lost, or a check of the whole table."""
-    return _guarded(plan) or bool(_provable(plan.table))
+def needs_audit(plan: Plan) -> bool:
+    """Whether there is anything to audit: rows that must not get lost, or a check of the whole table."""
+    return _guarded(plan) or bool(_auditable(plan.table))
 
 
-def prove(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> frozenset[str]:
+def audit(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> frozenset[str]:
     """The names of the checks that the new rows passed.
 
     Raises:
         WouldLose: rows that can't be had again would be gone, and that wasn't accepted.
         CheckFailed: a check of the whole table, declared as an error, finds violations.
     """
-    table, due = plan.table, [c for c in _provable(plan.table) if not not_built(c, plan.table, lake)]
+    table, due = plan.table, [c for c in _auditable(plan.table) if not not_built(c, plan.table, lake)]
     if _guarded(plan):
         _keeps_enough(made, old, plan, lake, spark)
     made.createOrReplaceTempView(_VIEW)
@@ -55,7 +55,7 @@ def _guarded(plan: Plan) -> bool:
     return not (plan.accepts_loss or plan.forgot) and isinstance(plan.table.write, Append | Merge | History)
 
 
-def _provable(table: Table) -> list[TableCheck]:
+def _auditable(table: Table) -> list[TableCheck]:
     """The checks that rows can be held to before they're in place."""
     return [check for check in table_checks(table) if check.severity == "error" and not check.adds_up]
 

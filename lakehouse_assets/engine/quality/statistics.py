@@ -1,6 +1,6 @@
 """How many rows and nulls a table had in its last versions, told by the statistics in its Delta log.
 
-What a check of a whole table reads as `{profile}`: a row for each version that changed data and each of its columns.
+What a check of a whole table reads as `{statistics}`: a row for each version that changed data and each of its columns.
 
 | column | meaning |
 |---|---|
@@ -29,8 +29,8 @@ Nulls = Mapping[str, int | None]
 _SCHEMA = "version bigint, rows bigint, added bigint, column string, nulls bigint"
 
 
-def profile(table: Table, lake: Lake, spark: SparkSession, view: str, to_be: str = "") -> None:
-    """Make the profile a temporary view; with the rows of another view as those that are to take the table's place."""
+def statistics(table: Table, lake: Lake, spark: SparkSession, view: str, to_be: str = "") -> None:
+    """Make the statistics a temporary view; those of the view `to_be` come last, as the rows that are to be in place."""
     log = read_log(lake.table(table.key), lake.storage)
     known = list(_stored(log, lake)) if log else []
     if to_be:

@@ -11,7 +11,7 @@ from lakehouse_assets.engine.context import Environment
 from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.quality.statistics import profile
+from lakehouse_assets.engine.quality.statistics import statistics
 from lakehouse_assets.engine.query import delta_rs_sql
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
 from lakehouse_assets.engine.spec.table import UNIQUE, VALUES_AVAILABLE, Table, TableCheck
@@ -24,7 +24,7 @@ SHOWN = 5
 # But delta-rs has all keys in the memory of this process, some hundred bytes each.
 FEW_ROWS = 2_000_000
 BALANCE = "lakehouse_balance"
-_PROFILE = "lakehouse_profile"
+_STATISTICS = "lakehouse_statistics"
 _AVAILABLE = TableCheck(
     VALUES_AVAILABLE, f"SELECT * FROM {{table}} WHERE `{UNAVAILABLE}` IS NOT NULL", "warn",
     f"No row lacks a value that none of its changes told; `{UNAVAILABLE}` names the columns of one that does.",
@@ -80,8 +80,8 @@ def _repeated(check: TableCheck, table: Table, log: TableLog) -> Violations | No
 
 def violations(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> Violations:
     """What a check finds in the table, or in the rows of a temporary view that are to take its place."""
-    if "{profile}" in check.violations:
-        profile(table, lake, spark, _PROFILE, view)
+    if "{statistics}" in check.violations:
+        statistics(table, lake, spark, _STATISTICS, view)
     found = spark.sql(query(check, table, lake, view))
     number = found.count()  # before any is shown: a limit is tried on a few partitions, then on more, each by a job
     return Violations(number, [row.asDict() for row in found.limit(SHOWN).collect()] if number else [])
@@ -92,7 +92,7 @@ def query(check: TableCheck, table: Table, lake: Lake, view: str = "") -> str:
 
     def source(match: re.Match[str]) -> str:
         name = match[1]
-        views = {"profile": _PROFILE, "balance": BALANCE, "table": view}
+        views = {"statistics": _STATISTICS, "balance": BALANCE, "table": view}
         if views.get(name):
             return views[name]
         return f"delta.`{lake.table(table.key if name == 'table' else full_key(table, name))}`"

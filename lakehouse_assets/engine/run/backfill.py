@@ -13,7 +13,7 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.run.materialize import execute, materialize
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
-from lakehouse_assets.engine.run.recover import finish_last_run, reads_of
+from lakehouse_assets.engine.run.recover import reads_of, recover
 from lakehouse_assets.engine.spec.table import Table
 
 
@@ -34,7 +34,7 @@ def backfill(table: Table, env: Environment, first: date, last: date) -> Outcome
 
 def _attempt(table: Table, env: Environment, first: date, last: date) -> Outcome:
     logs = Logs(env.lake)
-    finish_last_run(table, env, logs)
+    recover(table, env, logs)
     own = logs.table(table.key)
     run = own.last_run.run if own and own.last_run else None
     if run is None:

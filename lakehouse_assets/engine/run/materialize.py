@@ -26,7 +26,7 @@ from lakehouse_assets.engine.query.column_lineage import column_lineage
 from lakehouse_assets.engine.query.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
-from lakehouse_assets.engine.run.recover import finish_last_run, inputs_of
+from lakehouse_assets.engine.run.recover import inputs_of, recover
 from lakehouse_assets.engine.run.replay import finish_replay
 from lakehouse_assets.engine.run.small_runs import interpreted, size
 from lakehouse_assets.engine.run.trace import traced
@@ -54,17 +54,17 @@ def materialize(
 
 
 def _arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
-    from lakehouse_assets.engine.run.ingest.ingest import bring_back, materialize_arrivals  # which loads PySpark
+    from lakehouse_assets.engine.run.ingest.ingest import bring_back, ingest  # which loads PySpark
 
     why = "" if full else bring_back(table, env, accept_loss)
-    done = materialize_arrivals(table, env, full, accept_loss)
+    done = ingest(table, env, full, accept_loss)
     return replace(done, plan=replace(done.plan, reason=why)) if why else done
 
 
 def _attempt(table: Table, env: Environment, logs: Logs, full: bool, accept_loss: bool) -> Outcome:
     lost = ""
     try:
-        finish_last_run(table, env, logs)
+        recover(table, env, logs)
         finish_replay(table, env, logs)
     except UnreadableInput as error:
         lost = f"what its last run rejected can't be found again: {error}"
@@ -97,7 +97,7 @@ def execute(plan: Plan, env: Environment) -> Outcome:
             settle(work.rows, work.plan, done.seen, env.lake)
     found = if_understood(lambda: column_lineage(tree, set(env.lakehouse.tables))) if tree else None
     lineage = {column: origin for column, origin in (found or {}).items() if column != RAW}
-    return Outcome(work.plan, 0, done.version, done.seen, lineage, proven=done.proven)
+    return Outcome(work.plan, 0, done.version, done.seen, lineage, audited=done.audited)
 
 
 def _stamp(work: Work) -> Stamp:

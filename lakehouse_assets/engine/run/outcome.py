@@ -20,7 +20,7 @@ class Outcome:
     """What a run did. `version` is the Delta version it committed, None if it had nothing to do.
 
     `files` counts the arrivals by what became of them, and those that were put away; `added` are the columns that new
-    files brought; `proven` the checks of the whole table that it passed before it was committed.
+    files brought; `audited` the checks of the whole table that it passed before it was committed.
     """
 
     plan: Plan
@@ -31,7 +31,7 @@ class Outcome:
     files: Mapping[str, int] = field(default_factory=dict)
     failed_files: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict)
-    proven: frozenset[str] = frozenset()
+    audited: frozenset[str] = frozenset()
 
 
 def together(taken: Sequence[Outcome]) -> Outcome:

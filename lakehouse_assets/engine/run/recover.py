@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def finish_last_run(table: Table, env: Environment, logs: Logs) -> None:
+def recover(table: Table, env: Environment, logs: Logs) -> None:
     """Complete what a run that committed its rows, and ended early, left out of quarantine and state."""
     own, kept = logs.table(table.key), logs.quarantine(table.key)
     last = own.last_run if own else None

@@ -2,8 +2,8 @@
 
 A replay is one commit to the table, by the table's own write mode, so that a row that comes late finds its place. Its
 number is the transaction version of an application of its own, in the table, its state and its quarantine: the runs
-of the table don't notice it. What it judged and by which expectations is in the commit, so that one that ended early can be
-completed by whatever runs next.
+of the table don't notice it. What it judged and by which expectations is in the commit, so that one that ended early
+can be completed by whatever runs next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.typed_columns import with_texts
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
-from lakehouse_assets.engine.run.recover import finish_last_run
+from lakehouse_assets.engine.run.recover import recover
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import VALIDITY, Refresh, Replace
@@ -42,7 +42,8 @@ _READABLE = f"{_ROW} IS NOT NULL AND {_ROW}.{_ODD} IS NULL"
 
 @dataclass(frozen=True)
 class _Judging:
-    """What a replay judges: the rows that wait in a version of the quarantine, as columns (name → type), by expectations.
+    """What a replay judges: the rows that wait in a version of the quarantine, as columns (name → type), by
+    expectations.
 
     `texts` are those of the columns that may be any text, with the types that they're cast to.
     """
@@ -101,7 +102,7 @@ def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
 def _attempt(table: Table, env: Environment) -> Outcome:
     logs = Logs(env.lake)
     if not table.source:
-        finish_last_run(table, env, logs)
+        recover(table, env, logs)
     finish_replay(table, env, logs)
     logs = Logs(env.lake)
     own, kept = logs.table(table.key), logs.quarantine(table.key)

@@ -37,9 +37,10 @@ def told_of(
     whole = row if isinstance(row, str) else json.dumps(row, separators=(",", ":"), ensure_ascii=False)
     cut = whole if len(whole) <= _SHOWN else f"{whole[:_SHOWN]}…"
     other = "declare the expectation with drop in the place of fail, which quarantines such rows"
+    condition, where = expectation.condition, f"{table.file}:{table.line}"
     message = (
         f"Writing {table.key}: expectation {name!r} is broken, nothing was written. The row: {values} of {cut}"
-        f"{origin}. The expectation: {expectation.condition}. {way or 'Mend what the table reads'}, or {other} ({table.file}:{table.line})"
+        f"{origin}. The expectation: {condition}. {way or 'Mend what the table reads'}, or {other} ({where})"
     )
     return ExpectationFailed(message, name, row)
 

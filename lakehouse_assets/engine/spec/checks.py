@@ -30,7 +30,7 @@ def volume(low: float = 0.5, high: float = 2.0, added: bool = False, severity: S
     what = "added" if added else "rows"
     doc = f"The rows {'added' if added else 'there are'} lie between {low:g} and {high:g} times the usual number."
     query = _against_the_past(
-        f"SELECT DISTINCT version, {what} AS value FROM {{profile}}",
+        f"SELECT DISTINCT version, {what} AS value FROM {{statistics}}",
         f"last.value < {low!r} * past.usual OR last.value > {high!r} * past.usual",
     )
     return TableCheck("volume_added" if added else "volume", query, severity, doc)
@@ -39,7 +39,7 @@ def volume(low: float = 0.5, high: float = 2.0, added: bool = False, severity: S
 def null_share(column: str, more: float = 0.05, severity: Severity = "warn") -> TableCheck:
     """Nulls make up at most `more` (0.05: five percent of the rows) more of the column than they usually did."""
     query = _against_the_past(
-        f"SELECT version, nulls / rows AS value FROM {{profile}} WHERE column = '{column}' AND rows > 0",
+        f"SELECT version, nulls / rows AS value FROM {{statistics}} WHERE column = '{column}' AND rows > 0",
         f"last.value > past.usual + {more!r}",
     )
     doc = f"At most {more:.0%} of the rows more than usual have no `{column}`."
@@ -68,7 +68,7 @@ def reconciled(severity: Severity = "warn") -> TableCheck:
 def _against_the_past(values: str, odd: str) -> str:
     """The newest of some values by version, and the median of those before it, where it is odd beside that."""
     return (
-        f"WITH told AS ({values}), newest AS (SELECT max(version) AS version FROM {{profile}}), "
+        f"WITH told AS ({values}), newest AS (SELECT max(version) AS version FROM {{statistics}}), "
         "last AS (SELECT value FROM told JOIN newest USING (version)), "
         "past AS (SELECT median(t.value) AS usual, count(t.value) AS number FROM told t JOIN newest n "
         "ON t.version < n.version) "

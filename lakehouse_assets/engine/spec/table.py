@@ -60,8 +60,8 @@ class TableCheck:
     """An expectation about a whole table: a SQL query whose rows are the violations.
 
     The query reads the table as `{table}`, other tables as `{layer.name}`, what its last versions had of rows and nulls
-    as `{profile}` (columns: see `engine/quality/statistics.py`), and as `{balance}` what became of all the rows it was
-    given (those of `Balance` in `engine/run/verify.py`).
+    as `{statistics}` (columns: see `engine/quality/statistics.py`), and as `{balance}` what became of all the rows it
+    was given (those of `Balance` in `engine/run/verify.py`).
     """
 
     name: str

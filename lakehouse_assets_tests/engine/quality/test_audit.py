@@ -133,7 +133,7 @@ def test_a_replaced_table_with_nothing_to_prove_has_the_new_rows_and_what_they_b
     assert people.rejected("gold.names", "row", "broken") == [('{"name":"Bob","n":2}', ["once"])]
 
 
-@pytest.mark.parametrize(("text", "copies"), [(GOLD, 1), (UNPROVEN, 0)], ids=["to prove", "nothing to prove"])
+@pytest.mark.parametrize(("text", "copies"), [(GOLD, 1), (UNPROVEN, 0)], ids=["to audit", "nothing to audit"])
 def test_new_rows_are_kept_while_they_are_proven_and_else_written_as_computed(
     people: Project, monkeypatch: pytest.MonkeyPatch, text: str, copies: int
 ) -> None:

@@ -96,7 +96,8 @@ def test_a_row_made_of_many_is_traced_to_the_tables_that_were_read(shop: Project
     shop.land("flights/2.csv", HEADER + "4,JFK,LAX,1\n")
     for name in ("bronze.flights", "silver.flights"):
         shop.run(name)
-    told = r"The row: delay=8 of .*, from shop\.silver\.flights up to version 0\. The expectation: delay < 8\. Mend what .*drop"
+    row = r"The row: delay=8 of .*, from shop\.silver\.flights up to version 0\."
+    told = rf"{row} The expectation: delay < 8\. Mend what .*drop"
     with pytest.raises(ExpectationFailed, match=told):
         shop.run("gold.delays")
 

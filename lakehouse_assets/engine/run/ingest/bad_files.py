@@ -59,7 +59,7 @@ def source_of(table: Table) -> Files:
 
 
 @dataclass(frozen=True)
-class Sifted(Generic[T]):
+class WithoutBad(Generic[T]):
     """What was made of the `read` files, None if there was nothing in them; those left out, `failed` with the reason.
 
     `added` are the columns that the table didn't have, with their types.
@@ -72,7 +72,7 @@ class Sifted(Generic[T]):
     added: Mapping[str, str]
 
 
-def sift(reader: Reader, files: Sequence[Arrival], make: Callable[[DataFrame], T]) -> Sifted[T]:
+def without_bad_files(reader: Reader, files: Sequence[Arrival], make: Callable[[DataFrame], T]) -> WithoutBad[T]:
     """Make something, by jobs of Spark, of the rows of the files that can be read as the versions that were planned.
 
     Where a job fails about rows, all is done again without the files that are to blame. A file that is gone or was
@@ -95,7 +95,7 @@ def sift(reader: Reader, files: Sequence[Arrival], make: Callable[[DataFrame], T
             failed |= blamed
         else:
             read = [f for f in good if f.path not in reading.failed]
-            return Sifted(made, read, *_parted(files, {**failed, **reading.failed}), reading.added)
+            return WithoutBad(made, read, *_parted(files, {**failed, **reading.failed}), reading.added)
 
 
 def _blamed(error: PySparkException, reader: Reader, files: Sequence[Arrival]) -> dict[str, str]:

@@ -22,8 +22,8 @@ from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.ingest.bad_files import Reader, gone, sift
-from lakehouse_assets.engine.run.ingest.overwritten_files import overtaken
+from lakehouse_assets.engine.run.ingest.bad_files import Reader, gone, without_bad_files
+from lakehouse_assets.engine.run.ingest.overwritten_files import overwritten
 from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
@@ -67,34 +67,34 @@ def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None
     there, lost = still_there(batch.files) if resumed else (batch.files, [])
     with traced(plan, env), explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
         reader = Reader(env, plan.table, _known(log, batch))
-        sifted = sift(reader, there, lambda landed: _commit(plan, landed, env))
-        made, instead = sifted.made, dict[str, Arrival]()
+        readable = without_bad_files(reader, there, lambda landed: _commit(plan, landed, env))
+        made, instead = readable.made, dict[str, Arrival]()
         version, seen = None, ExpectationCounts()
         if made:
             version, seen = made[1].version, made[1].seen
-            instead = overtaken(plan, sifted.read, env, _bronze)
+            instead = overwritten(plan, readable.read, env, _bronze)
         if instead:  # of one that became longer, Spark may have read, and judged, no more than its old length
-            seen = _settle_again(plan, [instead.get(f.path, f) for f in sifted.read], env, reader)
+            seen = _settle_again(plan, [instead.get(f.path, f) for f in readable.read], env, reader)
         elif made:
-            _settle(plan, *made, sifted.read, env, reader)
+            _settle(plan, *made, readable.read, env, reader)
     rows = _rows_by_file(plan, env) if made else {}
     # A file that it finds emptied, Spark passes over; one whose new head has no rows, so do we.
-    vanished = sifted.vanished | gone(_silent(plan, sifted.read, rows, env)) | {f.path for f in lost}
-    return Written(version, seen, rows, sifted.failed, vanished, instead, sifted.added)
+    vanished = readable.vanished | gone(_silent(plan, readable.read, rows, env)) | {f.path for f in lost}
+    return Written(version, seen, rows, readable.failed, vanished, instead, readable.added)
 
 
 def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> Written:
     """Complete a batch that was committed by a process which ended before it marked it."""
     version = next((c.version for c in log.commits if c.run and c.run["run"] == batch.number), log.version)
     with explained(plan.table):
-        reader, instead = Reader(env, plan.table, _known(log, batch)), overtaken(plan, batch.files, env, _bronze)
+        reader, instead = Reader(env, plan.table, _known(log, batch)), overwritten(plan, batch.files, env, _bronze)
         files = [instead.get(f.path, f) for f in batch.files]
         kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
         due = quarantine.is_due(plan.table, kept, plan.run)
         seen = _settle_again(plan, files, env, reader) if due else ExpectationCounts()
         rows = _rows_by_file(plan, env)
         silent = _silent(plan, batch.files, rows, env)
-        left = sift(reader, silent, _in_them) if silent else None
+        left = without_bad_files(reader, silent, _in_them) if silent else None
     if left is None:
         return Written(version, seen, rows, instead=instead)
     failed = {**dict.fromkeys(left.made or (), LEFT_OUT), **left.failed}
@@ -147,7 +147,7 @@ def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader
         settle(rows, plan, seen, env.lake)
         return seen
 
-    return sift(reader, still_there(files)[0], settled).made or ExpectationCounts()
+    return without_bad_files(reader, still_there(files)[0], settled).made or ExpectationCounts()
 
 
 def _rows_by_file(plan: Plan, env: Environment) -> dict[str, int]:

@@ -32,7 +32,7 @@ from lakehouse_assets.engine.spec.table import Table
 GIVEN_UP = "forgotten by a rebuild with --accept-loss, as it was gone"
 
 
-def materialize_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool = False) -> Outcome:
+def ingest(table: Table, env: Environment, full: bool, accept_loss: bool = False) -> Outcome:
     """Read the files that no run has read, or all of them into a new table if `full`.
 
     With `accept_loss` that table is made of the files that are there, and the rows of others are given up.

@@ -23,7 +23,7 @@ from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.quality.quarantine import as_json
-from lakehouse_assets.engine.run.ingest.bad_files import Reader, sift
+from lakehouse_assets.engine.run.ingest.bad_files import Reader, without_bad_files
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, as_now
 from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.texts import RAW
@@ -37,7 +37,7 @@ Bronze = Callable[[Plan, "DataFrame", Environment], "DataFrame"]
 _OF_RUN = {"_ingested_at", "_batch", RAW}
 
 
-def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Bronze) -> dict[str, Arrival]:
+def overwritten(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Bronze) -> dict[str, Arrival]:
     """The versions, by path, whose rows the run has in place of those of the files; `bronze` makes the table's rows."""
     from pyspark.sql import functions as F
 
@@ -59,7 +59,7 @@ def overtaken(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Br
             return _same(judge.accepted(judge.judge(bronze(plan, landed, env), expectations), expectations), its)
 
         try:
-            return bool(sift(reader, [file], same).made)
+            return bool(without_bad_files(reader, [file], same).made)
         except ContractError:
             return False
         except PySparkException as error:

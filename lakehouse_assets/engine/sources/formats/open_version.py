@@ -41,9 +41,9 @@ def load(reader: DataFrameReader, kind: str, files: Sequence[Arrival]) -> DataFr
     Not noticed is a version of the same size that was written in the same millisecond, or second, as the planned one or
     another of these files; nor one that comes after Spark has listed the file, when the plan is first analysed, and
     before it opens it: 0.2 s for a small file, up to 4 s for the last of 5,000 on two cores. Both show after the commit
-    (see `run/overtaken.py`). What is open stays one version: Hadoop reads a blob on condition of the etag that it had
-    then, and a file that is replaced on a disk lives on. One that's written over in place is read as it comes, and a
-    file in several parts is opened for each.
+    (see `run/ingest/overwritten_files.py`). What is open stays one version: Hadoop reads a blob on condition of the
+    etag that it had then, and a file that is replaced on a disk lives on. One that's written over in place is read as
+    it comes, and a file in several parts is opened for each.
     """
     df = reader.format(kind).options(**OPENING).load(literal_paths(files))
     return df.where(_as_planned(df, files)) if all(map(is_comparable, files)) else df

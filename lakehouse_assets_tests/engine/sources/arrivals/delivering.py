@@ -150,7 +150,7 @@ class Delivery:
         with pytest.MonkeyPatch.context() as patched, suppress(Died):
             patched.setattr(ingest, "_take", lambda _, __, *taken, resumed: self._take(*taken, resumed=resumed))
             env = Environment(LAKEHOUSE, self.lake, lambda: pytest.fail("nothing is read by Spark"))
-            ingest.materialize_arrivals(TABLE, env, full=False)
+            ingest.ingest(TABLE, env, full=False)
 
     def _take(self, ledger: Ledger, batch: ingest.Batch, *, resumed: bool) -> Outcome:
         """As Delta does, it takes a batch that is repeated for the one it has."""

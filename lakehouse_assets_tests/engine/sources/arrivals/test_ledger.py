@@ -238,8 +238,8 @@ def test_a_plan_made_between_reading_the_state_and_committing_wins(tmp_path):
     other = Ledger(str(tmp_path / "ledger"))
     batch, files = other.plan(listed(tmp_path)[:1])
     other.mark(batch, done(files))
-    overtaken = Overtaken(listed(tmp_path), other)
-    assert Ledger(other.path).plan(overtaken) == overtaken.plans[0] == (2, listed(tmp_path)[1:])
+    overwritten = Overtaken(listed(tmp_path), other)
+    assert Ledger(other.path).plan(overwritten) == overwritten.plans[0] == (2, listed(tmp_path)[1:])
     assert _events(other, "planned") == 3
 
 
