@@ -11,7 +11,7 @@ from benchmarks import by_hand
 from benchmarks.measure import Bench, Row, timed
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.domains.airlines.feed import land
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
@@ -37,9 +37,9 @@ def run(bench: Bench) -> list[Row]:
     lakes = {name: _fresh(bench.folder / "build", landing, name) for name in ("ours", "by_hand")}
 
     def ours() -> None:
-        env = Environment(lakehouse, next(lakes["ours"]), bench.engine.session)
+        context = Context(lakehouse, next(lakes["ours"]), bench.engine.session)
         for table in lakehouse.tables.values():
-            materialize(table, env)
+            materialize(table, context)
 
     def hand() -> None:
         by_hand.build(spark, lakehouse.tables.values(), next(lakes["by_hand"]))

@@ -74,7 +74,7 @@ def run(bench: Bench) -> list[Row]:
 
 def gold(project: Project, name: str, *, full: bool = False) -> Outcome:
     """Bring a gold table up to date."""
-    env = project.environment()
+    env = project.context()
     return materialize(env.lakehouse.tables[f"shop.gold.{name}"], env, full)
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.measure import Bench, Row, timed
 from lakehouse_assets.definitions import DOMAINS
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.materialize import materialize
@@ -31,7 +31,7 @@ def run(bench: Bench) -> list[Row]:
 
     def ours() -> None:
         lake = Lake(str(folder / f"ours{next(turn)}"), str(landing))
-        outcome = materialize(table, Environment(lakehouse, lake, bench.engine.session))
+        outcome = materialize(table, Context(lakehouse, lake, bench.engine.session))
         assert outcome.files == {"done": number}, outcome.files
 
     def one_read() -> None:

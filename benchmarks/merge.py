@@ -42,7 +42,7 @@ def run(bench: Bench) -> list[Row]:
     def ours() -> float:
         next(batches)
         project.run("bronze.events")
-        env = project.environment()
+        env = project.context()
         return timed(lambda: materialize(env.lakehouse.tables["shop.silver.current"], env))()
 
     def hand() -> None:

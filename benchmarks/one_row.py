@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakehouse_assets.definitions import DOMAINS
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.materialize import materialize
@@ -16,8 +16,8 @@ TABLES = ("airlines.bronze.weather", "airlines.silver.weather")
 
 def refresh(settings: Settings, engine: SparkResource) -> list[Outcome]:
     """Materialise both tables of the settings' lake."""
-    env = Environment(load(DOMAINS), Lake(settings.lake, settings.landing), engine.session)
-    return [materialize(env.lakehouse.tables[key], env) for key in TABLES]
+    context = Context(load(DOMAINS), Lake(settings.lake, settings.landing), engine.session)
+    return [materialize(context.lakehouse.tables[key], context) for key in TABLES]
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def _rules(number: int) -> list[str]:
 
 
 def _write(project: Project, number: int) -> Outcome:
-    env = project.environment()
+    env = project.context()
     return materialize(env.lakehouse.tables[f"shop.silver.flights_{number}"], env, full=True)
 
 
@@ -118,7 +118,7 @@ def _by_hand(project: Project, number: int) -> None:
     """
     from pyspark.sql import functions as F
 
-    spark, lakehouse = project.engine.session(), project.environment().lakehouse
+    spark, lakehouse = project.engine.session(), project.context().lakehouse
     rules = lakehouse.tables[f"shop.silver.flights_{number}"].expectations
     rows = spark.read.format("delta").load(project.lake.table("shop.bronze.flights")).select(*COLUMNS)
     met = {rule.name: F.coalesce(F.expr(rule.condition), F.lit(False)) for rule in rules}

@@ -13,7 +13,7 @@ import json
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.definitions import DOMAINS
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.materialize import materialize
@@ -34,12 +34,12 @@ def main() -> None:
         parser.error(printable(f"{given.table} isn't loaded: {lakehouse.left_out[given.table]}"))
     if given.table not in lakehouse.tables:
         parser.error(f"no table is called {given.table!r}; there are {', '.join(lakehouse.tables)}")
-    env = Environment(
+    context = Context(
         lakehouse,
         lake_at(given.lake, given.landing),
         lambda: configured(SparkSession.builder.getOrCreate(), (given.lake, given.landing)),
     )
-    outcome = materialize(lakehouse.tables[given.table], env, given.full)
+    outcome = materialize(lakehouse.tables[given.table], context, given.full)
     verdicts = outcome.counts
     print(
         json.dumps(

@@ -14,7 +14,7 @@ import fsspec
 
 from lakehouse_assets.engine.compile.assets import build_asset, op_name
 from lakehouse_assets.engine.compile.definitions import compile_definitions
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
@@ -112,24 +112,24 @@ class Project:
         store.pipe_file(path, data.encode() if isinstance(data, str) else data)
         return f"{self.lake.landing}/shop/{name}"
 
-    def environment(self) -> Environment:
-        return Environment(self.lakehouse, self.lake, self.engine.session)
+    def context(self) -> Context:
+        return Context(self.lakehouse, self.lake, self.engine.session)
 
     def run(self, name: str, full: bool = False, accept_loss: bool = False) -> Outcome:
-        env = self.environment()
-        return materialize(env.lakehouse.tables[f"shop.{name}"], env, full, accept_loss)
+        context = self.context()
+        return materialize(context.lakehouse.tables[f"shop.{name}"], context, full, accept_loss)
 
     def replay(self, name: str) -> Outcome:
-        env = self.environment()
-        return replay(env.lakehouse.tables[f"shop.{name}"], env)
+        context = self.context()
+        return replay(context.lakehouse.tables[f"shop.{name}"], context)
 
     def forget(self, name: str, path: str, reason: str = "") -> Outcome:
-        env = self.environment()
-        return forget(env.lakehouse.tables[f"shop.{name}"], env, path, "ann", reason)
+        context = self.context()
+        return forget(context.lakehouse.tables[f"shop.{name}"], context, path, "ann", reason)
 
     def backfill(self, name: str, first: str, last: str) -> Outcome:
-        env, days = self.environment(), (date.fromisoformat(first), date.fromisoformat(last))
-        return backfill(env.lakehouse.tables[f"shop.{name}"], env, *days)
+        context, days = self.context(), (date.fromisoformat(first), date.fromisoformat(last))
+        return backfill(context.lakehouse.tables[f"shop.{name}"], context, *days)
 
     def definitions(self, *, strict: bool = True) -> dg.Definitions:
         """The code location that Dagster loads; unless `strict`, without the tables that have a problem."""

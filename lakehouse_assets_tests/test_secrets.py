@@ -13,7 +13,7 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.graph.discover import discover
 from lakehouse_assets.engine.lake.delta_log import read_log
@@ -57,8 +57,8 @@ def test_no_value_that_has_a_secret_shows_it(way: dict[str, str], tmp_path: Path
     storage, lake = azure_storage(URL), lake_at(URL, URL)
     assert SECRET in str(dict(lake.storage))
     engine = SparkResource(cache=str(tmp_path), stores=[URL])
-    env = Environment(discover("lakehouse_assets.domains"), lake, engine.session)
-    shown = [storage, lake, env, LakeResource(root=URL, landing=URL), queues_at("events", URL)]
+    context = Context(discover("lakehouse_assets.domains"), lake, engine.session)
+    shown = [storage, lake, context, LakeResource(root=URL, landing=URL), queues_at("events", URL)]
     assert SECRET not in f"{shown} {[str(value) for value in shown]}"
 
 

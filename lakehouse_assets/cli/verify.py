@@ -14,7 +14,7 @@ from lakehouse_assets.engine.spec.modes import Append, Replace
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.context import Environment
+    from lakehouse_assets.engine.context import Context
     from lakehouse_assets.engine.run.verify import Arrived, Balance, Verified, Whole
     from lakehouse_assets.engine.spec.table import Table
 
@@ -28,14 +28,14 @@ def verify(
     """Hold a table against computing it from all it reads: its rows, or some of its groups or keys, and its sums."""
     from pyspark.errors import PySparkException
 
-    from lakehouse_assets.engine.context import Environment
+    from lakehouse_assets.engine.context import Context
     from lakehouse_assets.resources.spark import SparkResource
 
     lakehouse = open_lakehouse()
-    env = Environment(lakehouse, open_lake(), SparkResource.from_settings(read_settings()).session)
+    context = Context(lakehouse, open_lake(), SparkResource.from_settings(read_settings()).session)
     table = find(lakehouse, name)
     try:
-        right = _told(table, env, groups)
+        right = _told(table, context, groups)
     except PySparkException as error:
         raise LakehouseError(f"Verifying {table.key}: {str(error).splitlines()[0]}") from error
     if not right:
@@ -43,16 +43,16 @@ def verify(
         raise typer.Exit(1)
 
 
-def _told(table: Table, env: Environment, groups: int) -> bool:
+def _told(table: Table, context: Context, groups: int) -> bool:
     """Whether the table is as it should be; tells what was compared."""
     from lakehouse_assets.engine.run.verify import count_arrivals, reconcile, verify, verify_whole
 
     if table.source:
-        return _told_of_arrivals(table, count_arrivals(table, env))
+        return _told_of_arrivals(table, count_arrivals(table, context))
     if isinstance(table.write, Replace):
-        return _told_of_rows(table, verify_whole(table, env))
-    right = isinstance(table.write, Append) or _told_of_groups(table, verify(table, env, groups))
-    return right & (not table.takes_new_rows or _told_of_balance(table, reconcile(table, env)))
+        return _told_of_rows(table, verify_whole(table, context))
+    right = isinstance(table.write, Append) or _told_of_groups(table, verify(table, context, groups))
+    return right & (not table.takes_new_rows or _told_of_balance(table, reconcile(table, context)))
 
 
 def _told_of_arrivals(table: Table, found: Arrived) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Environment:
+class Context:
     """What a run works with. `session` gives a live Spark session, and is called only when there is work for it."""
 
     lakehouse: Lakehouse

@@ -20,7 +20,7 @@ from lakehouse_assets.engine.compile.landing import landing_key
 from lakehouse_assets.engine.compile.metadata import declared_metadata, idle_metadata, run_metadata
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def, written_days
 from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_result
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import CheckFailed, ExpectationFailed, LakehouseError, SparkUnavailable
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
@@ -71,7 +71,7 @@ def build_asset(table: Table, lakehouse: Lakehouse) -> dg.AssetsDefinition:
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         lake: Lake = context.resources.lake.lake()
-        env = Environment(lakehouse, lake, context.resources.spark.session)
+        env = Context(lakehouse, lake, context.resources.spark.session)
         try:
             if context.selected_asset_keys:
                 options = RunOptions(**context.op_execution_context.op_config)
@@ -117,9 +117,7 @@ def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.time_window(fail_window=table.freshness or domain.freshness)
 
 
-def _materialized(
-    table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext
-) -> Iterator[Any]:
+def _materialized(table: Table, env: Context, options: RunOptions, context: dg.AssetExecutionContext) -> Iterator[Any]:
     path, storage = env.lake.table(table.key), env.lake.storage
     before = read_log(path, storage)
     try:
@@ -142,7 +140,7 @@ def _materialized(
     yield _result(table, outcome, env, log, context)
 
 
-def _outcome(table: Table, env: Environment, options: RunOptions, context: dg.AssetExecutionContext) -> Outcome:
+def _outcome(table: Table, env: Context, options: RunOptions, context: dg.AssetExecutionContext) -> Outcome:
     # Imported when a step runs: loading needs none of what they stand on.
     from lakehouse_assets.engine.run.backfill import backfill
     from lakehouse_assets.engine.run.ingest.forget import forget
@@ -160,7 +158,7 @@ def _outcome(table: Table, env: Environment, options: RunOptions, context: dg.As
 
 
 def _result(
-    table: Table, outcome: Outcome, env: Environment, log: TableLog, context: dg.AssetExecutionContext
+    table: Table, outcome: Outcome, env: Context, log: TableLog, context: dg.AssetExecutionContext
 ) -> dg.MaterializeResult[Any]:
     if outcome.version is None or outcome.plan.strategy == "forget":  # which judges no row
         checks = list(carried_results(context))
@@ -176,7 +174,7 @@ def _result(
     )
 
 
-def _checked(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+def _checked(table: Table, env: Context, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
     yield from _files(table, env, context)
     if read_log(env.lake.table(table.key), env.lake.storage) is None:
         context.log.warning(f"{table.key}: it isn't built yet, so there is nothing to judge")
@@ -186,7 +184,7 @@ def _checked(table: Table, env: Environment, context: dg.AssetExecutionContext) 
             yield result
 
 
-def _files(table: Table, env: Environment, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+def _files(table: Table, env: Context, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """Whether its files could be read, or the snapshots that it reads be meant, if it has any and that is asked."""
     if table.source is not None and _selected(result := files_result(table, env.lake), context):
         yield result

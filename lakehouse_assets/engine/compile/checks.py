@@ -12,7 +12,7 @@ from dagster._core.storage.asset_check_execution_record import (
 
 from lakehouse_assets.engine.compile.files_readable import files_spec
 from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_spec
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.markdown import as_code, as_text
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
@@ -100,7 +100,7 @@ def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg
     yield from expectation_results(table, verdicts)
 
 
-def table_results(table: Table, env: Environment, audited: Collection[str] = ()) -> Iterator[dg.AssetCheckResult]:
+def table_results(table: Table, env: Context, audited: Collection[str] = ()) -> Iterator[dg.AssetCheckResult]:
     """Run the table checks but those audited before; each reports how many violations there are, and shows a few."""
     from lakehouse_assets.engine.run.verify import show_balance
 

@@ -30,7 +30,7 @@ _SCHEMA = "version bigint, rows bigint, added bigint, column string, nulls bigin
 
 
 def statistics(table: Table, lake: Lake, spark: SparkSession, view: str, to_be: str = "") -> None:
-    """Make the statistics a temporary view; those of the view `to_be` come last, as the rows that are to be in place."""
+    """Make the statistics a temporary view; those of the view `to_be` come last, as what is to be."""
     log = read_log(lake.table(table.key), lake.storage)
     known = list(_stored(log, lake)) if log else []
     if to_be:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.lake.places import Lake
@@ -57,13 +57,13 @@ def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
     return [key for key in keys if read_log(lake.table(key), lake.storage) is None]
 
 
-def stored_violations(check: TableCheck, table: Table, env: Environment) -> Violations:
+def stored_violations(check: TableCheck, table: Table, context: Context) -> Violations:
     """What a check finds in the table as it is stored."""
-    log = read_log(env.lake.table(table.key), env.lake.storage)
+    log = read_log(context.lake.table(table.key), context.lake.storage)
     if check is _AVAILABLE and log is not None and UNAVAILABLE not in log.columns:
         return Violations(0)  # no event of its declaration as it is now has come
     found = _repeated(check, table, log) if check.name == UNIQUE and log is not None else None
-    return found or violations(check, table, env.lake, env.session())
+    return found or violations(check, table, context.lake, context.session())
 
 
 def _repeated(check: TableCheck, table: Table, log: TableLog) -> Violations | None:

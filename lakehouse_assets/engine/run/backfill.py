@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.run.materialize import execute, materialize
@@ -17,7 +17,7 @@ from lakehouse_assets.engine.run.recover import reads_of, recover
 from lakehouse_assets.engine.spec.table import Table
 
 
-def backfill(table: Table, env: Environment, first: date, last: date) -> Outcome:
+def backfill(table: Table, context: Context, first: date, last: date) -> Outcome:
     """Bring the table up to date, then compute the groups of its days from `first` to `last` anew.
 
     Days that come out as they are stored are left alone. Where they hold most of the table's rows, or it isn't there
@@ -28,16 +28,18 @@ def backfill(table: Table, env: Environment, first: date, last: date) -> Outcome
     """
     if table.partitions is None:
         raise LakehouseError(f"Backfilling {table.key}: it has no days; declare partitions=Daily(…)")
-    now = materialize(table, env, by_hand=False)  # of which the days are what is to be mended
-    return now if now.plan.strategy == "full" else until_committed(lambda: _attempt(table, env, first, last))
+    now = materialize(table, context, by_hand=False)  # of which the days are what is to be mended
+    return now if now.plan.strategy == "full" else until_committed(lambda: _attempt(table, context, first, last))
 
 
-def _attempt(table: Table, env: Environment, first: date, last: date) -> Outcome:
-    logs = Logs(env.lake)
-    recover(table, env, logs)
+def _attempt(table: Table, context: Context, first: date, last: date) -> Outcome:
+    logs = Logs(context.lake)
+    recover(table, context, logs)
     own = logs.table(table.key)
     run = own.last_run.run if own and own.last_run else None
     if run is None:
         return Outcome(Plan(table, "nothing", "what it reads isn't built yet"), 0)
-    reads = {parameter: replace(read, after=read.to) for parameter, read in reads_of(run["read"], table, env).items()}
-    return execute(Plan(table, "refresh", f"{first} to {last}", run["run"] + 1, reads, days=(first, last)), env)
+    reads = {
+        parameter: replace(read, after=read.to) for parameter, read in reads_of(run["read"], table, context).items()
+    }
+    return execute(Plan(table, "refresh", f"{first} to {last}", run["run"] + 1, reads, days=(first, last)), context)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import commit, settle
@@ -36,7 +36,7 @@ from lakehouse_assets.engine.spec.texts import RAW
 
 
 def materialize(
-    table: Table, env: Environment, full: bool = False, accept_loss: bool = False, *, by_hand: bool = True
+    table: Table, context: Context, full: bool = False, accept_loss: bool = False, *, by_hand: bool = True
 ) -> Outcome:
     """Bring a table up to date with what it reads, or rebuild it if `full`.
 
@@ -49,53 +49,53 @@ def materialize(
             contract doesn't hold, files can't be read, Spark isn't there, or other runs kept committing first.
     """
     if table.source:
-        return until_committed(lambda: _arrivals(table, env, full, accept_loss))
-    return until_committed(lambda: _attempt(table, env, Logs(env.lake, by_hand), full, accept_loss))
+        return until_committed(lambda: _arrivals(table, context, full, accept_loss))
+    return until_committed(lambda: _attempt(table, context, Logs(context.lake, by_hand), full, accept_loss))
 
 
-def _arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
+def _arrivals(table: Table, context: Context, full: bool, accept_loss: bool) -> Outcome:
     from lakehouse_assets.engine.run.ingest.ingest import bring_back, ingest  # which loads PySpark
 
-    why = "" if full else bring_back(table, env, accept_loss)
-    done = ingest(table, env, full, accept_loss)
+    why = "" if full else bring_back(table, context, accept_loss)
+    done = ingest(table, context, full, accept_loss)
     return replace(done, plan=replace(done.plan, reason=why)) if why else done
 
 
-def _attempt(table: Table, env: Environment, logs: Logs, full: bool, accept_loss: bool) -> Outcome:
+def _attempt(table: Table, context: Context, logs: Logs, full: bool, accept_loss: bool) -> Outcome:
     lost = ""
     try:
-        recover(table, env, logs)
-        finish_replay(table, env, logs)
+        recover(table, context, logs)
+        finish_replay(table, context, logs)
     except UnreadableInput as error:
         lost = f"what its last run rejected can't be found again: {error}"
-    plan = plan_table(table, env.lakehouse, logs, full or bool(lost))
+    plan = plan_table(table, context.lakehouse, logs, full or bool(lost))
     if plan.strategy == "nothing":
         return Outcome(plan, 0)
     plan = replace(plan, reason=lost or plan.reason, accepts_loss=accept_loss)
     if plan.strategy == "full":
-        return execute(plan, env)
+        return execute(plan, context)
     try:
-        return execute(replace(plan, table=behind(table, logs.table(table.key))), env)
+        return execute(replace(plan, table=behind(table, logs.table(table.key))), context)
     except UnreadableInput as error:
-        return execute(rebuilding(plan, str(error)), env)
+        return execute(rebuilding(plan, str(error)), context)
 
 
-def execute(plan: Plan, env: Environment) -> Outcome:
+def execute(plan: Plan, context: Context) -> Outcome:
     """Carry out a plan against upstream tables: one commit to the table, then what belongs to it.
 
     Raises:
         UnreadableInput: what it is to read of a table isn't there any more.
     """
-    table, spark = plan.table, env.session()
+    table, spark = plan.table, context.session()
     feeds = readable(spark, plan.reads.values())
-    with traced(plan, env), explained(table), interpreted(spark, size(plan, env.lake)), feeds:
+    with traced(plan, context), explained(table), interpreted(spark, size(plan, context.lake)), feeds:
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(rows)
-        hold_back(plan, rows, env.lake, spark)
-        with narrowed(plan, rows, tree, env.lake, spark) as work:
-            done = commit(work, _stamp(work), env.lake, spark)
-            settle(work.rows, work.plan, done.seen, env.lake)
-    found = if_understood(lambda: column_lineage(tree, set(env.lakehouse.tables))) if tree else None
+        hold_back(plan, rows, context.lake, spark)
+        with narrowed(plan, rows, tree, context.lake, spark) as work:
+            done = commit(work, _stamp(work), context.lake, spark)
+            settle(work.rows, work.plan, done.seen, context.lake)
+    found = if_understood(lambda: column_lineage(tree, set(context.lakehouse.tables))) if tree else None
     lineage = {column: origin for column, origin in (found or {}).items() if column != RAW}
     return Outcome(work.plan, 0, done.version, done.seen, lineage, audited=done.audited)
 

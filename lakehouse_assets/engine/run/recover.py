@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake import state
 from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.state import Part
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def recover(table: Table, env: Environment, logs: Logs) -> None:
+def recover(table: Table, context: Context, logs: Logs) -> None:
     """Complete what a run that committed its rows, and ended early, left out of quarantine and state."""
     own, kept = logs.table(table.key), logs.quarantine(table.key)
     last = own.last_run if own else None
@@ -41,12 +41,12 @@ def recover(table: Table, env: Environment, logs: Logs) -> None:
     due = bool(last.run.get("remembers")) and not state.lost(own, known)
     forgotten = due and (known.transaction(table.key) if known else 0) < number
     if unsettled or forgotten:
-        _complete(table, last, env, unsettled=unsettled, forgotten=forgotten)
+        _complete(table, last, context, unsettled=unsettled, forgotten=forgotten)
 
 
-def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, forgotten: bool) -> None:
+def _complete(table: Table, last: Commit, context: Context, *, unsettled: bool, forgotten: bool) -> None:
     run = last.run or {}
-    reads = reads_of(run["read"], table, env)
+    reads = reads_of(run["read"], table, context)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     strategy: Strategy = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"
     table = at(table, run.get("watermark", ""))
@@ -54,15 +54,15 @@ def _complete(table: Table, last: Commit, env: Environment, *, unsettled: bool, 
     plan = Plan(
         table, strategy, "completing the last run", run["run"], reads, days=(days[0], days[1]) if days else None
     )
-    spark = env.session()
+    spark = context.session()
     with explained(table), readable(spark, reads.values()):
         built = build(spark, table, inputs_of(spark, plan))
-        with narrowed(plan, built, analysed(built), env.lake, spark, bound=True) as work:
+        with narrowed(plan, built, analysed(built), context.lake, spark, bound=True) as work:
             if forgotten:
                 accepted = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
-                complete_state(accepted, Part(table, env.lake, table.key, plan.run, fresh, last.version - 1))
+                complete_state(accepted, Part(table, context.lake, table.key, plan.run, fresh, last.version - 1))
             if unsettled:
-                settle(work.rows, plan, judge.tally(work.rows, table.expectations), env.lake)
+                settle(work.rows, plan, judge.tally(work.rows, table.expectations), context.lake)
 
 
 def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
@@ -71,12 +71,12 @@ def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
     return whole_inputs(spark, plan.reads) if whole else read_inputs(spark, plan.reads)
 
 
-def reads_of(read: Mapping[str, Any], table: Table, env: Environment) -> dict[str, Read]:
+def reads_of(read: Mapping[str, Any], table: Table, context: Context) -> dict[str, Read]:
     """What a run wrote that it had read, by parameter."""
     return {
-        parameter: Read(key, env.lake.table(key), read[key]["id"], read[key]["to"], upstream, read[key]["after"])
+        parameter: Read(key, context.lake.table(key), read[key]["id"], read[key]["to"], upstream, read[key]["after"])
         for (parameter, key), upstream in zip(
-            env.lakehouse.upstreams(table).items(), table.upstreams.values(), strict=True
+            context.lakehouse.upstreams(table).items(), table.upstreams.values(), strict=True
         )
         if key in read
     }

@@ -12,7 +12,7 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_commits import REPLAY
 from lakehouse_assets.engine.lake.delta_log import TableLog
@@ -59,7 +59,7 @@ class _Judging:
         return cls(**{**told, "rules": tuple(Expectation(**rule) for rule in told["rules"])})
 
 
-def replay(table: Table, env: Environment) -> Outcome:
+def replay(table: Table, context: Context) -> Outcome:
     """Judge the rows in a table's quarantine again, and bring those that pass into the table.
 
     Raises:
@@ -67,7 +67,7 @@ def replay(table: Table, env: Environment) -> Outcome:
             declared with `fail` is broken; Spark isn't there; or other runs kept committing first.
     """
     require_replayable(table)
-    return until_committed(lambda: _attempt(table, env))
+    return until_committed(lambda: _attempt(table, context))
 
 
 def require_replayable(table: Table) -> None:
@@ -79,7 +79,7 @@ def require_replayable(table: Table) -> None:
         )
 
 
-def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
+def finish_replay(table: Table, context: Context, logs: Logs) -> None:
     """Complete what a replay that committed its rows, and ended early, left out of quarantine and state."""
     app, own = _app(table), logs.table(table.key)
     number = own.transaction(app) if own else 0
@@ -91,20 +91,20 @@ def finish_replay(table: Table, env: Environment, logs: Logs) -> None:
     unsettled = kept.transaction(app) < number
     forgotten = bool(told.get("remembers")) and (known.transaction(app) if known else 0) < number
     if unsettled or forgotten:
-        judging, spark = _Judging.read(told["replay"]), env.session()
-        with explained(table), persisted(spark, _waiting(table, env, judging, spark)) as waiting:
+        judging, spark = _Judging.read(told["replay"]), context.session()
+        with explained(table), persisted(spark, _waiting(table, context, judging, spark)) as waiting:
             if forgotten:
                 accepted = judge.accepted(judge.judge(_rows(waiting, judging), judging.rules), judging.rules)
-                complete_state(accepted, Part(table, env.lake, app, number, before=last.version - 1))
-            _settle(waiting, table, env, judging, number)
+                complete_state(accepted, Part(table, context.lake, app, number, before=last.version - 1))
+            _settle(waiting, table, context, judging, number)
 
 
-def _attempt(table: Table, env: Environment) -> Outcome:
-    logs = Logs(env.lake)
+def _attempt(table: Table, context: Context) -> Outcome:
+    logs = Logs(context.lake)
     if not table.source:
-        recover(table, env, logs)
-    finish_replay(table, env, logs)
-    logs = Logs(env.lake)
+        recover(table, context, logs)
+    finish_replay(table, context, logs)
+    logs = Logs(context.lake)
     own, kept = logs.table(table.key), logs.quarantine(table.key)
     rows = quarantine.waiting(kept) if kept else 0
     if own is None or kept is None or not rows:
@@ -112,7 +112,7 @@ def _attempt(table: Table, env: Environment) -> Outcome:
     plan = Plan(table, "replay", f"{rows} rows in quarantine", _next_number(table, logs))
     return _execute(
         plan,
-        env,
+        context,
         _Judging(kept.version, _columns(table, own), table.expectations, table.expectations_version, table.texts),
     )
 
@@ -123,25 +123,25 @@ def _next_number(table: Table, logs: Logs) -> int:
     return 1 + max(log.transaction(_app(table)) for log in parts if log)
 
 
-def _execute(plan: Plan, env: Environment, judging: _Judging) -> Outcome:
-    table, spark = plan.table, env.session()
+def _execute(plan: Plan, context: Context, judging: _Judging) -> Outcome:
+    table, spark = plan.table, context.session()
     told = asdict(judging)
     stamp = Stamp(_app(table), plan.run, {}, table.mode, table.code_version, judging.version, replay=told)
     # Kept, because Spark would read of the JSON only what is asked for, and see less of what can't be read.
     with (
-        traced(plan, env),
+        traced(plan, context),
         explained(table),
-        persisted(spark, _waiting(table, env, judging, spark)) as waiting,
+        persisted(spark, _waiting(table, context, judging, spark)) as waiting,
     ):
         rows = _rows(waiting, judging)
         seen = judge.tally(rows, judging.rules)
         if seen.judged == seen.rejected:
-            _settle(waiting, table, env, judging, plan.run)
+            _settle(waiting, table, context, judging, plan.run)
             return Outcome(
                 replace(plan, strategy="nothing", reason=f"{plan.reason}, none of which passes"), 0, counts=seen
             )
-        done = commit(Work(plan, rows), stamp, env.lake, spark)
-        _settle(waiting, table, env, judging, plan.run)
+        done = commit(Work(plan, rows), stamp, context.lake, spark)
+        _settle(waiting, table, context, judging, plan.run)
     return Outcome(plan, 0, done.version, done.seen)
 
 
@@ -171,10 +171,10 @@ def _as_kept(judging: _Judging) -> dict[str, str]:
     return judging.columns | dict.fromkeys(judging.texts, "string")
 
 
-def _waiting(table: Table, env: Environment, judging: _Judging, spark: SparkSession) -> DataFrame:
+def _waiting(table: Table, context: Context, judging: _Judging, spark: SparkSession) -> DataFrame:
     from pyspark.sql import functions as F
 
-    kept = spark.read.format("delta").option("versionAsOf", judging.quarantine).load(env.lake.quarantine(table.key))
+    kept = spark.read.format("delta").option("versionAsOf", judging.quarantine).load(context.lake.quarantine(table.key))
     kept.createOrReplaceTempView("lakehouse_quarantine")
     waiting = spark.sql(quarantine.latest("lakehouse_quarantine")).drop("nth")
     odd = {"columnNameOfCorruptRecord": _ODD}
@@ -184,7 +184,7 @@ def _waiting(table: Table, env: Environment, judging: _Judging, spark: SparkSess
     return waiting.select(F.struct("*").alias(_KEPT), row.alias(_ROW))
 
 
-def _settle(waiting: DataFrame, table: Table, env: Environment, judging: _Judging, number: int) -> None:
+def _settle(waiting: DataFrame, table: Table, context: Context, judging: _Judging, number: int) -> None:
     """Add the verdicts that are other than the last ones to the quarantine."""
     from pyspark.sql import functions as F
 
@@ -200,4 +200,6 @@ def _settle(waiting: DataFrame, table: Table, env: Environment, judging: _Judgin
         f"{_KEPT}.id", f"{_KEPT}.row", "broken", "accepted", F.lit(judging.version).alias("rules"), f"{_KEPT}.source",
         f"{_KEPT}.run", F.lit(number).cast("bigint").alias("replay"), F.current_timestamp().alias("judged_at"),
     )  # fmt: skip
-    quarantine.add(verdicts, waiting.count(), env.lake.quarantine(table.key), _app(table), number, env.lake.storage)
+    quarantine.add(
+        verdicts, waiting.count(), context.lake.quarantine(table.key), _app(table), number, context.lake.storage
+    )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import ExpectationFailed, LakehouseError
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge
@@ -43,7 +43,7 @@ class _Origin:
 
 
 @contextmanager
-def traced(plan: Plan, env: Environment) -> Iterator[None]:
+def traced(plan: Plan, context: Context) -> Iterator[None]:
     """Tells of a row that broke a `fail` where it came from, and what can be done about it.
 
     Raises:
@@ -52,15 +52,15 @@ def traced(plan: Plan, env: Environment) -> Iterator[None]:
     try:
         yield
     except ExpectationFailed as error:
-        raise _located(error, plan, env) from error
+        raise _located(error, plan, context) from error
 
 
-def _located(error: ExpectationFailed, plan: Plan, env: Environment) -> ExpectationFailed:
+def _located(error: ExpectationFailed, plan: Plan, context: Context) -> ExpectationFailed:
     from pyspark.errors import PySparkException
 
     try:
-        with interpreted(env.session(), 0):
-            origin = _origin(error, plan, env)
+        with interpreted(context.session(), 0):
+            origin = _origin(error, plan, context)
     except (LakehouseError, PySparkException):  # what it was about to explain matters more
         return error
     if origin is None:
@@ -73,21 +73,21 @@ def _located(error: ExpectationFailed, plan: Plan, env: Environment) -> Expectat
     return told_of(plan.table, error.check, error.row, f", from {origin.path}{where}", way)
 
 
-def _origin(error: ExpectationFailed, plan: Plan, env: Environment) -> _Origin | None:
+def _origin(error: ExpectationFailed, plan: Plan, context: Context) -> _Origin | None:
     row = {} if isinstance(error.row, str) else error.row
     path = row.get("_source")
     if plan.table.source:
         return _Origin(plan.table, path, row) if isinstance(path, str) else None
-    inputs = inputs_of(env.session(), plan)
+    inputs = inputs_of(context.session(), plan)
     for parameter in sorted(inputs, key=lambda name: plan.reads[name].lookup):
         rows = inputs[parameter]
         if "_source" in rows.columns:
-            search = _Search(plan, env, error.check, inputs, parameter)
+            search = _Search(plan, context, error.check, inputs, parameter)
             file = path if isinstance(path, str) else search.file()
-            owner = _owner(plan.table, env, file) if file else None
+            owner = _owner(plan.table, context, file) if file else None
             if owner and file:
                 return _Origin(owner, file, search.row(file) if owner.key == plan.reads[parameter].key else {})
-    owner = _owner(plan.table, env, path) if isinstance(path, str) else None
+    owner = _owner(plan.table, context, path) if isinstance(path, str) else None
     return _Origin(owner, path, {}) if owner and isinstance(path, str) else None
 
 
@@ -96,7 +96,7 @@ class _Search:
     """What the expectation is tried on: the inputs of a run, of one of which only some rows are taken."""
 
     plan: Plan
-    env: Environment
+    context: Context
     expectation: str
     inputs: Mapping[str, DataFrame]
     parameter: str
@@ -113,7 +113,7 @@ class _Search:
         rows = _of_files(self.inputs[self.parameter], [file]).limit(MOST_ROWS + 1).toArrow()
         if rows.num_rows > MOST_ROWS:
             return {}
-        spark = self.env.session()
+        spark = self.context.session()
 
         def breaks(some: Sequence[int]) -> bool:
             return self._breaks(spark.createDataFrame(rows.slice(some[0], len(some))))
@@ -126,7 +126,7 @@ class _Search:
         from pyspark.errors import PySparkException
 
         table, key = self.plan.table, self.plan.reads[self.parameter].key
-        built = build(self.env.session(), table, {**self.inputs, self.parameter: rows.alias(key)})
+        built = build(self.context.session(), table, {**self.inputs, self.parameter: rows.alias(key)})
         try:
             judge.try_out(
                 built, [expectation for expectation in table.expectations if expectation.name == self.expectation]
@@ -155,13 +155,13 @@ def _of_files(rows: DataFrame, files: Sequence[str]) -> DataFrame:
     return rows.where(F.col("_source").isin(list(files)))
 
 
-def _owner(table: Table, env: Environment, path: str) -> Table | None:
+def _owner(table: Table, context: Context, path: str) -> Table | None:
     """The table upstream that read a file."""
-    for key in env.lakehouse.upstreams(table).values():
-        upstream = env.lakehouse.tables[key]
-        if upstream.source and Ledger(env.lake.arrivals(key), env.lake.storage).state().named(path):
+    for key in context.lakehouse.upstreams(table).values():
+        upstream = context.lakehouse.tables[key]
+        if upstream.source and Ledger(context.lake.arrivals(key), context.lake.storage).state().named(path):
             return upstream
-        found = _owner(upstream, env, path)
+        found = _owner(upstream, context, path)
         if found:
             return found
     return None

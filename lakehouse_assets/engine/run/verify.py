@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
@@ -76,7 +76,7 @@ class Arrived:
         return self.read == self.stored + self.waiting
 
 
-def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
+def verify(table: Table, context: Context, sample: int = SAMPLE) -> Verified:
     """Compare some groups or keys, others after each version of the table, with what comes of all that was read.
 
     Doubles are compared as floats: their sums depend on the order of the rows, in the last digits. Of rows that are the
@@ -85,17 +85,17 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
     Raises:
         LakehouseError: the table has no groups or keys, or wasn't built, or late rows wait.
     """
-    own, run = _last_run(table, env)
-    _refuse_late(table, env)
+    own, run = _last_run(table, context)
+    _refuse_late(table, context)
     if not isinstance(table.write, Refresh | Merge | History):
         raise LakehouseError(f"Verifying {table.key}: it has neither groups that are refreshed nor keys to compare")
     by = table.write.by if isinstance(table.write, Refresh) else table.write.on
-    spark, mine = env.session(), env.lake.table(table.key)
-    inputs = whole_inputs(spark, reads_of(run["read"], table, env))
+    spark, mine = context.session(), context.lake.table(table.key)
+    inputs = whole_inputs(spark, reads_of(run["read"], table, context))
     made = judge.accepted(judge.judge(build(spark, table, inputs), table.expectations), table.expectations)
     wanted = _wanted(made, table)
     stored = spark.read.format("delta").option("versionAsOf", own.version).load(mine)
-    whole = {key: inputs[parameter] for parameter, key in env.lakehouse.upstreams(table).items()}
+    whole = {key: inputs[parameter] for parameter, key in context.lakehouse.upstreams(table).items()}
     routes = [r for found in from_json(run.get("routes", {})).values() if not isinstance(found, str) for r in found]
     should_be = groups_of(by, routes, whole, whole, spark) if routes else wanted.select(*by)
     with persisted(spark, _sample(stored.select(*by).union(should_be), own.version, sample)) as groups:
@@ -104,77 +104,77 @@ def verify(table: Table, env: Environment, sample: int = SAMPLE) -> Verified:
         return Verified(groups.count(), apart.toArrow().to_pylist())
 
 
-def verify_whole(table: Table, env: Environment) -> Whole:
+def verify_whole(table: Table, context: Context) -> Whole:
     """Compare all rows, as a multiset, with those that come of the versions that were read.
 
     Raises:
         LakehouseError: the table wasn't built.
     """
-    own, run = _last_run(table, env)
-    spark = env.session()
-    made = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
+    own, run = _last_run(table, context)
+    spark = context.session()
+    made = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, context)))
     wanted = judge.accepted(judge.judge(made, table.expectations), table.expectations)
-    stored = spark.read.format("delta").option("versionAsOf", own.version).load(env.lake.table(table.key))
+    stored = spark.read.format("delta").option("versionAsOf", own.version).load(context.lake.table(table.key))
     left, right = (rows.selectExpr(*_comparable(wanted, stored)) for rows in (wanted, stored))
     return Whole(own.rows, left.exceptAll(right).count(), right.exceptAll(left).count())
 
 
-def count_arrivals(table: Table, env: Environment) -> Arrived:
+def count_arrivals(table: Table, context: Context) -> Arrived:
     """Compare the rows of a table of files with what its ledger has of each file.
 
     Raises:
         LakehouseError: the table wasn't built.
     """
-    own, _ = _last_run(table, env)
-    kept = read_log(env.lake.quarantine(table.key), env.lake.storage)
-    done = [e for e in Ledger(env.lake.arrivals(table.key), env.lake.storage).entries() if e.status == "done"]
+    own, _ = _last_run(table, context)
+    kept = read_log(context.lake.quarantine(table.key), context.lake.storage)
+    done = [e for e in Ledger(context.lake.arrivals(table.key), context.lake.storage).entries() if e.status == "done"]
     waiting = quarantine.waiting(kept) if kept else 0
     return Arrived(len(done), sum(e.rows or 0 for e in done), own.rows, waiting)
 
 
-def reconcile(table: Table, env: Environment) -> Balance:
+def reconcile(table: Table, context: Context) -> Balance:
     """Add up what became of the rows that a table was given.
 
     Raises:
         LakehouseError: the table doesn't take in new rows of others, or wasn't built, or late rows wait.
     """
-    own, run = _last_run(table, env)
-    _refuse_late(table, env)
-    return _balance(table, env, own, run)
+    own, run = _last_run(table, context)
+    _refuse_late(table, context)
+    return _balance(table, context, own, run)
 
 
-def _balance(table: Table, env: Environment, own: TableLog, run: Mapping[str, Any]) -> Balance:
+def _balance(table: Table, context: Context, own: TableLog, run: Mapping[str, Any]) -> Balance:
     if not table.takes_new_rows:
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
-    spark, kept = env.session(), read_log(env.lake.quarantine(table.key), env.lake.storage)
-    rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, env)))
+    spark, kept = context.session(), read_log(context.lake.quarantine(table.key), context.lake.storage)
+    rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, context)))
     seen = judge.tally(rows, table.expectations)
     accepted = seen.judged - seen.rejected
     wanted = _wanted(judge.accepted(judge.judge(rows, table.expectations), table.expectations), table).count()
     return Balance(seen.judged, own.rows, quarantine.waiting(kept) if kept else 0, accepted - wanted)
 
 
-def show_balance(table: Table, env: Environment, view: str) -> None:
+def show_balance(table: Table, context: Context, view: str) -> None:
     """Make the balance a temporary view of one row; of none while late rows wait."""
-    found = [] if _late(table, env) else [astuple(_balance(table, env, *_last_run(table, env)))]
+    found = [] if _late(table, context) else [astuple(_balance(table, context, *_last_run(table, context)))]
     columns = ", ".join(f"{field.name} bigint" for field in fields(Balance))
-    env.session().createDataFrame(found, columns).createOrReplaceTempView(view)
+    context.session().createDataFrame(found, columns).createOrReplaceTempView(view)
 
 
-def _last_run(table: Table, env: Environment) -> tuple[TableLog, Mapping[str, Any]]:
-    own = read_log(env.lake.table(table.key), env.lake.storage)
+def _last_run(table: Table, context: Context) -> tuple[TableLog, Mapping[str, Any]]:
+    own = read_log(context.lake.table(table.key), context.lake.storage)
     run = own.last_run.run if own and own.last_run else None
     if own is None or run is None:
         raise LakehouseError(f"Verifying {table.key}: it isn't built; run `lakehouse run {table.key}` first")
     return own, run
 
 
-def _late(table: Table, env: Environment) -> int:
-    return sum(late_rows(table, env.lake).days.values())
+def _late(table: Table, context: Context) -> int:
+    return sum(late_rows(table, context.lake).days.values())
 
 
-def _refuse_late(table: Table, env: Environment) -> None:
-    if late := _late(table, env):
+def _refuse_late(table: Table, context: Context) -> None:
+    if late := _late(table, context):
         raise LakehouseError(f"Verifying {table.key}: {late} late rows wait; `lakehouse replay {table.key}` first")
 
 

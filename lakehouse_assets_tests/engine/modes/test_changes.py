@@ -251,7 +251,7 @@ def test_verify_adds_up_what_became_of_the_rows_and_finds_keys_that_are_stored_o
     for number, batch in enumerate((first, second)):
         deliver(feed, number, batch)
         run(feed)
-    env = feed.environment()
+    env = feed.context()
     current, versions = (env.lakehouse.tables[f"shop.silver.{name}"] for name in ("current", "versions"))
     # Superseded: a row that is older, one told twice, one that deletes and the one it deletes.
     assert reconcile(current, env) == Balance(made=8, stored=3, waiting=1, superseded=4)
@@ -269,7 +269,7 @@ def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:
     feed.table("silver.versions", by_id)
     deliver(feed, 1, [event(1, 1, "x"), event(1, 2, "y"), event(2, 1, "x")])
     feed.run("silver.versions")
-    env = feed.environment()
+    env = feed.context()
     table = env.lakehouse.tables["shop.silver.versions"]
     (unique,) = table_results(table, env)
     assert (unique.check_name, unique.passed) == ("unique_key", True)

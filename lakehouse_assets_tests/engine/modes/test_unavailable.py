@@ -130,7 +130,7 @@ def test_600_random_lives_keep_what_was_there_whatever_arrives_when(feed: Projec
         check(feed, arrived)
     assert any(e["_unavailable"] for e in EXPECTED.merged(arrived).values())
     for name in ("current", "versions"):
-        env = feed.environment()
+        env = feed.context()
         assert not verify(env.lakehouse.tables[f"shop.silver.{name}"], env, sample=600).differing
         feed.run(f"silver.{name}", full=True)
     check(feed, arrived)
@@ -192,7 +192,7 @@ def test_a_table_that_was_made_without_places_takes_them_in(feed: Project) -> No
     land(feed, 1, [event("c", 1, 30, doc="there"), event("c", 2, 30)])
     feed.run("silver.current")
     feed.table("silver.current", declared)
-    env = feed.environment()
+    env = feed.context()
     assert all(result.passed for result in table_results(env.lakehouse.tables["shop.silver.current"], env))
     land(feed, 2, [event("u", 1, 60, ("doc",), name="new"), event("u", 2, 60)])
     feed.run("silver.current")
@@ -201,7 +201,7 @@ def test_a_table_that_was_made_without_places_takes_them_in(feed: Project) -> No
 
 def test_a_value_that_no_change_told_is_null_and_a_check_names_the_row(feed: Project) -> None:
     deliver(feed, 1, [event("u", 1, 5, ("doc",)), event("c", 2, 5)])
-    env = feed.environment()
+    env = feed.context()
     table = env.lakehouse.tables["shop.silver.current"]
     found = {result.check_name: result for result in table_results(table, env)}["values_available"]
     assert (found.passed, found.metadata["violations"].value) == (False, 1)

@@ -37,7 +37,7 @@ def deliver(shop: Project, number: int, rows: int, nameless: int = 0) -> None:
 
 def found(shop: Project, name: str) -> dict[str, list[dict[str, object]]]:
     """Check → the violations it finds."""
-    env = shop.environment()
+    env = shop.context()
     table = env.lakehouse.tables[f"shop.{name}"]
     return {c.name: list(violations(c, table, env.lake, env.session()).some) for c in table_checks(table)}
 
@@ -151,7 +151,7 @@ def test_repeated_keys_are_found_by_spark_and_without_it_alike(shop: Project) ->
     )
     shop.run("bronze.people")
     shop.run("silver.orders")
-    env, repeated = shop.environment(), {"orderId": 1, "Price": 2, "group": "a", "rows": 2}
+    env, repeated = shop.context(), {"orderId": 1, "Price": 2, "group": "a", "rows": 2}
     table = env.lakehouse.tables["shop.silver.orders"]
     (check,) = table_checks(table)
     assert stored_violations(check, table, env).number == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED
 from lakehouse_assets.engine.sources.arrivals.links import is_barred
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
@@ -32,20 +32,22 @@ class Reader:
     Not `strict`, it reads whichever versions are there.
     """
 
-    env: Environment
+    context: Context
     table: Table
     known: Mapping[str, str]
     strict: bool = True
 
     def read(self, files: Sequence[Arrival]) -> Reading:
-        return read_files(self.env.session(), source_of(self.table), self._asked(files), self.known, self.table.columns)
+        return read_files(
+            self.context.session(), source_of(self.table), self._asked(files), self.known, self.table.columns
+        )
 
     def endless(self, files: Sequence[Arrival]) -> dict[str, str]:
-        return find_endless(self.env.session(), source_of(self.table), files)
+        return find_endless(self.context.session(), source_of(self.table), files)
 
     def unreadable(self, files: Sequence[Arrival]) -> dict[str, str]:
         return find_unreadable(
-            self.env.session(), source_of(self.table), self._asked(files), self.known, self.table.columns
+            self.context.session(), source_of(self.table), self._asked(files), self.known, self.table.columns
         )
 
     def _asked(self, files: Sequence[Arrival]) -> Sequence[Arrival]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
@@ -62,38 +62,41 @@ class Written:
     added: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog | None, *, resumed: bool) -> Written:
+def write_batch(plan: Plan, batch: Batch, context: Context, log: TableLog | None, *, resumed: bool) -> Written:
     """Write the batch in one commit; `log` is that of the table, if there is one."""
     there, lost = still_there(batch.files) if resumed else (batch.files, [])
-    with traced(plan, env), explained(plan.table), interpreted(env.session(), sum(f.size for f in there)):
-        reader = Reader(env, plan.table, _known(log, batch))
-        readable = without_bad_files(reader, there, lambda landed: _commit(plan, landed, env))
+    with traced(plan, context), explained(plan.table), interpreted(context.session(), sum(f.size for f in there)):
+        reader = Reader(context, plan.table, _known(log, batch))
+        readable = without_bad_files(reader, there, lambda landed: _commit(plan, landed, context))
         made, instead = readable.made, dict[str, Arrival]()
         version, seen = None, ExpectationCounts()
         if made:
             version, seen = made[1].version, made[1].seen
-            instead = overwritten(plan, readable.read, env, _bronze)
+            instead = overwritten(plan, readable.read, context, _bronze)
         if instead:  # of one that became longer, Spark may have read, and judged, no more than its old length
-            seen = _settle_again(plan, [instead.get(f.path, f) for f in readable.read], env, reader)
+            seen = _settle_again(plan, [instead.get(f.path, f) for f in readable.read], context, reader)
         elif made:
-            _settle(plan, *made, readable.read, env, reader)
-    rows = _rows_by_file(plan, env) if made else {}
+            _settle(plan, *made, readable.read, context, reader)
+    rows = _rows_by_file(plan, context) if made else {}
     # A file that it finds emptied, Spark passes over; one whose new head has no rows, so do we.
-    vanished = readable.vanished | gone(_silent(plan, readable.read, rows, env)) | {f.path for f in lost}
+    vanished = readable.vanished | gone(_silent(plan, readable.read, rows, context)) | {f.path for f in lost}
     return Written(version, seen, rows, readable.failed, vanished, instead, readable.added)
 
 
-def finish_batch(plan: Plan, batch: Batch, env: Environment, log: TableLog) -> Written:
+def finish_batch(plan: Plan, batch: Batch, context: Context, log: TableLog) -> Written:
     """Complete a batch that was committed by a process which ended before it marked it."""
     version = next((c.version for c in log.commits if c.run and c.run["run"] == batch.number), log.version)
     with explained(plan.table):
-        reader, instead = Reader(env, plan.table, _known(log, batch)), overwritten(plan, batch.files, env, _bronze)
+        reader, instead = (
+            Reader(context, plan.table, _known(log, batch)),
+            overwritten(plan, batch.files, context, _bronze),
+        )
         files = [instead.get(f.path, f) for f in batch.files]
-        kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
+        kept = read_log(context.lake.quarantine(plan.table.key), context.lake.storage)
         due = quarantine.is_due(plan.table, kept, plan.run)
-        seen = _settle_again(plan, files, env, reader) if due else ExpectationCounts()
-        rows = _rows_by_file(plan, env)
-        silent = _silent(plan, batch.files, rows, env)
+        seen = _settle_again(plan, files, context, reader) if due else ExpectationCounts()
+        rows = _rows_by_file(plan, context)
+        silent = _silent(plan, batch.files, rows, context)
         left = without_bad_files(reader, silent, _in_them) if silent else None
     if left is None:
         return Written(version, seen, rows, instead=instead)
@@ -105,16 +108,16 @@ def _known(log: TableLog | None, batch: Batch) -> Mapping[str, str]:
     return {} if log is None or batch.rebuild else log.columns
 
 
-def _commit(plan: Plan, landed: DataFrame, env: Environment) -> tuple[DataFrame, Committed]:
-    rows = _bronze(plan, landed, env)
-    return rows, commit(Work(plan, rows), Stamp.of(plan.table, plan.run, {}), env.lake, env.session())
+def _commit(plan: Plan, landed: DataFrame, context: Context) -> tuple[DataFrame, Committed]:
+    rows = _bronze(plan, landed, context)
+    return rows, commit(Work(plan, rows), Stamp.of(plan.table, plan.run, {}), context.lake, context.session())
 
 
-def _bronze(plan: Plan, landed: DataFrame, env: Environment) -> DataFrame:
+def _bronze(plan: Plan, landed: DataFrame, context: Context) -> DataFrame:
     """What the table's function makes of the landed rows, with the time and number of the batch."""
     from pyspark.sql import functions as F
 
-    rows = build(env.session(), plan.table, {next(iter(plan.table.inputs)): landed})
+    rows = build(context.session(), plan.table, {next(iter(plan.table.inputs)): landed})
     lost = {"_rescued", "_source"} - set(rows.columns)
     if lost:
         names = " and ".join(sorted(lost))
@@ -126,41 +129,41 @@ def _bronze(plan: Plan, landed: DataFrame, env: Environment) -> DataFrame:
 
 
 def _settle(
-    plan: Plan, rows: DataFrame, done: Committed, files: Sequence[Arrival], env: Environment, reader: Reader
+    plan: Plan, rows: DataFrame, done: Committed, files: Sequence[Arrival], context: Context, reader: Reader
 ) -> None:
     """Fill the quarantine, for which the files are read again: those that haven't changed since the commit."""
     try:
-        with listed_anew(env.session(), needed=done.seen.rejected > 0):
-            settle(rows, plan, done.seen, env.lake)
+        with listed_anew(context.session(), needed=done.seen.rejected > 0):
+            settle(rows, plan, done.seen, context.lake)
     except PySparkException as error:
         if not about_rows(error):
             raise
-        _settle_again(plan, files, env, reader)
+        _settle_again(plan, files, context, reader)
 
 
-def _settle_again(plan: Plan, files: Sequence[Arrival], env: Environment, reader: Reader) -> ExpectationCounts:
+def _settle_again(plan: Plan, files: Sequence[Arrival], context: Context, reader: Reader) -> ExpectationCounts:
     """Find out once more what was rejected, as far as it's still there, and fill the quarantine with that."""
 
     def settled(landed: DataFrame) -> ExpectationCounts:
-        rows = _bronze(plan, landed, env)
+        rows = _bronze(plan, landed, context)
         seen = judge.tally(rows, plan.table.expectations)
-        settle(rows, plan, seen, env.lake)
+        settle(rows, plan, seen, context.lake)
         return seen
 
     return without_bad_files(reader, still_there(files)[0], settled).made or ExpectationCounts()
 
 
-def _rows_by_file(plan: Plan, env: Environment) -> dict[str, int]:
-    log = read_log(env.lake.table(plan.table.key), env.lake.storage)
+def _rows_by_file(plan: Plan, context: Context) -> dict[str, int]:
+    log = read_log(context.lake.table(plan.table.key), context.lake.storage)
     return log.counts("_source", where=f'"_batch" = {plan.run}') if log else {}
 
 
-def _silent(plan: Plan, files: Sequence[Arrival], rows: Mapping[str, int], env: Environment) -> list[Arrival]:
+def _silent(plan: Plan, files: Sequence[Arrival], rows: Mapping[str, int], context: Context) -> list[Arrival]:
     """The files that aren't empty, and of which there are no rows, in the table or in its quarantine."""
     silent = [f for f in files if f.size and f.path not in rows]
     if not silent or not plan.table.has_quarantine:
         return silent
-    kept = read_log(env.lake.quarantine(plan.table.key), env.lake.storage)
+    kept = read_log(context.lake.quarantine(plan.table.key), context.lake.storage)
     rejected = kept.counts("source", where=f"run = {plan.run}") if kept else {}
     return [f for f in silent if f.path not in rejected]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_commits import FORGET
@@ -44,7 +44,7 @@ class _Forgetting:
         return json.dumps({FORGET: told})
 
 
-def forget(table: Table, env: Environment, path: str, by: str, reason: str = "") -> Outcome:
+def forget(table: Table, context: Context, path: str, by: str, reason: str = "") -> Outcome:
     """Take the rows that a table has of a file out of it and its quarantine, and read the file no more.
 
     A file of the same name that lands later is read as any other. Of one that failed or vanished, nothing is left to do
@@ -54,23 +54,25 @@ def forget(table: Table, env: Environment, path: str, by: str, reason: str = "")
         LakehouseError: the table isn't made of files, or knows of no such file; or other runs kept committing first.
     """
     if table.source is None:
-        raise LakehouseError(f"Forgetting {path} in {table.key}: it reads tables, not files; {_readers_of_files(env)}")
+        raise LakehouseError(
+            f"Forgetting {path} in {table.key}: it reads tables, not files; {_readers_of_files(context)}"
+        )
     why = f"forgotten by {by}: {reason}" if reason else f"forgotten by {by}"
-    return until_committed(lambda: _forget(table, env, path, why))
+    return until_committed(lambda: _forget(table, context, path, why))
 
 
-def forget_versions(table: Table, env: Environment, files: Sequence[Arrival], why: str) -> tuple[int, int]:
+def forget_versions(table: Table, context: Context, files: Sequence[Arrival], why: str) -> tuple[int, int]:
     """Forget versions of files, told apart from others of the same names; how many were known, with how many rows."""
-    log = read_log(env.lake.table(table.key), env.lake.storage)
+    log = read_log(context.lake.table(table.key), context.lake.storage)
     rows = log.rows_by_file({f.path for f in files}) if log else {}
-    gone = Ledger(env.lake.arrivals(table.key), env.lake.storage).forget(files, why, rows)
-    finish_forgetting(table, env)
+    gone = Ledger(context.lake.arrivals(table.key), context.lake.storage).forget(files, why, rows)
+    finish_forgetting(table, context)
     return len(gone), sum(rows.get((e.path, e.batch), 0) for e in gone)
 
 
-def finish_forgetting(table: Table, env: Environment) -> None:
+def finish_forgetting(table: Table, context: Context) -> None:
     """Carry out what was asked to be forgotten, and wasn't yet."""
-    app, lake = f"{table.key}/forget", env.lake
+    app, lake = f"{table.key}/forget", context.lake
     state = Ledger(lake.arrivals(table.key), lake.storage).state()
     own, kept = (read_log(path, lake.storage) for path in (lake.table(table.key), lake.quarantine(table.key)))
     done = min(log.transaction(app) for log in (own, kept) if log) if own or kept else 0
@@ -78,31 +80,31 @@ def finish_forgetting(table: Table, env: Environment) -> None:
     for number, found in groupby(asked, lambda e: e.seq):
         entries = list(found)
         if own is not None and own.transaction(app) < number:
-            _delete(table, env, own, entries, number)
+            _delete(table, context, own, entries, number)
         if kept is not None:
             with explained(table):
                 quarantine.forget([(e.path, e.batch) for e in entries], lake.quarantine(table.key), app, number,
                                   lake.storage)  # fmt: skip
 
 
-def _forget(table: Table, env: Environment, path: str, why: str) -> Outcome:
+def _forget(table: Table, context: Context, path: str, why: str) -> Outcome:
     from lakehouse_assets.engine.run.ingest.ingest import finish_open_batch
 
-    finish_forgetting(table, env)
-    finish_open_batch(table, env)
-    state = Ledger(env.lake.arrivals(table.key), env.lake.storage).state()
+    finish_forgetting(table, context)
+    finish_open_batch(table, context)
+    state = Ledger(context.lake.arrivals(table.key), context.lake.storage).state()
     versions = state.named(path)
     if not versions:
         raise SourceError(f"Forgetting {path!r} in {table.key}: it has read no such file{near(state, path)}")
-    gone, rows = forget_versions(table, env, [e.arrival for e in versions], why)
-    now = read_log(env.lake.table(table.key), env.lake.storage)
+    gone, rows = forget_versions(table, context, [e.arrival for e in versions], why)
+    now = read_log(context.lake.table(table.key), context.lake.storage)
     plan = Plan(
         table, "forget", f"{path} is forgotten: {rows:,} row(s) of {gone} version(s) of it went out", files=gone
     )
     return Outcome(plan, 0, now.version if now and rows else None, files={"forgotten": gone})
 
 
-def _delete(table: Table, env: Environment, own: TableLog, entries: Sequence[Entry], number: int) -> None:
+def _delete(table: Table, context: Context, own: TableLog, entries: Sequence[Entry], number: int) -> None:
     """Delete the rows of files in one commit, of each those of the batch that read it; none where there are no rows."""
     rows = own.rows_by_file({e.path for e in entries})
     there = [e for e in entries if (e.path, e.batch) in rows]
@@ -111,11 +113,11 @@ def _delete(table: Table, env: Environment, own: TableLog, entries: Sequence[Ent
     mine = " OR ".join(f"(_source = {literal(e.path)} AND _batch = {e.batch})" for e in there)
     paths = tuple(sorted({e.path for e in there}))
     gone = sum(rows[e.path, e.batch] for e in there)
-    stamp, spark = _Forgetting(f"{table.key}/forget", number, paths, gone, there[0].error or ""), env.session()
+    stamp, spark = _Forgetting(f"{table.key}/forget", number, paths, gone, there[0].error or ""), context.session()
     with explained(table), delta_write.transaction(spark, stamp):
-        spark.sql(f"DELETE FROM delta.`{env.lake.table(table.key)}` WHERE {mine}").collect()
+        spark.sql(f"DELETE FROM delta.`{context.lake.table(table.key)}` WHERE {mine}").collect()
 
 
-def _readers_of_files(env: Environment) -> str:
-    names = [key for key, table in env.lakehouse.tables.items() if table.source]
+def _readers_of_files(context: Context) -> str:
+    names = [key for key, table in context.lakehouse.tables.items() if table.source]
     return f"name the table that read the file: {', '.join(names)}" if names else "no table reads files"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.by_hand import quarantine_changed
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
@@ -32,7 +32,7 @@ from lakehouse_assets.engine.spec.table import Table
 GIVEN_UP = "forgotten by a rebuild with --accept-loss, as it was gone"
 
 
-def ingest(table: Table, env: Environment, full: bool, accept_loss: bool = False) -> Outcome:
+def ingest(table: Table, context: Context, full: bool, accept_loss: bool = False) -> Outcome:
     """Read the files that no run has read, or all of them into a new table if `full`.
 
     With `accept_loss` that table is made of the files that are there, and the rows of others are given up.
@@ -41,43 +41,45 @@ def ingest(table: Table, env: Environment, full: bool, accept_loss: bool = False
         SourceError: a full refresh would lose rows, because files read before are gone; or something couldn't be
             downloaded or put away, which is told when the rest has been read.
     """
-    failed = _downloaded(table, env)
-    finish_forgetting(table, env)
-    lost = _give_up(table, env) if full and accept_loss else 0
-    outcome = _read_arrivals(table, env, full, accept_loss)
+    failed = _downloaded(table, context)
+    finish_forgetting(table, context)
+    lost = _give_up(table, context) if full and accept_loss else 0
+    outcome = _read_arrivals(table, context, full, accept_loss)
     if lost:
         reason = f"{outcome.plan.reason}; {lost:,} rows are lost, as their files are gone"
         outcome = replace(outcome, plan=replace(outcome.plan, reason=reason))
-    outcome = replace(outcome, files={**outcome.files, **_put_away(table, env)})
+    outcome = replace(outcome, files={**outcome.files, **_put_away(table, context)})
     if failed:
         raise downloads.refused(table.key, failed)
     return outcome
 
 
-def _downloaded(table: Table, env: Environment) -> dict[str, str]:
+def _downloaded(table: Table, context: Context) -> dict[str, str]:
     """Land what changed at the addresses of the source, if it has any; those where that failed, with the reason."""
     source = source_of(table)
-    if source.http is None or not env.lake.downloads or downloads.unset(source.http):
+    if source.http is None or not context.lake.downloads or downloads.unset(source.http):
         return {}
-    return downloads.fetch(source.http, f"{env.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}")
+    return downloads.fetch(
+        source.http, f"{context.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}"
+    )
 
 
-def _read_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool) -> Outcome:
-    ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
+def _read_arrivals(table: Table, context: Context, full: bool, accept_loss: bool) -> Outcome:
+    ledger = Ledger(context.lake.arrivals(table.key), context.lake.storage)
     state = ledger.state()
     unfinished = state.open_batch()
     taken = list[Outcome]()
     if unfinished:
         batch = Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0]))
-        taken.append(_take(table, env, ledger, batch, resumed=True))
+        taken.append(_take(table, context, ledger, batch, resumed=True))
     known, source = frozenset() if full else state.settled(), source_of(table)
-    left = list_arrivals(source, env.lake.landing_folder(table.domain), known)
+    left = list_arrivals(source, context.lake.landing_folder(table.domain), known)
     bounds = (source.files_per_batch, source.bytes_per_batch)
     while True:
-        number, files = _plan_rebuild(table, env, left, accept_loss) if full else ledger.plan(left, *bounds)
+        number, files = _plan_rebuild(table, context, left, accept_loss) if full else ledger.plan(left, *bounds)
         if not files:
             break
-        taken.append(_take(table, env, ledger, Batch(number, files, ledger.rebuilds(number)), resumed=False))
+        taken.append(_take(table, context, ledger, Batch(number, files, ledger.rebuilds(number)), resumed=False))
         planned = {version_of(f) for f in files}
         left = [f for f in left if version_of(f) not in planned]
         if full or not left:
@@ -85,7 +87,7 @@ def _read_arrivals(table: Table, env: Environment, full: bool, accept_loss: bool
     return together(taken) if taken else Outcome(Plan(table, "nothing", "no new files"), 0)
 
 
-def bring_back(table: Table, env: Environment, accept_loss: bool = False) -> str:
+def bring_back(table: Table, context: Context, accept_loss: bool = False) -> str:
     """Let files be read again whose rows someone took out of the table, and take out those that are back; why that is.
 
     With `accept_loss` rows that someone took out of its quarantine are given up.
@@ -94,41 +96,41 @@ def bring_back(table: Table, env: Environment, accept_loss: bool = False) -> str
         SourceError: the table was changed in another way by hand, or such a file is gone.
     """
     if accept_loss:
-        accept_quarantine(table, env.lake)
-    undone = find_undone(table, env.lake)
+        accept_quarantine(table, context.lake)
+    undone = find_undone(table, context.lake)
     if undone.refused:
         raise SourceError(undone.refused)
     if undone.back:
-        forget_versions(table, env, undone.back, "forgotten before, and back by hand")
+        forget_versions(table, context, undone.back, "forgotten before, and back by hand")
     if undone.again:
-        Ledger(env.lake.arrivals(table.key), env.lake.storage).reopen(undone.again)
+        Ledger(context.lake.arrivals(table.key), context.lake.storage).reopen(undone.again)
     return undone.reason
 
 
-def _put_away(table: Table, env: Environment) -> dict[str, int]:
+def _put_away(table: Table, context: Context) -> dict[str, int]:
     """Archive or delete the files whose rows are in the table, those of a run that ended before it did so too."""
-    source, landing = source_of(table), env.lake.landing_folder(table.domain)
+    source, landing = source_of(table), context.lake.landing_folder(table.domain)
     if source.afterwards == "keep":
         return {}
-    state = Ledger(env.lake.arrivals(table.key), env.lake.storage).state()
+    state = Ledger(context.lake.arrivals(table.key), context.lake.storage).state()
     read = state.read(list_arrivals(source, landing))
     return {"put_away": put_away(source, landing, read)}
 
 
-def finish_open_batch(table: Table, env: Environment) -> None:
+def finish_open_batch(table: Table, context: Context) -> None:
     """Complete a batch that was committed, and not marked, by a process that ended early."""
-    ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
+    ledger = Ledger(context.lake.arrivals(table.key), context.lake.storage)
     unfinished = ledger.state().open_batch()
-    log = read_log(env.lake.table(table.key), env.lake.storage) if unfinished else None
+    log = read_log(context.lake.table(table.key), context.lake.storage) if unfinished else None
     if unfinished and log and log.transaction(table.key) >= unfinished[0]:
-        _take(table, env, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
+        _take(table, context, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
 
 
 def _plan_rebuild(
-    table: Table, env: Environment, listing: list[Arrival], accept_loss: bool
+    table: Table, context: Context, listing: list[Arrival], accept_loss: bool
 ) -> tuple[int, list[Arrival]]:
-    ledger = Ledger(env.lake.arrivals(table.key), env.lake.storage)
-    state, log = ledger.state(), read_log(env.lake.table(table.key), env.lake.storage)
+    ledger = Ledger(context.lake.arrivals(table.key), context.lake.storage)
+    state, log = ledger.state(), read_log(context.lake.table(table.key), context.lake.storage)
     gone = _gone(state, listing)
     if gone:
         rows, kept = sum(e.rows or 0 for e in gone), source_of(table).afterwards == "keep"
@@ -162,30 +164,30 @@ def _gone(state: State, listing: list[Arrival]) -> list[Entry]:
     return [e for e in state.where("done") if e.rows and version_of(e.arrival) not in there and e.etag not in moved]
 
 
-def _give_up(table: Table, env: Environment) -> int:
+def _give_up(table: Table, context: Context) -> int:
     """Forget the files that are gone, as it was accepted that their rows are lost; how many rows that are."""
-    finish_open_batch(table, env)
-    listing = list_arrivals(source_of(table), env.lake.landing_folder(table.domain))
-    gone = _gone(Ledger(env.lake.arrivals(table.key), env.lake.storage).state(), listing)
-    return forget_versions(table, env, [e.arrival for e in gone], GIVEN_UP)[1] if gone else 0
+    finish_open_batch(table, context)
+    listing = list_arrivals(source_of(table), context.lake.landing_folder(table.domain))
+    gone = _gone(Ledger(context.lake.arrivals(table.key), context.lake.storage).state(), listing)
+    return forget_versions(table, context, [e.arrival for e in gone], GIVEN_UP)[1] if gone else 0
 
 
-def _take(table: Table, env: Environment, ledger: Ledger, batch: Batch, *, resumed: bool) -> Outcome:
+def _take(table: Table, context: Context, ledger: Ledger, batch: Batch, *, resumed: bool) -> Outcome:
     """Write a planned batch, or find that it was written already; then mark it."""
-    log = read_log(env.lake.table(table.key), env.lake.storage)
+    log = read_log(context.lake.table(table.key), context.lake.storage)
     strategy: Strategy = "full" if batch.rebuild else "append"
     plan = Plan(
         table, strategy, f"{len(batch.files)} files in batch {batch.number}", batch.number, files=len(batch.files)
     )
     if log is not None and log.transaction(table.key) >= batch.number:
-        written = finish_batch(plan, batch, env, log)
+        written = finish_batch(plan, batch, context, log)
     else:
-        written = write_batch(plan, batch, env, log, resumed=resumed)
+        written = write_batch(plan, batch, context, log, resumed=resumed)
     endings = [_ending(f.path, written) for f in batch.files]
     meanwhile = ledger.mark(batch.number, endings)
     if meanwhile:
         forget_versions(
-            table, env, [f for f in batch.files if f.path in meanwhile], "forgotten while it was being read"
+            table, context, [f for f in batch.files if f.path in meanwhile], "forgotten while it was being read"
         )
     counts = Counter[str](e.status for e in endings) + Counter(done=len(written.instead))
     return Outcome(plan, 0, written.version, written.counts, {}, counts, written.failed, written.added)

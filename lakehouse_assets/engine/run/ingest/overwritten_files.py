@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.plan.plan import Plan
@@ -31,24 +31,24 @@ from lakehouse_assets.engine.spec.texts import RAW
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Bronze = Callable[[Plan, "DataFrame", Environment], "DataFrame"]
+Bronze = Callable[[Plan, "DataFrame", Context], "DataFrame"]
 
 # The columns that a run puts in.
 _OF_RUN = {"_ingested_at", "_batch", RAW}
 
 
-def overwritten(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: Bronze) -> dict[str, Arrival]:
+def overwritten(plan: Plan, files: Sequence[Arrival], context: Context, bronze: Bronze) -> dict[str, Arrival]:
     """The versions, by path, whose rows the run has in place of those of the files; `bronze` makes the table's rows."""
     from pyspark.sql import functions as F
 
     others = [now for file, now in zip(files, as_now(files), strict=True) if now and now.etag != file.etag]
-    path = env.lake.table(plan.table.key)
-    log = read_log(path, env.lake.storage) if others else None
+    path = context.lake.table(plan.table.key)
+    log = read_log(path, context.lake.storage) if others else None
     if log is None:
         return {}
-    written = env.session().read.format("delta").load(path).where(F.col("_batch") == plan.run)
+    written = context.session().read.format("delta").load(path).where(F.col("_batch") == plan.run)
     reader, expectations = (
-        Reader(env, plan.table, log.columns),
+        Reader(context, plan.table, log.columns),
         [r for r in plan.table.expectations if r.action != "fail"],
     )
 
@@ -56,7 +56,7 @@ def overwritten(plan: Plan, files: Sequence[Arrival], env: Environment, bronze: 
         its = written.where(F.col("_source") == F.lit(file.path))
 
         def same(landed: DataFrame) -> bool:
-            return _same(judge.accepted(judge.judge(bronze(plan, landed, env), expectations), expectations), its)
+            return _same(judge.accepted(judge.judge(bronze(plan, landed, context), expectations), expectations), its)
 
         try:
             return bool(without_bad_files(reader, [file], same).made)

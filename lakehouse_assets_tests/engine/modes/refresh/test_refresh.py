@@ -373,7 +373,7 @@ def test_verify_finds_groups_that_are_stored_otherwise_missing_or_too_many(shop:
     declare(shop, "daily", *GOLD["daily"])
     deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
-    env = shop.environment()
+    env = shop.context()
     table, path = env.lakehouse.tables["shop.gold.daily"], env.lake.table("shop.gold.daily")
     assert (verify(table, env).groups, verify(table, env).differing) == (10, [])
     for change in ("UPDATE {} SET total = 0 WHERE day = '2024-01-12'", "DELETE FROM {} WHERE day = '2024-01-13'",

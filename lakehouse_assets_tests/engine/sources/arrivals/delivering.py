@@ -25,7 +25,7 @@ from azure.storage.queue import QueueClient
 
 from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile import sensors
-from lakehouse_assets.engine.context import Environment
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan
@@ -149,8 +149,8 @@ class Delivery:
         """It may end before it has written a batch, or before it has marked it, and leaves that to the next."""
         with pytest.MonkeyPatch.context() as patched, suppress(Died):
             patched.setattr(ingest, "_take", lambda _, __, *taken, resumed: self._take(*taken, resumed=resumed))
-            env = Environment(LAKEHOUSE, self.lake, lambda: pytest.fail("nothing is read by Spark"))
-            ingest.ingest(TABLE, env, full=False)
+            context = Context(LAKEHOUSE, self.lake, lambda: pytest.fail("nothing is read by Spark"))
+            ingest.ingest(TABLE, context, full=False)
 
     def _take(self, ledger: Ledger, batch: ingest.Batch, *, resumed: bool) -> Outcome:
         """As Delta does, it takes a batch that is repeated for the one it has."""
