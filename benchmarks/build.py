@@ -15,7 +15,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.update import update
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def run(bench: Bench) -> list[Row]:
     def ours() -> None:
         context = Context(lakehouse, next(lakes["ours"]), bench.engine.session)
         for table in lakehouse.tables.values():
-            materialize(table, context)
+            update(table, context)
 
     def hand() -> None:
         by_hand.build(spark, lakehouse.tables.values(), next(lakes["by_hand"]))

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Bench, Row, shared_data, timed
-from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.outcome import Outcome
+from lakehouse_assets.engine.run.update import update
 from lakehouse_assets_tests.project import Project, listed
 
 SILVER = """
@@ -75,7 +75,7 @@ def run(bench: Bench) -> list[Row]:
 def gold(project: Project, name: str, *, full: bool = False) -> Outcome:
     """Bring a gold table up to date."""
     env = project.context()
-    return materialize(env.lakehouse.tables[f"shop.gold.{name}"], env, full)
+    return update(env.lakehouse.tables[f"shop.gold.{name}"], env, full)
 
 
 def bring(project: Project) -> None:

@@ -14,7 +14,7 @@ from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.engine.spec.inputs import Files
 
 FOLDERS = 50
@@ -31,7 +31,7 @@ def run(bench: Bench) -> list[Row]:
 
     def ours() -> None:
         lake = Lake(str(folder / f"ours{next(turn)}"), str(landing))
-        outcome = materialize(table, Context(lakehouse, lake, bench.engine.session))
+        outcome = update(table, Context(lakehouse, lake, bench.engine.session))
         assert outcome.files == {"done": number}, outcome.files
 
     def one_read() -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Bench, Row, timed
-from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.update import update
 from lakehouse_assets_tests.project import Project
 
 SILVER = """
@@ -43,7 +43,7 @@ def run(bench: Bench) -> list[Row]:
         next(batches)
         project.run("bronze.events")
         env = project.context()
-        return timed(lambda: materialize(env.lakehouse.tables["shop.silver.current"], env))()
+        return timed(lambda: update(env.lakehouse.tables["shop.silver.current"], env))()
 
     def hand() -> None:
         version = project.log("bronze.events").version

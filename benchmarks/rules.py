@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from benchmarks.measure import Bench, Row, engine_cache, shared_data, stop_engine, timed
-from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.outcome import Outcome
+from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.project import Project
 
@@ -108,7 +108,7 @@ def _rules(number: int) -> list[str]:
 
 def _write(project: Project, number: int) -> Outcome:
     env = project.context()
-    return materialize(env.lakehouse.tables[f"shop.silver.flights_{number}"], env, full=True)
+    return update(env.lakehouse.tables[f"shop.silver.flights_{number}"], env, full=True)
 
 
 def _by_hand(project: Project, number: int) -> None:

@@ -22,9 +22,9 @@ from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
-from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay import replay
+from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
@@ -117,7 +117,7 @@ class Project:
 
     def run(self, name: str, full: bool = False, accept_loss: bool = False) -> Outcome:
         context = self.context()
-        return materialize(context.lakehouse.tables[f"shop.{name}"], context, full, accept_loss)
+        return update(context.lakehouse.tables[f"shop.{name}"], context, full, accept_loss)
 
     def replay(self, name: str) -> Outcome:
         context = self.context()

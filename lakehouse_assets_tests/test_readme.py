@@ -18,7 +18,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT
 
@@ -135,7 +135,7 @@ def test_the_readmes_new_table_joins_the_graph_and_is_right(built: Path, domains
     declared = load(domains)
     table = declared.tables["airlines.gold.busiest_hours"]
     lake = Lake(str(built / "lake"), str(built / "landing"))
-    assert materialize(table, Context(declared, lake, engine.session)).version == 0
+    assert update(table, Context(declared, lake, engine.session)).version == 0
     log = read_log(lake.table(table.key), {})
     assert log is not None
     assert log.table.to_pandas().set_index(["airport", "hour"])["departures"].to_dict() == by_hour(built)

@@ -32,6 +32,10 @@ class DeclarationError(LakehouseError):
         super().__init__(f"{len(problems)} problem(s) in the declared tables:", listed)
 
 
+class UnknownTable(LakehouseError):
+    """A run was asked for of a table that isn't declared, or has a problem."""
+
+
 class ContractError(LakehouseError):
     """What a table's function returned doesn't fit the columns it declares."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.run.plain_json import from_json
+from lakehouse_assets.engine.run.report import Position, Report
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 
@@ -29,9 +30,13 @@ def test_it_builds_a_table_and_says_what_it_did(engine: SparkResource, tmp_path:
     lake = str(tmp_path / "lake")
     done = run_asset(engine, "airlines.bronze.carriers", "--lake", lake, "--landing", str(tmp_path / "landing"))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {
-        "table": "airlines.bronze.carriers", "strategy": "append", "version": 0, "judged": 2, "rejected": 0,
-    }  # fmt: skip
+    report = from_json(Report, done.stdout.splitlines()[-1])
+    assert (report.table, report.strategy) == ("airlines.bronze.carriers", "append")
+    assert (report.counts.judged, report.counts.rejected, report.positions) == (2, 0, {"files": Position(1)})
+    assert report.stored is not None
+    assert (report.stored.version, report.stored.rows) == (0, 2)
+    assert report.written is not None
+    assert [row[:2] for row in report.written.preview.rows] == [("UA", "United"), ("DL", "Delta")]
     log = read_log(f"{lake}/airlines/bronze/carriers", {})
     assert log is not None
     assert sorted(log.table.to_pandas()["name"]) == ["Delta", "United"]

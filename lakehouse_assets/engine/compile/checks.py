@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import (
     COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
 )
 
-from lakehouse_assets.engine.compile.files_readable import files_spec
-from lakehouse_assets.engine.compile.snapshots_plausible import snapshots_spec
-from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.compile.source_checks import files_spec, snapshots_spec
 from lakehouse_assets.engine.markdown import as_code, as_text
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
-from lakehouse_assets.engine.quality.table_checks import BALANCE, Violations, not_built, stored_violations, table_checks
+from lakehouse_assets.engine.quality.table_checks import table_checks
+from lakehouse_assets.engine.run.report import CheckReport
 from lakehouse_assets.engine.spec.table import (
     FILES_READABLE,
     SNAPSHOTS_PLAUSIBLE,
@@ -25,9 +22,6 @@ from lakehouse_assets.engine.spec.table import (
     Table,
     TableCheck,
 )
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 _MEANING: Mapping[Action, str] = {
     "warn": "rows that break it are kept and counted",
@@ -60,11 +54,11 @@ def _table_spec(check: TableCheck, asset: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(check.name, asset=asset, description=check.doc, blocking=blocking)
 
 
-def expectation_results(table: Table, verdicts: ExpectationCounts) -> Iterator[dg.AssetCheckResult]:
-    """What the run saw of each expectation."""
-    broken = dict(verdicts.by_expectation)
+def expectation_results(table: Table, counts: ExpectationCounts) -> Iterator[dg.AssetCheckResult]:
+    """What a run saw of each expectation."""
+    broken = dict(counts.by_expectation)
     for expectation in table.expectations:
-        yield _expectation_result(table, expectation, broken.get(expectation.name, 0), verdicts.judged)
+        yield _expectation_result(table, expectation, broken.get(expectation.name, 0), counts.judged)
 
 
 def _expectation_result(table: Table, expectation: Expectation, rows: int, judged: int) -> dg.AssetCheckResult:
@@ -89,51 +83,24 @@ def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
     )  # fmt: skip
 
 
-def stored_results(table: Table, lake: Lake, spark: SparkSession) -> Iterator[dg.AssetCheckResult]:
-    """The expectations judged on the rows as stored: what a run of the checks alone looks at."""
-    from lakehouse_assets.engine.quality.judge import tally
-    from lakehouse_assets.engine.quality.typed_columns import with_texts
-
-    expectations = [Expectation(r.name, r.condition, "warn") for r in table.expectations]
-    stored = spark.read.format("delta").load(lake.table(table.key))
-    verdicts = tally(with_texts(stored, table.texts), expectations)
-    yield from expectation_results(table, verdicts)
-
-
-def table_results(table: Table, env: Context, audited: Collection[str] = ()) -> Iterator[dg.AssetCheckResult]:
-    """Run the table checks but those audited before; each reports how many violations there are, and shows a few."""
-    from lakehouse_assets.engine.run.verify import show_balance
-
-    for check in table_checks(table):
-        if check.name in audited:
-            yield _table_result(table, check, True, _shown(Violations(0)))
-        elif missing := not_built(check, table, env.lake):
-            yield _table_result(table, check, False, {"not_built_yet": ", ".join(missing)})
-        else:
-            if check.adds_up:
-                show_balance(table, env, BALANCE)
-            found = stored_violations(check, table, env)
-            yield _table_result(table, check, found.number == 0, _shown(found))
+def table_results(table: Table, reports: Sequence[CheckReport]) -> Iterator[dg.AssetCheckResult]:
+    """What a run found by each check of the whole table: how many violations there are, and a few of them."""
+    declared = {check.name: check for check in table_checks(table)}
+    for report in reports:
+        error = declared[report.name].severity == "error"
+        yield dg.AssetCheckResult(
+            passed=report.passed, check_name=report.name, asset_key=dg.AssetKey(table.key.split(".")),
+            severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN, metadata=_shown(report),
+        )  # fmt: skip
 
 
-def _shown(found: Violations) -> dict[str, dg.MetadataValue | str]:
-    number = dg.MetadataValue.int(found.number)
-    if not found.some:
-        return {"violations": number}
-    return {
-        "violations": number,
-        "sample": dg.MetadataValue.md("\n".join(f"- {as_code(str(row))}" for row in found.some)),
-    }
-
-
-def _table_result(
-    table: Table, check: TableCheck, passed: bool, metadata: Mapping[str, dg.MetadataValue | str]
-) -> dg.AssetCheckResult:
-    severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(
-        passed=passed, check_name=check.name, asset_key=dg.AssetKey(table.key.split(".")),
-        severity=severity, metadata=metadata,
-    )  # fmt: skip
+def _shown(report: CheckReport) -> dict[str, dg.MetadataValue | str]:
+    if report.not_built:
+        return {"not_built_yet": ", ".join(report.not_built)}
+    shown: dict[str, dg.MetadataValue | str] = {"violations": dg.MetadataValue.int(report.violations)}
+    if report.sample:
+        shown["sample"] = dg.MetadataValue.md("\n".join(f"- {as_code(row)}" for row in report.sample))
+    return shown
 
 
 def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:

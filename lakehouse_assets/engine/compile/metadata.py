@@ -8,15 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
-from lakehouse_assets.engine.query.column_lineage import Lineage
-from lakehouse_assets.engine.run.outcome import Outcome
+from lakehouse_assets.engine.run.report import Preview, Report, Written
 from lakehouse_assets.engine.spec.table import Column, Table
-
-PREVIEW_ROWS = 10
-PREVIEW_CELL = 60  # characters
 
 
 def declared_metadata(table: Table) -> dict[str, Any]:
@@ -40,42 +35,41 @@ def _declared_column(column: Column) -> dg.TableColumn:
     return dg.TableColumn(column.name, column.type, column.doc or None, constraints)
 
 
-def run_metadata(table: Table, outcome: Outcome, log: TableLog, path: str) -> dict[str, Any]:
-    """Known after a run; all of it read from the Delta log, none of it by another query."""
-    verdicts = outcome.counts
+def run_metadata(table: Table, report: Report) -> dict[str, Any]:
+    """Known after a run: what it wrote, unless it found nothing to do or took rows out, and so judged no row."""
+    stored, written = report.stored, report.written
+    counts = {"dagster/row_count": stored.rows, "delta_version": stored.version} if stored else {}
     return {
-        "dagster/row_count": log.rows,
-        "dagster/uri": path,
-        "dagster/column_schema": written_schema(table, log.columns),
-        **_lineage(outcome.lineage),
-        "delta_version": log.version,
-        "bytes": log.bytes,
-        "files": log.file_count,
-        "seconds": round(outcome.seconds, 3),
-        "strategy": outcome.plan.strategy,
-        "reason": printable(outcome.plan.reason),
-        "rows_judged": verdicts.judged,
-        "rows_rejected": verdicts.rejected,
-        "preview": dg.MetadataValue.md(preview(log)),
-        **_arrivals(outcome),
+        **counts,
+        **(_written(table, written) if written else {}),
+        **_lineage(report.lineage),
+        "seconds": round(report.seconds, 3),
+        "strategy": report.strategy,
+        "reason": printable(report.reason),
+        "rows_judged": report.counts.judged,
+        "rows_rejected": report.counts.rejected,
+        **_arrivals(report),
     }
 
 
-def idle_metadata(outcome: Outcome, log: TableLog | None) -> dict[str, Any]:
-    """A run that judged no row: it found nothing to do, or took rows out."""
-    counts = {"dagster/row_count": log.rows, "delta_version": log.version} if log else {}
-    return {**counts, "strategy": outcome.plan.strategy, "reason": printable(outcome.plan.reason), "rows_judged": 0,
-            "rows_rejected": 0, "seconds": round(outcome.seconds, 3), **_arrivals(outcome)}  # fmt: skip
+def _written(table: Table, written: Written) -> dict[str, Any]:
+    return {
+        "dagster/uri": written.path,
+        "dagster/column_schema": written_schema(table, written.columns),
+        "bytes": written.bytes,
+        "files": written.files,
+        "preview": dg.MetadataValue.md(_preview(written.preview)),
+    }
 
 
-def _arrivals(outcome: Outcome) -> dict[str, Any]:
-    metadata: dict[str, Any] = {f"arrivals_{status}": n for status, n in outcome.files.items() if n}
-    if outcome.failed_files:
-        failed = list(outcome.failed_files.items())[:20]
+def _arrivals(report: Report) -> dict[str, Any]:
+    metadata: dict[str, Any] = {f"arrivals_{status}": n for status, n in report.files.items() if n}
+    if report.failed_files:
+        failed = list(report.failed_files.items())[:20]
         lines = [f"- {as_code(path)}: {as_text(reason)}" for path, reason in failed]
         metadata["failed_files"] = dg.MetadataValue.md("\n".join(lines))
-    if outcome.added:
-        lines = [f"- {as_code(name)} {as_text(kind)}" for name, kind in outcome.added.items()]
+    if report.added:
+        lines = [f"- {as_code(name)} {as_text(kind)}" for name, kind in report.added.items()]
         metadata["columns_added"] = dg.MetadataValue.md("\n".join(lines))
     return metadata
 
@@ -86,7 +80,7 @@ def written_schema(table: Table, columns: Mapping[str, str]) -> dg.TableSchema:
     return dg.TableSchema([declared.get(n) or dg.TableColumn(n, kind) for n, kind in columns.items()])
 
 
-def _lineage(lineage: Lineage) -> dict[str, Any]:
+def _lineage(lineage: Mapping[str, list[tuple[str, str]]]) -> dict[str, Any]:
     if not lineage:
         return {}
     deps = {
@@ -96,16 +90,6 @@ def _lineage(lineage: Lineage) -> dict[str, Any]:
     return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
 
 
-def preview(log: TableLog) -> str:
-    """A few rows as a Markdown table, long cells cut; why there is none where delta-rs can't read them."""
-    try:
-        head = log.head(PREVIEW_ROWS)
-        rows = [[_cut(value) for value in row.values()] for row in head.to_pylist()]
-    except errors_of_delta_rs() as error:  # a type that it lacks, or a time that Python has not
-        return f"No rows can be shown: {as_text(_cut(error))}"
-    return as_table(head.column_names, rows)
-
-
-def _cut(value: object) -> str:
-    text = "" if value is None else str(value)
-    return text if len(text) <= PREVIEW_CELL else f"{text[: PREVIEW_CELL - 1]}…"
+def _preview(found: Preview) -> str:
+    """A few rows as a Markdown table, or why there is none."""
+    return f"No rows can be shown: {as_text(found.problem)}" if found.problem else as_table(found.columns, found.rows)

@@ -7,8 +7,7 @@ from datetime import date
 
 import dagster as dg
 
-from lakehouse_assets.engine.lake.delta_log import TableLog
-from lakehouse_assets.engine.run.outcome import Outcome
+from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.spec.table import Table
 
 
@@ -28,14 +27,12 @@ def backfill_days(table: Table, context: dg.AssetExecutionContext) -> tuple[date
     return date.fromisoformat(chosen.start), date.fromisoformat(chosen.end)
 
 
-def written_days(
-    table: Table, outcome: Outcome, log: TableLog, before: int | None
-) -> Iterator[dg.AssetMaterialization]:
-    """An event for each day that a run wrote after the version `before`; of a backfill's own days Dagster knows."""
-    if table.partitions is None or outcome.version is None:
+def written_days(table: Table, report: Report) -> Iterator[dg.AssetMaterialization]:
+    """An event for each day that a run wrote; of a backfill's own days Dagster knows."""
+    known, told = partitions_def(table), [day.isoformat() for day in report.days or ()]
+    if known is None or report.written is None:
         return
-    known, told = partitions_def(table), [day.isoformat() for day in outcome.plan.days or ()]
-    for day in log.days(table.partitions.column, None if outcome.plan.strategy == "full" else before):
-        if known and known.has_partition_key(day) and not (told and told[0] <= day <= told[1]):
-            metadata = {"delta_version": outcome.version, "strategy": outcome.plan.strategy}
+    for day in report.written.days:
+        if known.has_partition_key(day) and not (told and told[0] <= day <= told[1]):
+            metadata = {"delta_version": report.written.version, "strategy": report.strategy}
             yield dg.AssetMaterialization(dg.AssetKey(table.key.split(".")), partition=day, metadata=metadata)

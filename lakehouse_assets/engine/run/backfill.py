@@ -11,9 +11,9 @@ from datetime import date
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.plan.plan import Logs, Plan
-from lakehouse_assets.engine.run.materialize import execute, materialize
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
 from lakehouse_assets.engine.run.recover import reads_of, recover
+from lakehouse_assets.engine.run.update import execute, update
 from lakehouse_assets.engine.spec.table import Table
 
 
@@ -28,7 +28,7 @@ def backfill(table: Table, context: Context, first: date, last: date) -> Outcome
     """
     if table.partitions is None:
         raise LakehouseError(f"Backfilling {table.key}: it has no days; declare partitions=Daily(…)")
-    now = materialize(table, context, by_hand=False)  # of which the days are what is to be mended
+    now = update(table, context, by_hand=False)  # of which the days are what is to be mended
     return now if now.plan.strategy == "full" else until_committed(lambda: _attempt(table, context, first, last))
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_assets.engine.compile.checks import table_results
+from lakehouse_assets.engine.run.reporting import check_reports
 from lakehouse_assets.engine.run.verify import Balance, Verified, reconcile, verify
 from lakehouse_assets.testing import Event, Expected, arrivals, deliveries
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
@@ -271,11 +271,11 @@ def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:
     feed.run("silver.versions")
     env = feed.context()
     table = env.lakehouse.tables["shop.silver.versions"]
-    (unique,) = table_results(table, env)
-    assert (unique.check_name, unique.passed) == ("unique_key", True)
+    (unique,) = check_reports(table, env)
+    assert (unique.name, unique.passed) == ("unique_key", True)
     repeated = env.session().read.format("delta").load(env.lake.table(table.key))
     repeated.write.format("delta").mode("append").save(env.lake.table(table.key))
-    (unique,) = table_results(table, env)
+    (unique,) = check_reports(table, env)
     assert not unique.passed
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse_assets.engine.compile.checks import table_results
+from lakehouse_assets.engine.run.reporting import check_reports
 from lakehouse_assets.engine.run.verify import verify
 from lakehouse_assets.testing import Event, Expected, deliveries
 from lakehouse_assets_tests.crash import run_and_die
@@ -193,7 +193,7 @@ def test_a_table_that_was_made_without_places_takes_them_in(feed: Project) -> No
     feed.run("silver.current")
     feed.table("silver.current", declared)
     env = feed.context()
-    assert all(result.passed for result in table_results(env.lakehouse.tables["shop.silver.current"], env))
+    assert all(result.passed for result in check_reports(env.lakehouse.tables["shop.silver.current"], env))
     land(feed, 2, [event("u", 1, 60, ("doc",), name="new"), event("u", 2, 60)])
     feed.run("silver.current")
     assert feed.rows("silver.current", "id", "name", "doc") == [(1, "new", "there"), (2, "n", "d")]
@@ -203,12 +203,12 @@ def test_a_value_that_no_change_told_is_null_and_a_check_names_the_row(feed: Pro
     deliver(feed, 1, [event("u", 1, 5, ("doc",)), event("c", 2, 5)])
     env = feed.context()
     table = env.lakehouse.tables["shop.silver.current"]
-    found = {result.check_name: result for result in table_results(table, env)}["values_available"]
-    assert (found.passed, found.metadata["violations"].value) == (False, 1)
+    found = {result.name: result for result in check_reports(table, env)}["values_available"]
+    assert (found.passed, found.violations) == (False, 1)
     # The way on: the connector reads the table once more, as of an earlier place.
     deliver(feed, 2, [event("r", 1, 4)])
     assert feed.rows("silver.current", "id", "doc", "_unavailable") == [(1, "d", None), (2, "d", None)]
-    assert all(result.passed for result in table_results(table, env))
+    assert all(result.passed for result in check_reports(table, env))
 
 
 def test_a_value_that_the_table_calls_otherwise_is_rejected_because_it_could_not_be_kept(feed: Project) -> None:

@@ -134,7 +134,7 @@ def test_a_merge_killed_at_a_boundary_is_right_after_the_next_run(shop: Project,
 
 def test_rejected_rows_of_a_killed_run_survive_though_more_rows_came_meanwhile(shop: Project) -> None:
     run(shop, "bronze.orders")
-    assert run_and_die(shop, "silver.orders", f"after {ENGINE}.run.materialize:commit") == -9
+    assert run_and_die(shop, "silver.orders", f"after {ENGINE}.run.update:commit") == -9
     for name, text in SECOND.items():
         shop.land(f"orders/{name}", text)
     run(shop, "bronze.orders", "silver.orders")

@@ -1,0 +1,106 @@
+"""What a run did, as plain JSON: all that is told of it, whoever tells it and wherever it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from lakehouse_assets.engine.plan.plan import Strategy
+from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a run has read an input: a table, by its Delta id, to a version; its files, to a batch of their ledger.
+
+    `after` is how far it had been read before; None where all of it was read.
+    """
+
+    to: int
+    after: int | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check of the whole table found: how many violations, and a few; or which of its tables aren't built."""
+
+    name: str
+    violations: int = 0
+    sample: tuple[str, ...] = ()
+    not_built: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not (self.violations or self.not_built)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """The files whose newest version can't be read: how many, and some of them with the reason."""
+
+    number: int = 0
+    some: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A few rows of a table, their cells as text and cut; or why none can be shown."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A table as a run left it: the id and version of its log, and how many rows it has."""
+
+    id: str
+    version: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a run wrote: the Delta version that it committed, where, the columns by Spark's types, the size of the whole
+    table, some rows, and the days that a table of days was written for.
+    """
+
+    version: int
+    path: str
+    columns: Mapping[str, str]
+    bytes: int
+    files: int
+    preview: Preview
+    days: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did to a table, and how the table is.
+
+    `strategy` and `reason` say what it did and why, `positions` how far it has read each input: a table by its key,
+    its own files as `files`. `counts` has the rows that it judged, `lineage` the upstream columns of each column,
+    `files` the arrivals by what became of them, `failed_files` the reasons of those that failed, and `added` the
+    columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
+    row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
+    """
+
+    table: str
+    strategy: Strategy
+    reason: str
+    seconds: float
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    counts: ExpectationCounts = field(default_factory=ExpectationCounts)
+    lineage: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
+    failed_files: Mapping[str, str] = field(default_factory=dict)
+    added: Mapping[str, str] = field(default_factory=dict)
+    days: tuple[date, date] | None = None
+    stored: Stored | None = None
+    written: Written | None = None
+    checks: tuple[CheckReport, ...] = ()
+    unreadable: Unreadable = field(default_factory=Unreadable)
+    empty_snapshot: str = ""
