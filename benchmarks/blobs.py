@@ -17,13 +17,12 @@ from azure.storage.queue import QueueClient
 
 from benchmarks.measure import Bench, Row, timed
 from benchmarks.tick import read_all
-from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile.sensors import evaluate
-from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.sources.arrivals.notifications import Queues, drain
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.azure import queues_at
 from lakehouse_assets_tests.servers.azurite import Azurite, created, running
 
@@ -51,7 +50,10 @@ def _environment(azurite: Azurite) -> Iterator[None]:
 
 
 def _rows(bench: Bench, azurite: Azurite, size: int) -> list[Row]:
-    name, table = f"lake{size}", replace(load(DOMAINS).tables["airlines.bronze.weather"], inputs={"landed": SOURCE})
+    name, table = (
+        f"lake{size}",
+        replace(open_lakehouse(strict=True).tables["airlines.bronze.weather"], inputs={"landed": SOURCE}),
+    )
     url = azurite.container(name)
     lake = Lake(str(bench.folder / "blobs" / name), f"{url}/landing")
     with ContainerClient.from_connection_string(azurite.connection_string, name) as container:

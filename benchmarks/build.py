@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks import by_hand
 from benchmarks.measure import Bench, Row, timed
-from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.domains.airlines.feed import land
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.update import update
+from lakehouse_assets.environment import open_lakehouse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +50,7 @@ def run(bench: Bench) -> list[Row]:
 
 
 def _airlines() -> Lakehouse:
-    whole = load(DOMAINS)
+    whole = open_lakehouse(strict=True)
     tables = {key: t for key, t in whole.tables.items() if t.domain == "airlines"}
     return Lakehouse({"airlines": whole.domains["airlines"]}, tables)
 

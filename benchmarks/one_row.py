@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.update import update
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import Settings, read_settings
 
@@ -16,7 +15,7 @@ TABLES = ("airlines.bronze.weather", "airlines.silver.weather")
 
 def refresh(settings: Settings, engine: SparkResource) -> list[Outcome]:
     """Materialise both tables of the settings' lake."""
-    context = Context(load(DOMAINS), Lake(settings.lake, settings.landing), engine.session)
+    context = Context(open_lakehouse(strict=True), Lake(settings.lake, settings.landing), engine.session)
     return [update(context.lakehouse.tables[key], context) for key in TABLES]
 
 

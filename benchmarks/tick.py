@@ -10,14 +10,13 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks.measure import Bench, Row, timed
-from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile.sensors import evaluate, pending
-from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.environment import open_lakehouse
 
 FOLDERS = 100
 NEW = 10
@@ -26,7 +25,7 @@ SOURCE = Files("weather/*/*.csv")
 
 def run(bench: Bench) -> list[Row]:
     number, folder = bench.size(100_000, 5_000), bench.folder / "tick"
-    table = replace(load(DOMAINS).tables["airlines.bronze.weather"], inputs={"landed": SOURCE})
+    table = replace(open_lakehouse(strict=True).tables["airlines.bronze.weather"], inputs={"landed": SOURCE})
     lake = Lake(str(folder / "lake"), str(folder / "landing"))
     landing = Path(lake.landing_folder(table.domain)) / "weather"
     _land(landing, number - NEW, "old")

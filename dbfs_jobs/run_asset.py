@@ -12,13 +12,12 @@ import argparse
 
 from pyspark.sql import SparkSession
 
-from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnknownTable
-from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.plain_json import to_json
 from lakehouse_assets.engine.run.request import Request
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import configured
 
@@ -31,10 +30,9 @@ def main() -> None:
     parser.add_argument("--landing", required=True, help="root of the landing folders")
     parser.add_argument("--full", action="store_true", help="rebuild the table")
     given = parser.parse_args()
+    stores = (given.lake, given.landing)
     context = Context(
-        load(DOMAINS, strict=False),
-        lake_at(given.lake, given.landing),
-        lambda: configured(SparkSession.builder.getOrCreate(), (given.lake, given.landing)),
+        open_lakehouse(), lake_at(*stores), lambda: configured(SparkSession.builder.getOrCreate(), stores)
     )
     try:
         report = materialize(Request(given.table, full=given.full), context)

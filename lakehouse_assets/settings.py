@@ -21,8 +21,8 @@ _FACTORY = re.compile(
 VARIABLES = tuple(
     f"LAKEHOUSE_{name}"
     for name in (
-        "HOME", "LAKE", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK", "SPARK_MEMORY",
-        "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE",
+        "HOME", "DOMAINS", "LAKE", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK",
+        "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE",
     )
 )  # fmt: skip
 
@@ -34,6 +34,7 @@ class Settings:
     | variable | meaning | default |
     |---|---|---|
     | LAKEHOUSE_HOME | folder of everything below that isn't set by itself | `.lakehouse` in the project |
+    | LAKEHOUSE_DOMAINS | the package whose folders are the domains | `lakehouse_assets.domains` |
     | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL (`abfss://…`: see `resources/azure.py`) | `HOME/lake` |
     | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
     | LAKEHOUSE_ARRIVALS_QUEUE | the Storage Queue that Event Grid tells of arrivals | none |
@@ -47,6 +48,7 @@ class Settings:
     """
 
     home: Path
+    domains: str
     lake: str
     landing: str
     queue: str
@@ -74,6 +76,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
     return Settings(
         home=home,
+        domains=env.get("LAKEHOUSE_DOMAINS") or "lakehouse_assets.domains",
         lake=_root(env.get("LAKEHOUSE_LAKE") or str(home / "lake")),
         landing=_root(env.get("LAKEHOUSE_LANDING") or str(home / "landing")),
         queue=env.get("LAKEHOUSE_ARRIVALS_QUEUE") or "",

@@ -11,9 +11,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lakehouse_assets.definitions import DOMAINS, defs
+from lakehouse_assets.definitions import defs
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
 
@@ -27,7 +27,7 @@ def loaded() -> dg.Definitions:
 
 @pytest.fixture(scope="module")
 def lakehouse() -> Lakehouse:
-    return load(DOMAINS)
+    return open_lakehouse(strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_the_airlines_are_built_every_morning_at_six_utc(loaded: dg.Definitions)
     assert schedule.job_name == "airlines"
     selected = loaded.resolve_job_def("airlines").asset_layer.executable_asset_keys
     assert {path(key) for key in selected} == {
-        key.replace(".", "/") for key in load(DOMAINS).tables if key.startswith("airlines.")
+        key.replace(".", "/") for key in open_lakehouse(strict=True).tables if key.startswith("airlines.")
     }
 
 

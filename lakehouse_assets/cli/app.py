@@ -11,15 +11,11 @@ import typer
 from lakehouse_assets.cli.terminal import complaints, tell
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.resources.azure import lake_at
-from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
     from lakehouse_assets.engine.lake.delta_log import TableLog
     from lakehouse_assets.engine.spec.table import Table
-
-DOMAINS = "lakehouse_assets.domains"
 
 app = typer.Typer(
     name="lakehouse",
@@ -32,19 +28,6 @@ app = typer.Typer(
 
 class NotFound(LakehouseError):
     """A table was named that isn't declared, or isn't built yet."""
-
-
-def open_lake(settings: Settings | None = None) -> Lake:
-    """The lake of the settings."""
-    settings = settings or read_settings()
-    return lake_at(settings.lake, settings.landing, downloads=not settings.data_factory)
-
-
-def open_lakehouse(*, strict: bool = False) -> Lakehouse:
-    """All declared tables, unless `strict` without those that have a problem."""
-    from lakehouse_assets.engine.graph.validate import load
-
-    return load(DOMAINS, strict=strict)
 
 
 def complain(lakehouse: Lakehouse) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import typer
 
-from lakehouse_assets.cli.app import app, open_lake, open_lakehouse
+from lakehouse_assets.cli.app import app
 from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.spec.inputs import VARIABLE
+from lakehouse_assets.environment import open_lake, open_lakehouse
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure

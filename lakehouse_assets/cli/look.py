@@ -14,12 +14,11 @@ from lakehouse_assets.cli.app import (
     complain,
     count,
     find,
-    open_lake,
-    open_lakehouse,
     select,
 )
 from lakehouse_assets.cli.terminal import Cell, console, grid, line, tell
 from lakehouse_assets.engine.errors import DamagedTable
+from lakehouse_assets.environment import open_lake, open_lakehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa

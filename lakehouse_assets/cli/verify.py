@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse_assets.cli.app import app, count, find, open_lake, open_lakehouse
+from lakehouse_assets.cli.app import app, count, find
 from lakehouse_assets.cli.look import Name
 from lakehouse_assets.cli.terminal import tell
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.spec.modes import Append, Replace
-from lakehouse_assets.settings import read_settings
+from lakehouse_assets.environment import open_context
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.context import Context
@@ -28,12 +28,8 @@ def verify(
     """Hold a table against computing it from all it reads: its rows, or some of its groups or keys, and its sums."""
     from pyspark.errors import PySparkException
 
-    from lakehouse_assets.engine.context import Context
-    from lakehouse_assets.resources.spark import SparkResource
-
-    lakehouse = open_lakehouse()
-    context = Context(lakehouse, open_lake(), SparkResource.from_settings(read_settings()).session)
-    table = find(lakehouse, name)
+    context = open_context()
+    table = find(context.lakehouse, name)
     try:
         right = _told(table, context, groups)
     except PySparkException as error:

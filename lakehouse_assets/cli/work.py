@@ -16,8 +16,6 @@ from lakehouse_assets.cli.app import (
     complain,
     count,
     find,
-    open_lake,
-    open_lakehouse,
     select,
 )
 from lakehouse_assets.cli.home import enter_home
@@ -31,6 +29,7 @@ from lakehouse_assets.cli.ready import (
     require_writable,
 )
 from lakehouse_assets.cli.terminal import tell
+from lakehouse_assets.environment import open_lake, open_lakehouse
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.settings import PROJECT, Settings, read_settings
 
@@ -155,7 +154,7 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
     from importlib import import_module
     from importlib.util import find_spec
 
-    package = f"lakehouse_assets.domains.{domain}"
+    package = f"{read_settings().domains}.{domain}"
     if not (domain.isidentifier() and find_spec(package) and find_spec(f"{package}.feed")):
         raise NotFound(f"No domain {domain!r} has a sample feed; airlines has")
     landing = read_settings().landing

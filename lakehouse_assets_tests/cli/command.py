@@ -18,8 +18,7 @@ from lakehouse_assets import cli
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
 
-MAIN = "import sys; from lakehouse_assets import cli; from lakehouse_assets.cli import app\n" \
-       "sys.modules['lakehouse_assets.cli.app'].DOMAINS = sys.argv.pop(1); cli.main()"  # fmt: skip
+MAIN = "from lakehouse_assets import cli; cli.main()"
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,13 @@ class Command:
     def __init__(self, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.project, self.capsys, self.monkeypatch = project, capsys, monkeypatch
         shutil.copy(PROJECT / "dagster.yaml", project.root)
-        self.env = {"LAKEHOUSE_HOME": str(project.root), "DAGSTER_HOME": str(project.root), "COLUMNS": "200"}
+        self.env = {
+            "LAKEHOUSE_HOME": str(project.root), "LAKEHOUSE_DOMAINS": project.package,
+            "DAGSTER_HOME": str(project.root), "COLUMNS": "200",
+        }  # fmt: skip
         for name, value in self.env.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(project.root)
-        monkeypatch.setattr(sys.modules["lakehouse_assets.cli.app"], "DOMAINS", project.package)
         monkeypatch.setattr(cli.console, "_width", 200)
 
     def __call__(self, *arguments: str) -> Said:
@@ -62,7 +63,7 @@ class Command:
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Run it in a process of its own, which is gone at the end of the block."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.project.root), str(PROJECT)])}
-        command = [sys.executable, "-c", MAIN, self.project.package, *arguments]
+        command = [sys.executable, "-c", MAIN, *arguments]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, env=env, cwd=self.project.root, stdout=pipe, stderr=pipe, text=True) as process:
             try:

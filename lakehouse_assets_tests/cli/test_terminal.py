@@ -31,8 +31,7 @@ OF_RICH = re.compile(r"\x1b\[(?:0|1|2|3[1-3]|1;31)m|\x1b\[\?25[lh]|\x1b\[2K|\x1b
 EACH = """
 import json, sys
 from lakehouse_assets import cli
-sys.modules["lakehouse_assets.cli.app"].DOMAINS = sys.argv[1]
-for arguments in json.loads(sys.argv[2]):
+for arguments in json.loads(sys.argv[1]):
     sys.argv = ["lakehouse", *arguments]
     for stream in (sys.stdout, sys.stderr):
         print("COMMAND", arguments[0], file=stream, flush=True)
@@ -85,7 +84,7 @@ def in_a_terminal(command: Command, *arguments: Sequence[str]) -> dict[str, str]
 def process(command: Command, arguments: Sequence[Sequence[str]]) -> tuple[list[str]]:
     os.environ.update({"COLUMNS": "5000", "TERM": "xterm-256color"})
     os.environ["PYTHONPATH"] = os.pathsep.join([str(command.project.root), str(PROJECT)])
-    return ([sys.executable, "-c", EACH, command.project.package, json.dumps(arguments)],)
+    return ([sys.executable, "-c", EACH, json.dumps(arguments)],)
 
 
 def read_all(terminal: int, sent: bytearray) -> None:

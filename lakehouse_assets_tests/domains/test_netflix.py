@@ -12,10 +12,10 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from lakehouse_assets.definitions import DOMAINS, definitions
-from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.definitions import definitions
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.small_runs import interpreted
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
@@ -167,7 +167,7 @@ def test_the_same_comes_out_with_the_lake_in_azure_storage(
         "LAKEHOUSE_SPARK_IDLE_MINUTES": str(azure_engine.idle_minutes),
     }  # fmt: skip
     assert catalogue.run().success
-    gold = [name for name in load(DOMAINS).tables if name.startswith("netflix.gold.")]
+    gold = [name for name in open_lakehouse(strict=True).tables if name.startswith("netflix.gold.")]
     assert len(gold) == 9
     for name in (key.removeprefix("netflix.") for key in gold):
         there, here = (sorted(c.table(name).itertuples(index=False, name=None), key=repr) for c in (catalogue, built))

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from lakehouse_assets.definitions import DOMAINS, definitions
-from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.definitions import definitions
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.engine.compile.sensors import Sensor
 from lakehouse_assets_tests.project import Project
@@ -45,7 +45,7 @@ def test_the_sensor_asks_for_one_run_for_all_files_with_a_small_cursor(
     decision = airlines_tick(tmp_path, instance)
     (request,) = decision.run_requests
     assert request.tags["lakehouse/arrivals"] == "airlines"
-    tables = load(DOMAINS).tables.values()
+    tables = open_lakehouse(strict=True).tables.values()
     assert {".".join(key.path) for key in request.asset_selection} == {t.key for t in tables if t.domain == "airlines"}
     assert request.tags["lakehouse/waiting"] == "airlines.bronze.flights: 300"
     assert len(decision.cursor) < 200

@@ -14,9 +14,8 @@ import duckdb
 import pytest
 from azure.mgmt.datafactory import models
 
-from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.deploy.data_factory import factory_files
-from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.data_factory import DataFactoryResource
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT
@@ -140,7 +139,7 @@ def problems(files: dict[str, Json]) -> list[str]:
 def test_the_pipelines_in_the_repository_are_those_of_the_declarations() -> None:
     folder = PROJECT / "deploy" / "adf"
     there = {str(f.relative_to(folder)): json.loads(f.read_text()) for f in folder.rglob("*.json")}
-    assert there == factory_files(load(DOMAINS)), "`lakehouse generate` writes them"
+    assert there == factory_files(open_lakehouse(strict=True)), "`lakehouse generate` writes them"
     assert len([path for path in there if path.startswith("pipeline/netflix_")]) == 5
 
 
@@ -163,7 +162,7 @@ def test_the_sdk_knows_all_that_pipelines_say(project: Project) -> None:
     ],
 )
 def test_a_slip_in_a_pipeline_would_be_seen(old: str, new: str, told: str) -> None:
-    files = factory_files(load(DOMAINS))
+    files = factory_files(open_lakehouse(strict=True))
     broken = json.dumps(files["pipeline/netflix_titles.json"]).replace(old, new)
     found = problems({**files, "pipeline/netflix_titles.json": json.loads(broken)})
     assert any(told in problem for problem in found), found

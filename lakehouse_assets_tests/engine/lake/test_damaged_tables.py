@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
@@ -63,7 +62,7 @@ def test_a_damaged_table_is_told_by_name_and_the_others_go_on(
     lakehouse = project.lakehouse
     ways = {plan.table.name: plan.strategy for plan in plan_all(lakehouse, project.lake, lakehouse.tables)}
     assert ways == {"good": "append", "bad": "refused"}
-    monkeypatch.setattr(sys.modules["lakehouse_assets.cli.app"], "DOMAINS", project.package)
+    monkeypatch.setenv("LAKEHOUSE_DOMAINS", project.package)
     monkeypatch.setenv("LAKEHOUSE_LAKE", project.lake.root)
     monkeypatch.setenv("LAKEHOUSE_LANDING", project.lake.landing)
     for command in ("tables", "plan"):

@@ -23,10 +23,8 @@ import pytest
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
-from lakehouse_assets.definitions import DOMAINS
 from lakehouse_assets.engine.compile import sensors
 from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.run.ingest import ingest
@@ -36,13 +34,14 @@ from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets_tests.crash import die_at
 from lakehouse_assets_tests.servers.azurite import Azurite, created
 
 NOON = datetime(2026, 5, 10, 12, tzinfo=UTC)
 ROW = b"origin\nJFK\n"
-LAKEHOUSE = load(DOMAINS)
+LAKEHOUSE = open_lakehouse(strict=True)
 SOURCE = Files("weather/%Y/%m/%d/*.csv", files_per_batch=4_000)
 TABLE = replace(LAKEHOUSE.tables["airlines.bronze.weather"], inputs={"landed": SOURCE})
 

@@ -1,0 +1,76 @@
+"""Where a lakehouse is put together, for Dagster, the command and the jobs alike: its declarations, lake and engine.
+
+What loads PySpark or Dagster is imported when it's asked for, as most commands need neither.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.errors import SettingsError
+from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.resources.azure import lake_at
+from lakehouse_assets.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from lakehouse_assets.engine.context import Context
+    from lakehouse_assets.engine.graph.discover import Lakehouse
+
+
+def open_lakehouse(settings: Settings | None = None, *, strict: bool = False) -> Lakehouse:
+    """All declared tables, unless `strict` without those that have a problem.
+
+    Raises:
+        SettingsError: LAKEHOUSE_DOMAINS names no package.
+        DeclarationError: a declaration has a problem, and `strict`.
+    """
+    from lakehouse_assets.engine.graph.validate import load
+
+    package = (settings or read_settings()).domains
+    if not _is_package(package):
+        raise SettingsError(
+            f"LAKEHOUSE_DOMAINS is {package!r}, and no package of that name can be imported here; install it into this "
+            "environment, or name one that is (a folder of domains with an __init__.py)"
+        )
+    return load(package, strict=strict)
+
+
+def _is_package(name: str) -> bool:
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return bool(spec and spec.submodule_search_locations)
+
+
+def open_lake(settings: Settings | None = None) -> Lake:
+    """The lake of the settings."""
+    settings = settings or read_settings()
+    return lake_at(settings.lake, settings.landing, downloads=not settings.data_factory)
+
+
+def open_context(settings: Settings | None = None) -> Context:
+    """What a run works with outside of Dagster; the engine is started when a session is asked for."""
+    from lakehouse_assets.engine.context import Context
+    from lakehouse_assets.resources.spark import SparkResource
+
+    settings = settings or read_settings()
+    return Context(open_lakehouse(settings), open_lake(settings), SparkResource.from_settings(settings).session)
+
+
+def open_resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:
+    """The resources of Dagster's steps and sensors."""
+    from lakehouse_assets.resources.data_factory import DataFactoryResource
+    from lakehouse_assets.resources.lake import LakeResource
+    from lakehouse_assets.resources.spark import SparkResource
+
+    resources: dict[str, dg.ConfigurableResource[Any]] = {
+        "spark": SparkResource.from_settings(settings),
+        "lake": LakeResource.from_settings(settings),
+    }
+    if settings.data_factory:
+        resources["data_factory"] = DataFactoryResource.from_settings(settings)
+    return resources
