@@ -83,7 +83,7 @@ def _digest(spark: SparkSession, lake: Lake, key: str) -> tuple[list[str], int, 
     """Columns, number of rows, and the sum of the rows' hashes."""
     from pyspark.sql import functions as F
 
-    rows = spark.read.format("delta").load(lake.table(key))
+    rows = spark.read.format("delta").load(lake.table(key).path)
     columns = sorted(set(rows.columns) - ASIDE)
     hashed = F.sum(F.xxhash64(*columns).cast("decimal(38,0)"))
     found = rows.agg(F.count(F.lit(1)).alias("rows"), hashed.alias("hash")).first()

@@ -29,7 +29,7 @@ def build(spark: SparkSession, tables: Iterable[Table], lake: Lake) -> None:
     for table in tables:
         rows = _landed(spark, table, lake) if table.source is not None else _made(spark, table, lake)
         writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-        writer.option("delta.enableChangeDataFeed", "true").save(lake.table(table.key))
+        writer.option("delta.enableChangeDataFeed", "true").save(lake.table(table.key).path)
 
 
 def _landed(spark: SparkSession, table: Table, lake: Lake) -> DataFrame:
@@ -42,7 +42,7 @@ def _landed(spark: SparkSession, table: Table, lake: Lake) -> DataFrame:
 
 def _made(spark: SparkSession, table: Table, lake: Lake) -> DataFrame:
     inputs = {
-        parameter: spark.read.format("delta").load(lake.table(f"{table.domain}.{upstream.table}"))
+        parameter: spark.read.format("delta").load(lake.table(f"{table.domain}.{upstream.table}").path)
         for parameter, upstream in table.upstreams.items()
     }
     made = _query(spark, table.sql, inputs) if table.sql is not None else table(**inputs)

@@ -36,7 +36,7 @@ def run(bench: Bench) -> list[Row]:
     project, batches = _project(bench, rows), _deliveries(bench.folder / "merge", rows, changes)
     by_hand = str(bench.folder / "merge" / "by_hand")
     spark = bench.engine.session()
-    stored = spark.read.format("delta").load(project.lake.table("shop.silver.current"))
+    stored = spark.read.format("delta").load(project.lake.table("shop.silver.current").path)
     stored.write.format("delta").option("delta.enableChangeDataFeed", "true").save(by_hand)
 
     def ours() -> float:
@@ -48,7 +48,7 @@ def run(bench: Bench) -> list[Row]:
     def hand() -> None:
         version = project.log("bronze.events").version
         feed = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", version)
-        feed.load(project.lake.table("shop.bronze.events")).select(
+        feed.load(project.lake.table("shop.bronze.events").path).select(
             "id", "at", "amount", "gone"
         ).createOrReplaceTempView("changes")
         spark.sql(MERGE.format(path=by_hand)).collect()

@@ -120,7 +120,7 @@ def _by_hand(project: Project, number: int) -> None:
 
     spark, lakehouse = project.engine.session(), project.context().lakehouse
     rules = lakehouse.tables[f"shop.silver.flights_{number}"].expectations
-    rows = spark.read.format("delta").load(project.lake.table("shop.bronze.flights")).select(*COLUMNS)
+    rows = spark.read.format("delta").load(project.lake.table("shop.bronze.flights").path).select(*COLUMNS)
     met = {rule.name: F.coalesce(F.expr(rule.condition), F.lit(False)) for rule in rules}
     good = reduce(and_, (met[rule.name] for rule in rules if rule.action == "drop"))
     broken = F.array_compact(F.array(*(F.when(~is_met, name) for name, is_met in met.items())))
@@ -138,7 +138,7 @@ def _hand_written(project: Project) -> list[str]:
 def _same_rows(project: Project, number: int) -> str:
     """How many rows both sides kept and rejected, which have to be as many."""
     key = f"shop.silver.flights_{number}"
-    ours = [DeltaTable(path).count() for path in (project.lake.table(key), project.lake.quarantine(key))]
+    ours = [DeltaTable(path).count() for path in (project.lake.table(key).path, project.lake.quarantine(key).path)]
     hand = [DeltaTable(path).count() for path in _hand_written(project)]
     assert ours == hand, (ours, hand)
     return f"{hand[0]:,} rows kept and {hand[1]:,} rejected on both sides"

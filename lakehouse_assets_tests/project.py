@@ -153,7 +153,7 @@ class Project:
         return plan_table(lakehouse.tables[f"shop.{name}"], lakehouse, Logs(self.lake), full)
 
     def log(self, name: str) -> TableLog:
-        log = read_log(self.lake.table(f"shop.{name}"), self.lake.storage)
+        log = read_log(self.lake.table(f"shop.{name}"))
         assert log is not None, f"{name} isn't built"
         return log
 
@@ -163,7 +163,7 @@ class Project:
 
     def rejected(self, name: str, *columns: str) -> list[tuple[Any, ...]]:
         """The rows of a table's quarantine."""
-        log = read_log(self.lake.quarantine(f"shop.{name}"), self.lake.storage)
+        log = read_log(self.lake.quarantine(f"shop.{name}"))
         return [] if log is None else _sorted(log.table.to_pandas(), columns)
 
 

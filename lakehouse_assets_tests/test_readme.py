@@ -136,7 +136,7 @@ def test_the_readmes_new_table_joins_the_graph_and_is_right(built: Path, domains
     table = declared.tables["airlines.gold.busiest_hours"]
     lake = Lake(str(built / "lake"), str(built / "landing"))
     assert update(table, Context(declared, lake, engine.session)).version == 0
-    log = read_log(lake.table(table.key), {})
+    log = read_log(lake.table(table.key))
     assert log is not None
     assert log.table.to_pandas().set_index(["airport", "hour"])["departures"].to_dict() == by_hour(built)
 

@@ -17,6 +17,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.graph.discover import discover
 from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.resources import spark_server
@@ -84,7 +85,7 @@ def test_no_error_of_a_store_that_is_away_has_a_secret_in_it(
     quick = {"retry_timeout": "1s", "max_retries": "0", "timeout": "1s"}
     monkeypatch.setattr("lakehouse_assets.engine.lake.stores.WAITS", {"total_retries": 0})
     attempts: list[Callable[[], object]] = [
-        lambda: read_log(URL, {**azure_storage(URL).for_delta_rs(), **quick}),
+        lambda: read_log(TableRef(URL, storage={**azure_storage(URL).for_delta_rs(), **quick})),
         lambda: list_arrivals(Files("*"), URL),
     ]
     for attempt in attempts:

@@ -93,7 +93,7 @@ def built(lake: Lake, table: Table) -> TableLog:
     """
     from lakehouse_assets.engine.lake.delta_log import read_log
 
-    log = read_log(lake.table(table.key), lake.storage)
+    log = read_log(lake.table(table.key))
     if log is None:
         raise NotFound(f"{table.key} isn't built yet; `lakehouse run {table.key}` builds it")
     return log

@@ -71,7 +71,7 @@ def _measures(key: str, lake: Lake) -> tuple[Cell, ...]:
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.quality.quarantine import waiting
 
-    log, kept = read_log(lake.table(key), lake.storage), read_log(lake.quarantine(key), lake.storage)
+    log, kept = read_log(lake.table(key)), read_log(lake.quarantine(key))
     if log is None:
         return (line(("not built", "dim")),)
     at = log.commits[0].at.strftime("%Y-%m-%d %H:%M:%S") if log.commits else ""
@@ -126,7 +126,7 @@ def files(
         raise NotFound(f"{table.key} reads tables, not files; `lakehouse history {name}` shows what it read")
     entries = Ledger(lake.arrivals(table.key), lake.storage).entries()
     entries = [e for e in entries if not failed or e.status == "failed"]
-    log, last = read_log(lake.table(table.key), lake.storage), entries[-rows:]
+    log, last = read_log(lake.table(table.key)), entries[-rows:]
     rescued = log.rescued_by_file({e.path for e in last if e.rows}) if log else Counter[tuple[str, int]]()
     numbers = ["batch", "rows", "rescued", "bytes"]
     shown = grid("file", "status", *numbers, "error", right=numbers)
@@ -146,7 +146,7 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
     from lakehouse_assets.engine.quality.quarantine import latest, waiting
 
     lake, table = open_lake(), find(open_lakehouse(), name)
-    log = read_log(lake.quarantine(table.key), lake.storage)
+    log = read_log(lake.quarantine(table.key))
     number = waiting(log) if log else 0
     if log is None or not number:
         tell(f"No row of {table.key} is in quarantine.")

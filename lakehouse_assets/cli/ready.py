@@ -66,7 +66,7 @@ def require_rejected_rows(table: Table, lake: Lake) -> bool:
 
     require_replayable(table)
     built(lake, table)
-    kept = read_log(lake.quarantine(table.key), lake.storage)
+    kept = read_log(lake.quarantine(table.key))
     rows = waiting(kept) if kept else 0
     if not rows and not table.has_quarantine:
         raise NotApplicable(

@@ -63,7 +63,7 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
     start, settings, lake = time.monotonic(), read_settings(), open_lake()
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.strategy != "nothing"]
     if not moving:
-        waiting = [key for key in keys if read_log(lake.table(key), lake.storage) is None]
+        waiting = [key for key in keys if read_log(lake.table(key)) is None]
         _tell_nothing_new(len(keys) - len(waiting), len(waiting), time.monotonic() - start)
         return
     domains = {p.table.domain for p in moving}

@@ -12,7 +12,7 @@ from lakehouse_assets_tests.cli.command import Command
 @pytest.fixture
 def sales(command: Command) -> Command:
     command.project.bronze("sales")
-    write_deltalake(command.project.lake.table("shop.bronze.sales"), pa.table({"id": range(60)}))
+    write_deltalake(command.project.lake.table("shop.bronze.sales").path, pa.table({"id": range(60)}))
     return command
 
 

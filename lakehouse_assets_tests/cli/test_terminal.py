@@ -113,7 +113,7 @@ def test_every_command_prints_data_as_text(hostile: Command) -> None:
     said = in_pipes(hostile, ["run"])
     assert f"ValueError: {printable(HOSTILE.splitlines()[0])}" in said["run"]  # of what doesn't load
     assert f"'{'9' + SHOWN}'" in said["run"]  # of the row that stopped a write
-    DeltaTable(hostile.project.lake.table("shop.silver.kept")).delete("id = 1")
+    DeltaTable(hostile.project.lake.table("shop.silver.kept").path).delete("id = 1")
     looked = [["tables"], ["plan"], ["show", "orders"], ["history", "orders"], ["files", "orders"],
               ["quarantine", "kept"]]  # fmt: skip
     computed = [["sql", "SELECT cell AS `[/bold]` FROM bronze.orders"], ["doctor"], ["verify", "kept"],

@@ -46,7 +46,7 @@ def test_each_kind_of_table_is_compared_and_what_was_deleted_behind_its_back_is_
         said = shop("verify", name)
         assert (said.code, line in said.out.splitlines()) == (0, True), said
     for name, write in TABLES.items():
-        path = shop.project.lake.table(f"shop.{name}")
+        path = shop.project.lake.table(f"shop.{name}").path
         DeltaTable(path).delete("id = '2'" if write is None else "id = 2")
         said = shop("verify", name)
         assert said.code == 1, name

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.run.plain_json import from_json
 from lakehouse_assets.engine.run.report import Position, Report
 from lakehouse_assets.resources import spark_server
@@ -37,7 +38,7 @@ def test_it_builds_a_table_and_says_what_it_did(engine: SparkResource, tmp_path:
     assert (report.stored.version, report.stored.rows) == (0, 2)
     assert report.written is not None
     assert [row[:2] for row in report.written.preview.rows] == [("UA", "United"), ("DL", "Delta")]
-    log = read_log(f"{lake}/airlines/bronze/carriers", {})
+    log = read_log(TableRef(f"{lake}/airlines/bronze/carriers"))
     assert log is not None
     assert sorted(log.table.to_pandas()["name"]) == ["Delta", "United"]
 

@@ -78,7 +78,7 @@ class Airline:
 
 
 def _path(lake: Lake, table: str) -> str:
-    return lake.table(f"airlines.{table}")
+    return lake.table(f"airlines.{table}").path
 
 
 def _versions(root: str) -> dict[str, int]:

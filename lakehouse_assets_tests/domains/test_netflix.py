@@ -40,12 +40,12 @@ class Catalogue:
         return job.execute_in_process(instance=self.instance, run_config=config, asset_selection=chosen)
 
     def table(self, name: str) -> pd.DataFrame:
-        log = read_log(self.lake.table(f"netflix.{name}"), self.lake.storage)
+        log = read_log(self.lake.table(f"netflix.{name}"))
         assert log is not None
         return log.table.to_pandas()
 
     def rejected(self, name: str) -> int:
-        log = read_log(self.lake.quarantine(f"netflix.{name}"), {})
+        log = read_log(self.lake.quarantine(f"netflix.{name}"))
         return 0 if log is None else len(log.table.to_pandas())
 
 
@@ -227,7 +227,7 @@ def test_a_dump_with_other_names_shapes_and_dates_is_a_declaration(
         lists = [list(one[name]) for name in ("directors", "actors", "countries", "genres")]
         assert lists == [["Ann Lee"], ["Bo Ek", "Cy Oz"], ["Norway", "Chad"], ["Documentaries"]]
         assert one["description"] == "On one,\nand the other."
-        rejected = read_log(catalogue.lake.quarantine("netflix.silver.catalogue"), {})
+        rejected = read_log(catalogue.lake.quarantine("netflix.silver.catalogue"))
         assert rejected is not None
         assert {tuple(names) for names in rejected.table.to_pandas()["broken"]} == {
             ("date_is_in_a_known_form", "added_on_not_null"), ("duration_is_in_a_known_form",),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import DamagedTable
 from lakehouse_assets.engine.lake.delta_commits import ACCEPTED, Commit, commit_of, time_of
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.stores import reaching
 
 if TYPE_CHECKING:
@@ -286,8 +287,8 @@ def texts(values: Collection[str]) -> str:
     return ", ".join(map(text, values))
 
 
-def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:
-    """The log of the table at a path; None if there is no table yet.
+def read_log(table: TableRef) -> TableLog | None:
+    """The log of a table; None if there is none yet.
 
     Raises:
         DamagedTable: there is one, and its log can't be read.
@@ -296,8 +297,8 @@ def read_log(path: str, storage: Mapping[str, str]) -> TableLog | None:
     from deltalake.exceptions import TableNotFoundError
 
     try:
-        with undamaged(path), reaching("Reading the log of", path):
-            return TableLog(DeltaTable(path, storage_options=dict(storage) or None))
+        with undamaged(table.path), reaching("Reading the log of", table.path):
+            return TableLog(DeltaTable(table.path, storage_options=dict(table.storage) or None))
     except TableNotFoundError:
         return None
 

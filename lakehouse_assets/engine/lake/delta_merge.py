@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_write import Stamp, transaction
+from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.spec.modes import History, Merge
 from lakehouse_assets.engine.spec.table import Table
 
@@ -74,7 +76,9 @@ def same_key(table: Table, on: Sequence[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.`{c}` {'=' if c in required else '<=>'} {right}.`{c}`" for c in on)
 
 
-def merge(spark: SparkSession, changes: DataFrame, path: str, match: str, stamp: Stamp, newer: str = "true") -> None:
+def merge(
+    spark: SparkSession, changes: DataFrame, place: TableRef, match: str, stamp: Stamp, newer: str = "true"
+) -> None:
     """Delete the table's rows that match a change that is `__gone`, update the others, insert those without a match.
 
     `match` and `newer`, which says whether a change counts, are conditions on the table's row `t` and the change `s`.
@@ -85,7 +89,7 @@ def merge(spark: SparkSession, changes: DataFrame, path: str, match: str, stamp:
     changes.createOrReplaceTempView("lakehouse_changes")
     with transaction(spark, stamp):
         spark.sql(
-            f"MERGE WITH SCHEMA EVOLUTION INTO delta.`{path}` t USING lakehouse_changes s ON {match} "
+            f"MERGE WITH SCHEMA EVOLUTION INTO {in_sql(spark, place)} t USING lakehouse_changes s ON {match} "
             f"WHEN MATCHED AND {newer} AND s.{GONE} THEN DELETE "
             f"WHEN MATCHED AND {newer} THEN UPDATE SET {sets} "
             f"WHEN NOT MATCHED AND NOT s.{GONE} THEN INSERT ({names}) VALUES ({values})"

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_commits import MARK, REPLAY, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog
+from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.lake.tables import write_table
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _TXN = {
     "spark.databricks.delta.write.txnAppId": "app",
@@ -70,14 +72,14 @@ class Stamp:
         return json.dumps({self.mark: body | {name: value for name in more if (value := getattr(self, name))}})
 
 
-def append(df: DataFrame, path: str, stamp: Stamp) -> None:
+def append(df: DataFrame, table: TableRef, stamp: Stamp) -> None:
     """Add the rows; columns the table doesn't have yet are added to it."""
-    _stamped(df, stamp).mode("append").option("mergeSchema", "true").save(path)
+    write_table(df, table, "append", _stamped(stamp))
 
 
-def overwrite(df: DataFrame, path: str, stamp: Stamp) -> None:
+def overwrite(df: DataFrame, table: TableRef, stamp: Stamp) -> None:
     """Put the rows in the place of all there are. Readers see the old table until the commit, the new one after it."""
-    _stamped(df, stamp).mode("overwrite").option("overwriteSchema", "true").save(path)
+    write_table(df, table, "overwrite", _stamped(stamp))
 
 
 def committed(log: TableLog | None, stamp: Stamp) -> int:
@@ -95,15 +97,14 @@ def committed(log: TableLog | None, stamp: Stamp) -> int:
     raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
 
 
-def _stamped(df: DataFrame, stamp: Stamp) -> DataFrameWriter:
-    writer = once(df, stamp.app, stamp.run).option("userMetadata", stamp.metadata)
-    return writer.option("delta.enableChangeDataFeed", "true")
+def _stamped(stamp: Stamp) -> dict[str, str]:
+    told = {"userMetadata": stamp.metadata, "delta.enableChangeDataFeed": "true"}
+    return once(stamp.app, stamp.run) | told
 
 
-def once(df: DataFrame, app: str, run: int) -> DataFrameWriter:
-    """A writer whose commit Delta skips if the application has made it, or a later one, before."""
-    writer = df.write.format("delta").option("txnAppId", app).option("txnVersion", run)
-    return writer.option("userMetadata", mark_of(app, run))
+def once(app: str, run: int) -> dict[str, str]:
+    """The options of a commit that Delta skips if the application has made it, or a later one, before."""
+    return {"txnAppId": app, "txnVersion": str(run), "userMetadata": mark_of(app, run)}
 
 
 class Transaction(Protocol):

@@ -1,4 +1,4 @@
-"""Where the tables of a lake are, on a disk or in an object store."""
+"""Where the tables of a lake are: on a disk or in an object store, and in a catalog if there is one."""
 
 from __future__ import annotations
 
@@ -7,32 +7,50 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class TableRef:
+    """Where a Delta table is: its path or URL and, if a catalog has it, its name there (`catalog.schema.table`).
+
+    `storage` holds the options that delta-rs needs to reach the path; empty for a disk.
+    """
+
+    path: str
+    name: str = ""
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # there are keys in it
+
+
+@dataclass(frozen=True)
 class Lake:
     """Paths of the lake: `<root>/<domain>/<layer>/<table>`, with quarantine, state and arrivals beside the layers.
 
     `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
-    runs land what `http(…)` declares; else Data Factory does.
+    runs land what `http(…)` declares; else Data Factory does. `catalog` is the one that has the tables by name, as
+    `<catalog>.<domain>_<layer>.<table>`; none where it's empty.
     """
 
     root: str
     landing: str
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)  # there are keys in it
     downloads: bool = True
+    catalog: str = ""
 
-    def table(self, key: str) -> str:
+    def table(self, key: str) -> TableRef:
         """The Delta table of `domain.layer.name`."""
-        return "/".join([self.root, *key.split(".")])
+        domain, layer, name = key.split(".")
+        return self._ref(f"{domain}/{layer}/{name}", f"{domain}_{layer}.{name}")
 
-    def quarantine(self, key: str) -> str:
+    def quarantine(self, key: str) -> TableRef:
         """The rows that broke a `drop` expectation of the table."""
         domain, layer, name = key.split(".")
-        return f"{self.root}/{domain}/quarantine/{layer}_{name}"
+        return self._ref(f"{domain}/quarantine/{layer}_{name}", f"{domain}_quarantine.{layer}_{name}")
 
-    def state(self, key: str) -> str:
-        """What the table has to remember beyond its rows: a merge its deletions, a history its events."""
+    def state(self, key: str) -> TableRef:
+        """What belongs to the table beyond its rows: of a merge its deletions, of a history its events."""
         domain, layer, name = key.split(".")
         # The folder has the name that lakes of earlier versions gave it.
-        return f"{self.root}/{domain}/memory/{layer}_{name}"
+        return self._ref(f"{domain}/memory/{layer}_{name}", f"{domain}_state.{layer}_{name}")
+
+    def _ref(self, path: str, name: str) -> TableRef:
+        return TableRef(f"{self.root}/{path}", f"{self.catalog}.{name}" if self.catalog else "", self.storage)
 
     def arrivals(self, key: str) -> str:
         """The ledger of the files that the table has read or is about to."""

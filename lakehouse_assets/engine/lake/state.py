@@ -8,11 +8,12 @@ is completed by the next one (see run/recover.py).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_write import once
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.tables import read_rows, write_table
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -37,21 +38,20 @@ class Part:
 
 def read_state(spark: SparkSession, table: Table, lake: Lake) -> DataFrame | None:
     """What is remembered; None if nothing was yet."""
-    path = lake.state(table.key)
-    return None if read_log(path, lake.storage) is None else spark.read.format("delta").load(path)
+    kept = lake.state(table.key)
+    return None if read_log(kept) is None else read_rows(spark, kept)
 
 
 def last_run(table: Table, lake: Lake) -> int:
     """The last run whose part is remembered."""
-    log = read_log(lake.state(table.key), lake.storage)
+    log = read_log(lake.state(table.key))
     return log.transaction(table.key) if log else 0
 
 
 def write_state(rows: DataFrame, part: Part) -> None:
     """Add the part of a run, or of a replay, unless it's there; `fresh` forgets what was before."""
-    mode, schema = ("overwrite", "overwriteSchema") if part.fresh else ("append", "mergeSchema")
-    path = part.lake.state(part.table.key)
-    once(rows, part.app, part.run).option(schema, "true").mode(mode).save(path)
+    mode: Literal["append", "overwrite"] = "overwrite" if part.fresh else "append"
+    write_table(rows, part.lake.state(part.table.key), mode, once(part.app, part.run))
 
 
 def lost(own: TableLog, kept: TableLog | None) -> bool:

@@ -14,6 +14,7 @@ from lakehouse_assets.engine.lake.delta_merge import SURE, of_keys, persisted, w
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import scd1, scd2, unavailable
 from lakehouse_assets.engine.modes.refresh import refresh
 from lakehouse_assets.engine.modes.refresh.refresh import Work
@@ -122,11 +123,11 @@ def _commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkS
 
 def settle(built: DataFrame, plan: Plan, seen: ExpectationCounts, lake: Lake) -> None:
     """After the commit: fill the quarantine, and record that it's complete."""
-    table, path = plan.table, lake.quarantine(plan.table.key)
+    kept = lake.quarantine(plan.table.key)
     if seen.rejected:
-        quarantine.keep(built, plan, path, seen, lake.storage)
-    elif table.has_quarantine:
-        quarantine.mark_complete(table, path, plan.run, lake.storage, fresh=plan.strategy == "full")
+        quarantine.keep(built, plan, kept, seen)
+    elif plan.table.has_quarantine:
+        quarantine.mark_complete(kept, quarantine.Part(plan.table.key, plan.run, plan.strategy == "full"))
 
 
 def complete_state(rows: DataFrame, part: Part) -> None:
@@ -148,7 +149,7 @@ def _version(plan: Plan, stamp: Stamp, lake: Lake) -> int:
     Raises:
         Superseded: another run committed first.
     """
-    return delta_write.committed(read_log(lake.table(plan.table.key), lake.storage), stamp)
+    return delta_write.committed(read_log(lake.table(plan.table.key)), stamp)
 
 
 def _put(rows: DataFrame, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
@@ -167,7 +168,7 @@ def _old(plan: Plan, lake: Lake) -> TableLog | None:
     where there is nothing to audit.
     """
     auditable = plan.table.source is None and needs_audit(plan)
-    return read_log(lake.table(plan.table.key), lake.storage) if auditable else None
+    return read_log(lake.table(plan.table.key)) if auditable else None
 
 
 def _rebuild(rows: DataFrame, old: TableLog | None, plan: Plan, stamp: Stamp, lake: Lake, spark: SparkSession) -> _Done:
@@ -230,11 +231,11 @@ def _commit_history(rows: DataFrame, plan: Plan, mode: History, stamp: Stamp, la
 def _merge_versions(
     events: DataFrame, plan: Plan, mode: History, stamp: Stamp, lake: Lake, spark: SparkSession
 ) -> None:
-    table, path, past = plan.table, lake.table(plan.table.key), state.read_state(spark, plan.table, lake)
+    table, place, past = plan.table, lake.table(plan.table.key), state.read_state(spark, plan.table, lake)
     assert past is not None  # noqa: S101  (or the plan would say "full")
     known = of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
     told = unavailable.told(known, table, mode)
-    stored = of_keys(spark.read.format("delta").load(path), events, table, mode)
+    stored = of_keys(read_rows(spark, place), events, table, mode)
     changes = scd2.differences(scd2.versions(told, table, mode), stored, table, mode)
     with persisted(spark, changes) as kept:  # MERGE reads it twice
-        scd2.merge(spark, kept, path, table, mode, stamp)
+        scd2.merge(spark, kept, place, table, mode, stamp)

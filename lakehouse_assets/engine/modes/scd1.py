@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.lake import delta_merge as base
 from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, order, same_key, with_gone
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, Merge
 from lakehouse_assets.engine.spec.table import Table
 
@@ -40,13 +42,13 @@ def unless_deleted(changes: DataFrame, dead: DataFrame, table: Table, mode: Merg
     return changes.alias("s").join(dead.alias("d"), outdated, "left_anti")
 
 
-def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: Merge, stamp: Stamp) -> None:
+def merge(spark: SparkSession, changes: DataFrame, place: TableRef, table: Table, mode: Merge, stamp: Stamp) -> None:
     """Bring changes into a table, one row a key already, where they're newer than what is there."""
-    stored = spark.read.format("delta").load(path).columns
+    stored = read_rows(spark, place).columns
     new, old = order(table, mode, "s.", f"s.{GONE}"), order(table, mode, "t.", "false", stored)
     newer = f"{new} > {old}"
     if SURE in changes.columns:
         untold = f"t.`{UNAVAILABLE}`" if UNAVAILABLE in stored else "NULL"
         other = f"NOT ({new} <=> {old} AND s.`{UNAVAILABLE}` <=> {untold})"
         newer = f"if(s.{SURE}, {other}, {newer})"
-    base.merge(spark, changes, path, same_key(table, mode.on, "s", "t"), stamp, newer)
+    base.merge(spark, changes, place, same_key(table, mode.on, "s", "t"), stamp, newer)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.lake import delta_merge as base
 from lakehouse_assets.engine.lake.delta_merge import GONE, last_of, ordering, others, same_key
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, VALIDITY, History
 from lakehouse_assets.engine.spec.table import Table
 
@@ -68,9 +69,9 @@ def differences(wanted: DataFrame, stored: DataFrame, table: Table, mode: Histor
     return new.withColumn(GONE, F.lit(False)).unionByName(_alike(old, columns).withColumn(GONE, F.lit(True)))
 
 
-def merge(spark: SparkSession, changes: DataFrame, path: str, table: Table, mode: History, stamp: Stamp) -> None:
+def merge(spark: SparkSession, changes: DataFrame, place: TableRef, table: Table, mode: History, stamp: Stamp) -> None:
     """Bring the differences into the table."""
-    base.merge(spark, changes, path, f"{same_key(table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM}", stamp)
+    base.merge(spark, changes, place, f"{same_key(table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM}", stamp)
 
 
 def _compared(columns: list[str], table: Table, mode: History) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, of_keys, ordering, persisted, with_gone
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import scd1
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge
 from lakehouse_assets.engine.spec.table import Table
@@ -77,10 +78,10 @@ def known(past: DataFrame | None, part: Part, spark: SparkSession) -> Known:
     """What is known before a part, given what is remembered."""
     from pyspark.sql import functions as F
 
-    path = part.lake.table(part.table.key)
-    log = read_log(path, part.lake.storage) if part.before is None else None
+    place = part.lake.table(part.table.key)
+    log = read_log(place) if part.before is None else None
     version = log.version if log else part.before
-    stored = spark.read.format("delta").option("versionAsOf", version).load(path)
+    stored = read_rows(spark, place, version)
     if UNAVAILABLE not in stored.columns:
         stored = stored.withColumn(UNAVAILABLE, F.lit(None).cast("array<string>"))
     stored = stored.withColumn(GONE, F.lit(False))

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Literal
 
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import Table
 
@@ -20,7 +20,7 @@ class Read:
     """What to read of one upstream: the version to read it at and, for changes only, the version already consumed."""
 
     key: str
-    path: str
+    table: TableRef
     id: str
     to: int
     upstream: Upstream
@@ -59,7 +59,7 @@ class Logs:
 
     lake: Lake
     by_hand: bool = True
-    _seen: dict[str, TableLog | None] = field(default_factory=dict)
+    _seen: dict[TableRef, TableLog | None] = field(default_factory=dict)
 
     def table(self, key: str) -> TableLog | None:
         return self._at(self.lake.table(key))
@@ -70,7 +70,7 @@ class Logs:
     def state(self, key: str) -> TableLog | None:
         return self._at(self.lake.state(key))
 
-    def _at(self, path: str) -> TableLog | None:
-        if path not in self._seen:
-            self._seen[path] = read_log(path, self.lake.storage)
-        return self._seen[path]
+    def _at(self, table: TableRef) -> TableLog | None:
+        if table not in self._seen:
+            self._seen[table] = read_log(table)
+        return self._seen[table]

@@ -113,8 +113,7 @@ def _whole_reads(table: Table, lakehouse: Lakehouse, logs: Logs) -> dict[str, Re
     for parameter, key in lakehouse.upstreams(table).items():
         log = logs.table(key)
         assert log is not None  # noqa: S101  (plan_table looked)
-        path = logs.lake.table(key)
-        reads[parameter] = Read(key, path, log.id, log.version, table.upstreams[parameter])
+        reads[parameter] = Read(key, logs.lake.table(key), log.id, log.version, table.upstreams[parameter])
     return reads
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import UnreadableInput
+from lakehouse_assets.engine.lake.tables import read_changes, read_rows
 from lakehouse_assets.engine.plan.plan import Read
 from lakehouse_assets.engine.spark_errors.causes import cause_of
 from lakehouse_assets.engine.spark_errors.explained import about_rows
@@ -39,7 +40,7 @@ def _read(spark: SparkSession, read: Read) -> DataFrame:
 
 
 def _whole(spark: SparkSession, read: Read) -> DataFrame:
-    return spark.read.format("delta").option("versionAsOf", read.to).load(read.path)
+    return read_rows(spark, read.table, read.to)
 
 
 def _news(spark: SparkSession, read: Read) -> DataFrame:
@@ -55,9 +56,8 @@ def all_images(spark: SparkSession, read: Read) -> DataFrame:
 
 
 def _changes(spark: SparkSession, read: Read) -> DataFrame:
-    changes = spark.read.format("delta").option("readChangeFeed", "true").option("endingVersion", read.to)
     assert read.after is not None  # noqa: S101  (the planner found what was consumed)
-    return changes.option("startingVersion", read.after + 1).load(read.path)
+    return read_changes(spark, read.table, read.after, read.to)
 
 
 @contextmanager

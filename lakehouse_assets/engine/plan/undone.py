@@ -34,13 +34,13 @@ class Undone:
 def find_undone(table: Table, lake: Lake) -> Undone:
     """What has to be done before files are read, so that the table has the rows of each that was read, once."""
     state = Ledger(lake.arrivals(table.key), lake.storage).state()
-    log = read_log(lake.table(table.key), lake.storage)
+    log = read_log(lake.table(table.key))
     if log is None:
         done = [e for e in state.where("done") if e.rows]
         return _again(table, state, done, "its table is gone", "put them back") if done else Undone()
     if log.transaction(table.key) > state.last("batch"):
         return Undone(refused=_ledger_behind(table, lake, log.transaction(table.key), state.last("batch")))
-    kept = read_log(lake.quarantine(table.key), lake.storage)
+    kept = read_log(lake.quarantine(table.key))
     if what := quarantine_changed(table, log, kept):
         return Undone(refused=_other_rejects(table, what, kept))
     return _held_together(table, log, state) if log.hands else Undone()

@@ -8,6 +8,7 @@ from lakehouse_assets.engine.errors import CheckFailed, WouldLose
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.delta_merge import same_key
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality.table_checks import not_built, table_checks, violations
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, History, Merge
@@ -71,7 +72,7 @@ def _keeps_enough(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark:
             f"nothing was written. If that is right, {remedy}"
         )
     if isinstance(table.write, History) and VALIDITY[0] in good.columns:
-        stored = spark.read.format("delta").option("versionAsOf", good.version).load(lake.table(table.key))
+        stored = read_rows(spark, lake.table(table.key), good.version)
         lost = _lost_versions(made, stored, plan, table.write)
         if lost:
             raise WouldLose(

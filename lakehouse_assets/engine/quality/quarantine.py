@@ -17,13 +17,16 @@ Its transaction version says up to which run it's complete; a run that ended bef
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_commits import ACCEPTED, PART, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select, text
 from lakehouse_assets.engine.lake.delta_write import once
+from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.lake.tables import write_table
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.quality.judge import broken_names, suspects
@@ -33,7 +36,7 @@ from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import CommitProperties
+    from deltalake import CommitProperties, DeltaTable
     from pyspark.sql import Column, DataFrame
 
 # So many rows are brought here and written by delta-rs, in milliseconds; Spark needs a second for a small write.
@@ -45,54 +48,61 @@ _EXACTLY = {
 }
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a run, a replay or another writer adds to a quarantine, as the transaction `run` of `app`.
+
+    A `fresh` one takes the place of all that was there.
+    """
+
+    app: str
+    run: int
+    fresh: bool = False
+
+
 def is_due(table: Table, kept: TableLog | None, run: int) -> bool:
     """Whether the quarantine of a table, as it's `kept`, still lacks what a run rejected."""
     return table.has_quarantine and (kept is None or kept.transaction(table.key) < run)
 
 
-def keep(rows: DataFrame, plan: Plan, path: str, seen: ExpectationCounts, storage: Mapping[str, str]) -> None:
+def keep(rows: DataFrame, plan: Plan, kept: TableRef, seen: ExpectationCounts) -> None:
     """Keep the rejected ones among the rows of a run, in one job, and record that this run's are complete.
 
     A full refresh replaces what earlier runs rejected, as it replaces what they accepted.
     """
     found, fresh = suspects(rows, plan.table.expectations, seen), plan.strategy == "full"
-    kept = found.select(*_verdict(found, plan))
-    add(kept, seen.rejected, path, plan.table.key, plan.run, storage, fresh=fresh)
+    add(found.select(*_verdict(found, plan)), seen.rejected, kept, Part(plan.table.key, plan.run, fresh))
 
 
-def add(
-    verdicts: DataFrame, number: int, path: str, app: str, run: int, storage: Mapping[str, str], *, fresh: bool = False
-) -> None:
-    """Add at most so many verdicts as the part of a run or a replay, unless it's there; `fresh` drops the others."""
+def add(verdicts: DataFrame, number: int, kept: TableRef, part: Part) -> None:
+    """Add at most so many verdicts as the part of a run or a replay, unless it's there."""
     if number <= FEW:
-        _write_few(verdicts.toArrow(), path, app, run, storage, fresh=fresh)
-        return
-    mode, schema = ("overwrite", "overwriteSchema") if fresh else ("append", "mergeSchema")
-    once(verdicts, app, run).option(schema, "true").mode(mode).save(path)
+        _write_few(verdicts.toArrow(), kept, part)
+    else:
+        write_table(verdicts, kept, "overwrite" if part.fresh else "append", once(part.app, part.run))
 
 
-def mark_complete(table: Table, path: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
+def mark_complete(kept: TableRef, part: Part) -> None:
     """Record that a run rejected nothing, by an empty commit."""
-    _write_few(_schema().empty_table(), path, table.key, run, storage, fresh=fresh)
+    _write_few(_schema().empty_table(), kept, part)
 
 
-def forget(rows_of: Sequence[tuple[str, int]], path: str, app: str, number: int, storage: Mapping[str, str]) -> None:
-    """Delete what was rejected of files, each with the run that read it, as the part `number` of an application."""
-    log, mine = read_log(path, storage), " OR ".join(f"(source = {text(s)} AND run = {run})" for s, run in rows_of)
-    if log and log.transaction(app) < number:
-        log.table.delete(mine, commit_properties=_once(app, number))
+def forget(rows_of: Sequence[tuple[str, int]], kept: TableRef, part: Part) -> None:
+    """Delete what was rejected of files, each with the run that read it, as a part of an application."""
+    log, mine = read_log(kept), " OR ".join(f"(source = {text(s)} AND run = {run})" for s, run in rows_of)
+    if log and log.transaction(part.app) < part.run:
+        log.table.delete(mine, commit_properties=_once(part))
         # Where there was nothing to delete, it has made no commit.
-        _write_few(_schema().empty_table(), path, app, number, storage, fresh=False)
+        _write_few(_schema().empty_table(), kept, part)
 
 
-def accept(path: str, key: str, storage: Mapping[str, str]) -> None:
+def accept(kept: TableRef, key: str) -> None:
     """Take what others did to a quarantine, or that it's gone, for meant."""
-    from deltalake import DeltaTable, write_deltalake
+    from deltalake import write_deltalake
 
-    kept = DeltaTable.create(path, _schema(), mode="ignore", storage_options=dict(storage) or None)
-    app = f"{key}/accept"
-    number = (kept.transaction_version(app) or 0) + 1
-    write_deltalake(kept, _schema().empty_table(), mode="append", commit_properties=_once(app, number, ACCEPTED))
+    table, app = _made(kept), f"{key}/accept"
+    part = Part(app, (table.transaction_version(app) or 0) + 1)
+    write_deltalake(table, _schema().empty_table(), mode="append", commit_properties=_once(part, ACCEPTED))
 
 
 def waiting(kept: TableLog) -> int:
@@ -107,31 +117,37 @@ def latest(kept: str) -> str:
     return f"SELECT * FROM (SELECT *, {nth} AS nth FROM {kept}) AS verdicts WHERE nth = 1 AND NOT accepted"
 
 
-def _write_few(rows: pa.Table, path: str, app: str, run: int, storage: Mapping[str, str], *, fresh: bool) -> None:
+def _made(kept: TableRef) -> DeltaTable:
+    from deltalake import DeltaTable
+
+    return DeltaTable.create(kept.path, _schema(), mode="ignore", storage_options=dict(kept.storage) or None)
+
+
+def _write_few(rows: pa.Table, kept: TableRef, part: Part) -> None:
     """Commit the rows, unless this run's are there; of two processes that try at once, delta-rs refuses one."""
-    from deltalake import DeltaTable, write_deltalake
+    from deltalake import write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    kept = DeltaTable.create(path, _schema(), mode="ignore", storage_options=dict(storage) or None)
-    if (kept.transaction_version(app) or 0) >= run:
+    table = _made(kept)
+    if (table.transaction_version(part.app) or 0) >= part.run:
         return
-    once, whole = _once(app, run), rows.cast(_schema())
+    mine, whole = _once(part), rows.cast(_schema())
     try:
-        if fresh:
-            write_deltalake(kept, whole, mode="overwrite", schema_mode="overwrite", commit_properties=once)
+        if part.fresh:
+            write_deltalake(table, whole, mode="overwrite", schema_mode="overwrite", commit_properties=mine)
         else:
-            write_deltalake(kept, whole, mode="append", schema_mode="merge", commit_properties=once)
+            write_deltalake(table, whole, mode="append", schema_mode="merge", commit_properties=mine)
     except CommitFailedError:
-        kept.update_incremental()
-        if (kept.transaction_version(app) or 0) < run:
+        table.update_incremental()
+        if (table.transaction_version(part.app) or 0) < part.run:
             raise
 
 
-def _once(app: str, number: int, mark: str = PART) -> CommitProperties:
+def _once(part: Part, mark: str = PART) -> CommitProperties:
     from deltalake import CommitProperties, Transaction
 
-    told = {"userMetadata": mark_of(app, number, mark)}
-    return CommitProperties(custom_metadata=told, app_transactions=[Transaction(app, number)])
+    told = {"userMetadata": mark_of(part.app, part.run, mark)}
+    return CommitProperties(custom_metadata=told, app_transactions=[Transaction(part.app, part.run)])
 
 
 def as_json(columns: Sequence[Column], **options: str) -> Column:

@@ -35,7 +35,7 @@ def hold_back(plan: Plan, rows: DataFrame, lake: Lake, spark: SparkSession) -> N
         CheckFailed: one lacks too many keys, or too many rows are rejected.
     """
     table = plan.table
-    first = plan.strategy == "full" and read_log(lake.table(table.key), lake.storage) is None
+    first = plan.strategy == "full" and read_log(lake.table(table.key)) is None
     if not table.snapshots or plan.accepts_loss or (plan.strategy == "full" and not first):
         return
     for read in plan.reads.values():

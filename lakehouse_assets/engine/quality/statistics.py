@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _SCHEMA = "version bigint, rows bigint, added bigint, column string, nulls bigin
 
 def statistics(table: Table, lake: Lake, spark: SparkSession, view: str, to_be: str = "") -> None:
     """Make the statistics a temporary view; those of the view `to_be` come last, as what is to be."""
-    log = read_log(lake.table(table.key), lake.storage)
-    known = list(_stored(log, lake)) if log else []
+    log = read_log(lake.table(table.key))
+    known = list(_stored(log, lake.table(table.key))) if log else []
     if to_be:
         known.append((log.version + 1 if log else 0, *_of_rows(spark, to_be)))
     found = []
@@ -42,24 +42,24 @@ def statistics(table: Table, lake: Lake, spark: SparkSession, view: str, to_be: 
     spark.createDataFrame(found, _SCHEMA).createOrReplaceTempView(view)
 
 
-def _stored(log: TableLog, lake: Lake) -> Iterator[tuple[int, int, Nulls]]:
+def _stored(log: TableLog, place: TableRef) -> Iterator[tuple[int, int, Nulls]]:
     """The version, rows and nulls by column of the last versions, oldest first."""
     from deltalake.exceptions import DeltaError
 
     last = [c.version for c in log.commits if c.changes_data][:VERSIONS]
     for version in reversed(last):
         try:
-            yield version, *_counts(log.table.table_uri, log.id, version, tuple(lake.storage.items()))
+            yield version, *_counts(place, log.id, version)
         except DeltaError:  # the log no longer reaches back to it
             continue
 
 
 @lru_cache(maxsize=1000)
-def _counts(path: str, _id: str, version: int, storage: tuple[tuple[str, str], ...]) -> tuple[int, Nulls]:
+def _counts(place: TableRef, _id: str, version: int) -> tuple[int, Nulls]:
     """Rows and nulls of a version, which stay what they are for as long as the table is the one with this id."""
     from deltalake import DeltaTable
 
-    log = TableLog(DeltaTable(path, version=version, storage_options=dict(storage) or None))
+    log = TableLog(DeltaTable(place.path, version=version, storage_options=dict(place.storage) or None))
     return log.rows, log.nulls
 
 

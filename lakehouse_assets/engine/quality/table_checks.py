@@ -11,6 +11,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.quality.statistics import statistics
 from lakehouse_assets.engine.query import delta_rs_sql
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
@@ -54,12 +55,12 @@ def _unique(keys: tuple[str, ...]) -> TableCheck:
 def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
     """The tables a check reads that aren't there yet."""
     keys = [full_key(table, name) for name in check.reads]
-    return [key for key in keys if read_log(lake.table(key), lake.storage) is None]
+    return [key for key in keys if read_log(lake.table(key)) is None]
 
 
 def stored_violations(check: TableCheck, table: Table, context: Context) -> Violations:
     """What a check finds in the table as it is stored."""
-    log = read_log(context.lake.table(table.key), context.lake.storage)
+    log = read_log(context.lake.table(table.key))
     if check is _AVAILABLE and log is not None and UNAVAILABLE not in log.columns:
         return Violations(0)  # no event of its declaration as it is now has come
     found = _repeated(check, table, log) if check.name == UNIQUE and log is not None else None
@@ -82,12 +83,12 @@ def violations(check: TableCheck, table: Table, lake: Lake, spark: SparkSession,
     """What a check finds in the table, or in the rows of a temporary view that are to take its place."""
     if "{statistics}" in check.violations:
         statistics(table, lake, spark, _STATISTICS, view)
-    found = spark.sql(query(check, table, lake, view))
+    found = spark.sql(query(check, table, lake, spark, view))
     number = found.count()  # before any is shown: a limit is tried on a few partitions, then on more, each by a job
     return Violations(number, [row.asDict() for row in found.limit(SHOWN).collect()] if number else [])
 
 
-def query(check: TableCheck, table: Table, lake: Lake, view: str = "") -> str:
+def query(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> str:
     """The check's query with the tables it names put in."""
 
     def source(match: re.Match[str]) -> str:
@@ -95,6 +96,6 @@ def query(check: TableCheck, table: Table, lake: Lake, view: str = "") -> str:
         views = {"statistics": _STATISTICS, "balance": BALANCE, "table": view}
         if views.get(name):
             return views[name]
-        return f"delta.`{lake.table(table.key if name == 'table' else full_key(table, name))}`"
+        return in_sql(spark, lake.table(table.key if name == "table" else full_key(table, name)))
 
     return re.sub(r"\{([\w.]+)\}", source, check.violations)

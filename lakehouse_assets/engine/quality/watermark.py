@@ -50,7 +50,7 @@ def at(table: Table, value: str) -> Table:
 
 def late_rows(table: Table, lake: Lake) -> Late:
     """The rows in a table's quarantine that are late, whatever else is wrong with them."""
-    log = read_log(lake.quarantine(table.key), lake.storage)
+    log = read_log(lake.quarantine(table.key))
     if log is None or table.watermark is None:
         return Late({}, -1)
     query = f"SELECT row FROM ({latest('kept')}) AS waiting WHERE array_has(broken, '{ON_TIME}')"

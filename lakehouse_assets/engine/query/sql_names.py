@@ -12,7 +12,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.places import Lake, TableRef
+from lakehouse_assets.engine.lake.tables import read_table
 from lakehouse_assets.engine.query.allowed import ONLY_QUERIES, QueryError, refuse_foreign
 from lakehouse_assets.engine.query.sql_text import parse, write
 
@@ -31,9 +32,9 @@ _TRAVEL = {"VERSION": "versionAsOf", "TIMESTAMP": "timestampAsOf"}
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A table that a query reads: the path, and by Delta's option for it, an older version."""
+    """A table that a query reads, and by Delta's option for it, an older version."""
 
-    path: str
+    table: TableRef
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -229,9 +230,8 @@ def _views(session: SparkSession, tables: Mapping[str, Snapshot]) -> Iterator[No
 def _view(session: SparkSession, name: str, table: Snapshot) -> None:
     from pyspark.errors import AnalysisException
 
-    read = session.read.format("delta").options(**table.options)
     try:
-        read.load(table.path).createOrReplaceTempView("`{}`".format(name.replace("`", "``")))
+        read_table(session, table.table, table.options).createOrReplaceTempView("`{}`".format(name.replace("`", "``")))
     except AnalysisException as error:
         if not _ABSENT.search(str(error)):
             raise

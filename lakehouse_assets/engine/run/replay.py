@@ -19,6 +19,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.delta_merge import persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes.commit import commit, complete_state
 from lakehouse_assets.engine.modes.refresh.refresh import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan
@@ -174,7 +175,7 @@ def _as_kept(judging: _Judging) -> dict[str, str]:
 def _waiting(table: Table, context: Context, judging: _Judging, spark: SparkSession) -> DataFrame:
     from pyspark.sql import functions as F
 
-    kept = spark.read.format("delta").option("versionAsOf", judging.quarantine).load(context.lake.quarantine(table.key))
+    kept = read_rows(spark, context.lake.quarantine(table.key), judging.quarantine)
     kept.createOrReplaceTempView("lakehouse_quarantine")
     waiting = spark.sql(quarantine.latest("lakehouse_quarantine")).drop("nth")
     odd = {"columnNameOfCorruptRecord": _ODD}
@@ -200,6 +201,4 @@ def _settle(waiting: DataFrame, table: Table, context: Context, judging: _Judgin
         f"{_KEPT}.id", f"{_KEPT}.row", "broken", "accepted", F.lit(judging.version).alias("rules"), f"{_KEPT}.source",
         f"{_KEPT}.run", F.lit(number).cast("bigint").alias("replay"), F.current_timestamp().alias("judged_at"),
     )  # fmt: skip
-    quarantine.add(
-        verdicts, waiting.count(), context.lake.quarantine(table.key), _app(table), number, context.lake.storage
-    )
+    quarantine.add(verdicts, waiting.count(), context.lake.quarantine(table.key), quarantine.Part(_app(table), number))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality.judge import tally
 from lakehouse_assets.engine.quality.snapshots import empty_snapshot
@@ -26,7 +27,7 @@ UNREADABLE_SHOWN = 20
 def report_of(outcome: Outcome, context: Context, before: int | None) -> Report:
     """The report of a run that found the table at the version `before`; None if it wasn't there."""
     plan, table = outcome.plan, outcome.plan.table
-    log = read_log(context.lake.table(table.key), context.lake.storage)
+    log = read_log(context.lake.table(table.key))
     report = replace(
         _beside(table, context),
         strategy=plan.strategy,
@@ -52,11 +53,11 @@ def report_of(outcome: Outcome, context: Context, before: int | None) -> Report:
 
 def as_stored(table: Table, context: Context) -> Report:
     """The report of a run of the checks alone: expectations are judged on the rows as they are stored."""
-    log, report = read_log(context.lake.table(table.key), context.lake.storage), _beside(table, context)
+    log, report = read_log(context.lake.table(table.key)), _beside(table, context)
     if log is None:
         return replace(report, reason="it isn't built yet, so there is nothing to judge")
     expectations = [Expectation(e.name, e.condition, "warn") for e in table.expectations]
-    stored = context.session().read.format("delta").load(context.lake.table(table.key))
+    stored = read_rows(context.session(), context.lake.table(table.key))
     counts = tally(with_texts(stored, table.texts), expectations)
     return replace(report, counts=counts, stored=_stored(log), checks=check_reports(table, context))
 
@@ -107,7 +108,7 @@ def _written(log: TableLog, outcome: Outcome, context: Context, before: int | No
     plan, version = outcome.plan, log.version if outcome.version is None else outcome.version
     days = plan.table.partitions
     written = log.days(days.column, None if plan.strategy == "full" else before) if days else ()
-    path = context.lake.table(plan.table.key)
+    path = context.lake.table(plan.table.key).path
     return Written(version, path, log.columns, log.bytes, log.file_count, preview(log), tuple(written))
 
 

@@ -29,8 +29,8 @@ _INTERPRETED = {
 
 def size(plan: Plan, lake: Lake) -> int:
     """Bytes of the tables that a run may read: the whole of each, though it may need less."""
-    paths = {lake.table(plan.table.key), *(read.path for read in plan.reads.values())}
-    logs = (read_log(path, lake.storage) for path in paths)
+    tables = {lake.table(plan.table.key), *(read.table for read in plan.reads.values())}
+    logs = (read_log(table) for table in tables)
     return sum(log.bytes for log in logs if log)
 
 

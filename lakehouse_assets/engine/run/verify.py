@@ -10,6 +10,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import scd1, scd2, unavailable
 from lakehouse_assets.engine.modes.refresh.changed_groups import from_json
 from lakehouse_assets.engine.modes.refresh.refresh import differing, groups_of, of_groups
@@ -94,7 +95,7 @@ def verify(table: Table, context: Context, sample: int = SAMPLE) -> Verified:
     inputs = whole_inputs(spark, reads_of(run["read"], table, context))
     made = judge.accepted(judge.judge(build(spark, table, inputs), table.expectations), table.expectations)
     wanted = _wanted(made, table)
-    stored = spark.read.format("delta").option("versionAsOf", own.version).load(mine)
+    stored = read_rows(spark, mine, own.version)
     whole = {key: inputs[parameter] for parameter, key in context.lakehouse.upstreams(table).items()}
     routes = [r for found in from_json(run.get("routes", {})).values() if not isinstance(found, str) for r in found]
     should_be = groups_of(by, routes, whole, whole, spark) if routes else wanted.select(*by)
@@ -114,7 +115,7 @@ def verify_whole(table: Table, context: Context) -> Whole:
     spark = context.session()
     made = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, context)))
     wanted = judge.accepted(judge.judge(made, table.expectations), table.expectations)
-    stored = spark.read.format("delta").option("versionAsOf", own.version).load(context.lake.table(table.key))
+    stored = read_rows(spark, context.lake.table(table.key), own.version)
     left, right = (rows.selectExpr(*_comparable(wanted, stored)) for rows in (wanted, stored))
     return Whole(own.rows, left.exceptAll(right).count(), right.exceptAll(left).count())
 
@@ -126,7 +127,7 @@ def count_arrivals(table: Table, context: Context) -> Arrived:
         LakehouseError: the table wasn't built.
     """
     own, _ = _last_run(table, context)
-    kept = read_log(context.lake.quarantine(table.key), context.lake.storage)
+    kept = read_log(context.lake.quarantine(table.key))
     done = [e for e in Ledger(context.lake.arrivals(table.key), context.lake.storage).entries() if e.status == "done"]
     waiting = quarantine.waiting(kept) if kept else 0
     return Arrived(len(done), sum(e.rows or 0 for e in done), own.rows, waiting)
@@ -146,7 +147,7 @@ def reconcile(table: Table, context: Context) -> Balance:
 def _balance(table: Table, context: Context, own: TableLog, run: Mapping[str, Any]) -> Balance:
     if not table.takes_new_rows:
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
-    spark, kept = context.session(), read_log(context.lake.quarantine(table.key), context.lake.storage)
+    spark, kept = context.session(), read_log(context.lake.quarantine(table.key))
     rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, context)))
     seen = judge.tally(rows, table.expectations)
     accepted = seen.judged - seen.rejected
@@ -162,7 +163,7 @@ def show_balance(table: Table, context: Context, view: str) -> None:
 
 
 def _last_run(table: Table, context: Context) -> tuple[TableLog, Mapping[str, Any]]:
-    own = read_log(context.lake.table(table.key), context.lake.storage)
+    own = read_log(context.lake.table(table.key))
     run = own.last_run.run if own and own.last_run else None
     if own is None or run is None:
         raise LakehouseError(f"Verifying {table.key}: it isn't built; run `lakehouse run {table.key}` first")

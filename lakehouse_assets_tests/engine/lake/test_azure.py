@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse_assets.engine.lake.places import TableRef
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -292,7 +293,7 @@ def test_no_secret_is_in_what_dagster_keeps_nor_in_the_ledger(shop: Project, ins
     done = loaded.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
     kept = [str(event) for event in instance.all_logs(done.run_id)]
     kept += [str(resource) for resource in (loaded.resources or {}).values()]
-    ledger = read_log(shop.lake.arrivals("shop.bronze.orders"), shop.lake.storage)
+    ledger = read_log(TableRef(shop.lake.arrivals("shop.bronze.orders"), storage=shop.lake.storage))
     assert ledger is not None
     kept.append(str(ledger.table.to_pandas().to_dict()))
     assert done.success

@@ -50,7 +50,7 @@ def deliver(shop: Project, number: int, *ids: int) -> None:
 
 
 def by_hand(shop: Project, name: str, statement: str) -> None:
-    path = shop.lake.table(f"shop.{name}")
+    path = shop.lake.table(f"shop.{name}").path
     shop.engine.session().sql(statement.replace("{}", f"delta.`{path}`")).collect()
 
 
@@ -117,10 +117,10 @@ def test_a_quarantine_or_a_state_that_was_changed_or_lost_is_made_anew_with_its_
     deliver(shop, 1, 1, 200)
     deliver(shop, 2, 2, 300)
     session = shop.engine.session()
-    kept = {name: shop.lake.quarantine(f"shop.silver.{name}") for name in TABLES}
+    kept = {name: shop.lake.quarantine(f"shop.silver.{name}").path for name in TABLES}
     session.sql(f"DELETE FROM delta.`{kept['added']}` WHERE row LIKE '%200%'").collect()
     shutil.rmtree(kept["newest"])
-    session.sql(f"RESTORE TABLE delta.`{shop.lake.state('shop.silver.versions')}` TO VERSION AS OF 0").collect()
+    session.sql(f"RESTORE TABLE delta.`{shop.lake.state('shop.silver.versions').path}` TO VERSION AS OF 0").collect()
     for name, reason in {
         "added": "its quarantine was changed by hand (delete at",
         "newest": "its quarantine is gone",
@@ -136,7 +136,7 @@ def test_a_quarantine_or_a_state_that_was_changed_or_lost_is_made_anew_with_its_
 @pytest.mark.parametrize("mode", ["OVERWRITE", "INTO"])
 def test_rows_that_someone_wrote_into_a_quarantine_or_a_state_are_noticed(shop: Project, mode: str) -> None:
     deliver(shop, 1, 1, 200)
-    for kept in (shop.lake.quarantine("shop.silver.newest"), shop.lake.state("shop.silver.versions")):
+    for kept in (shop.lake.quarantine("shop.silver.newest").path, shop.lake.state("shop.silver.versions").path):
         shop.engine.session().sql(f"INSERT {mode} delta.`{kept}` SELECT * FROM delta.`{kept}`").collect()
     for name in ("newest", "versions"):
         assert shop.run(f"silver.{name}").plan.strategy == "full", name
@@ -168,7 +168,7 @@ def test_a_quarantine_of_files_that_was_changed_or_lost_is_refused_and_each_way_
     for number in (1, 2, 3):
         project.land(f"o/{number}.csv", f"id\n{number}\n9\n")
         project.run("bronze.o")
-    path, session = project.lake.quarantine("shop.bronze.o"), project.engine.session()
+    path, session = project.lake.quarantine("shop.bronze.o").path, project.engine.session()
     if harm == "removed":
         Path(path).rename(f"{path}_away")
     else:
@@ -206,7 +206,7 @@ def test_files_whose_rows_were_deleted_or_whose_table_is_gone_are_read_again(pro
     by_hand(project, "bronze.o", "DELETE FROM {} WHERE _batch = 2")
     assert "1 files whose rows it lacks are read again" in bronze_run(project)
     assert ids(project, "bronze.o") == [1, 2, 10, 20]
-    shutil.rmtree(project.lake.table("shop.bronze.o"))
+    shutil.rmtree(project.lake.table("shop.bronze.o").path)
     project.land("o/3.csv", "id\n3\n")
     assert "its table is gone; 2 files" in bronze_run(project)
     assert ids(project, "bronze.o") == [1, 2, 3, 10, 20]

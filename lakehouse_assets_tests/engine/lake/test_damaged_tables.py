@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from lakehouse_assets import cli
 from lakehouse_assets.engine.errors import DamagedTable, LakehouseError, SourceError
 from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.plan.planner import plan_all
 from lakehouse_assets.engine.run.reporting import preview
 from lakehouse_assets_tests.engine.compile.sensors import Sensor
@@ -56,9 +57,9 @@ def test_a_damaged_table_is_told_by_name_and_the_others_go_on(
             project.land(f"{name}/{number}.csv", "id\n1\n")
             project.run(f"bronze.{name}")
     project.land("good/3.csv", "id\n2\n")
-    damage(Path(project.lake.table("shop.bronze.bad"), "_delta_log"))
+    damage(Path(project.lake.table("shop.bronze.bad").path, "_delta_log"))
     with pytest.raises(DamagedTable, match=r"shop/bronze/bad: .+\. Put back"):
-        read_log(project.lake.table("shop.bronze.bad"), {})
+        read_log(project.lake.table("shop.bronze.bad"))
     lakehouse = project.lakehouse
     ways = {plan.table.name: plan.strategy for plan in plan_all(lakehouse, project.lake, lakehouse.tables)}
     assert ways == {"good": "append", "bad": "refused"}
@@ -90,7 +91,7 @@ def test_rows_are_counted_without_those_that_deletion_vectors_have_removed(proje
     project.bronze("o")
     project.land("o/1.csv", "id\n" + "".join(f"{n}\n" for n in range(100)))
     project.run("bronze.o")
-    path, spark = f"delta.`{project.lake.table('shop.bronze.o')}`", project.engine.session()
+    path, spark = f"delta.`{project.lake.table('shop.bronze.o').path}`", project.engine.session()
     spark.sql(f"ALTER TABLE {path} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')").collect()
     spark.sql(f"DELETE FROM {path} WHERE id < '3'").collect()
     log = project.log("bronze.o")
@@ -105,7 +106,7 @@ def test_a_day_that_python_lacks_costs_the_preview_and_not_the_run(tmp_path: Pat
     for days in ([19000], [far]):
         rows = pa.table({"day": pa.array(days, pa.date32())})
         write_deltalake(tmp_path, rows, mode="append", configuration=settings)
-    log = read_log(str(tmp_path), {})
+    log = read_log(TableRef(str(tmp_path)))
     assert log is not None
     assert preview(log).problem
     assert log.days("day") == log.days("day", after=0) == ["+12921-08-18", "2022-01-08"]

@@ -257,7 +257,7 @@ def test_verify_adds_up_what_became_of_the_rows_and_finds_keys_that_are_stored_o
     assert reconcile(current, env) == Balance(made=8, stored=3, waiting=1, superseded=4)
     assert reconcile(versions, env) == Balance(made=8, stored=6, waiting=0, superseded=2)
     assert (verify(current, env), verify(versions, env)) == (Verified(3, []), Verified(5, []))
-    path = feed.lake.table(current.key)
+    path = feed.lake.table(current.key).path
     for change in (f"UPDATE delta.`{path}` SET name = 'u' WHERE id = 5", f"DELETE FROM delta.`{path}` WHERE id = 4"):
         env.session().sql(change)
     assert sorted(key["id"] for key in verify(current, env).differing) == [4, 5]
@@ -273,8 +273,8 @@ def test_a_key_has_many_versions_but_one_at_a_time(feed: Project) -> None:
     table = env.lakehouse.tables["shop.silver.versions"]
     (unique,) = check_reports(table, env)
     assert (unique.name, unique.passed) == ("unique_key", True)
-    repeated = env.session().read.format("delta").load(env.lake.table(table.key))
-    repeated.write.format("delta").mode("append").save(env.lake.table(table.key))
+    repeated = env.session().read.format("delta").load(env.lake.table(table.key).path)
+    repeated.write.format("delta").mode("append").save(env.lake.table(table.key).path)
     (unique,) = check_reports(table, env)
     assert not unique.passed
 

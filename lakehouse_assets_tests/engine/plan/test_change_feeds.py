@@ -45,7 +45,7 @@ def deliver(shop: Project, number: int) -> None:
 def sql(shop: Project, statement: str) -> None:
     session = shop.engine.session()
     session.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    session.sql(statement.replace("{}", f"delta.`{shop.lake.table('shop.bronze.o')}`")).collect()
+    session.sql(statement.replace("{}", f"delta.`{shop.lake.table('shop.bronze.o').path}`")).collect()
 
 
 def vacuumed(shop: Project) -> None:

@@ -47,7 +47,9 @@ def land(people: Project, number: int, *lines: str) -> None:
 
 def cut_bronze(people: Project, keep: str) -> None:
     """What someone does who cleans up bronze."""
-    people.engine.session().sql(f"DELETE FROM delta.`{people.lake.table('shop.bronze.people')}` WHERE NOT ({keep})")
+    people.engine.session().sql(
+        f"DELETE FROM delta.`{people.lake.table('shop.bronze.people').path}` WHERE NOT ({keep})"
+    )
 
 
 def test_versions_that_bronze_no_longer_tells_of_are_kept_unless_their_loss_is_accepted(people: Project) -> None:

@@ -87,7 +87,7 @@ def lose(shop: Project, key: str, where: str) -> None:
     """Lose rows as a run of ours with a fault would: what others delete is noticed, and made good, by the next run."""
     session, told = shop.engine.session(), "spark.databricks.delta.commitInfo.userMetadata"
     session.conf.set(told, '{"lakehouse_fault": {}}')
-    session.sql(f"DELETE FROM delta.`{shop.lake.table(key)}` WHERE {where}")
+    session.sql(f"DELETE FROM delta.`{shop.lake.table(key).path}` WHERE {where}")
     session.conf.unset(told)
 
 

@@ -202,7 +202,7 @@ def test_spark_puts_nothing_into_a_query_and_opens_no_file(spark: SparkSession, 
 def test_the_lake_may_be_anywhere(folder: str, project: Project, spark: SparkSession, tmp_path: Path) -> None:
     project.bronze("sales")
     lake = Lake(str(tmp_path / folder), "")
-    write_deltalake(lake.table("shop.bronze.sales"), pa.table({"id": [1, 2]}))
+    write_deltalake(lake.table("shop.bronze.sales").path, pa.table({"id": [1, 2]}))
     query = located("SELECT bronze.sales.id FROM bronze.sales ORDER BY sales.id DESC", project.lakehouse, lake)
     assert folder not in query.text
     assert answer(query, spark, 9).to_pydict() == {"id": [2, 1]}

@@ -138,7 +138,7 @@ def shop(project: Project) -> Project:
         project.bronze(name)
         rows = pa.table(data)
         for part in (rows.slice(0, 2), rows.slice(2)):
-            write_deltalake(project.lake.table(f"shop.bronze.{name}"), part, mode="append")
+            write_deltalake(project.lake.table(f"shop.bronze.{name}").path, part, mode="append")
     return project
 
 
@@ -151,7 +151,7 @@ def test_queries_of_analysts_get_their_answers(shop: Project, spark: SparkSessio
 
 
 def test_a_table_as_it_was_at_a_time(shop: Project, spark: SparkSession) -> None:
-    path = shop.lake.table("shop.bronze.sales")
+    path = shop.lake.table("shop.bronze.sales").path
     first = min(commit["timestamp"] for commit in DeltaTable(path).history())
     at = f"{pa.scalar(first, pa.timestamp('ms')).as_py():%Y-%m-%d %H:%M:%S.%f}"
     query = f"SELECT count(*) AS n FROM sales TIMESTAMP AS OF '{at}'"

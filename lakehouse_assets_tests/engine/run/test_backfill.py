@@ -45,7 +45,7 @@ def deliver(shop: Project, number: int, *lines: str) -> None:
 def tamper(shop: Project, *days: int) -> None:
     """What a statement does that bypasses the project."""
     chosen = ", ".join(f"DATE'2024-01-{day}'" for day in days)
-    path = shop.lake.table("shop.gold.daily")
+    path = shop.lake.table("shop.gold.daily").path
     shop.engine.session().sql(f"UPDATE delta.`{path}` SET total = 0 WHERE day IN ({chosen})")
 
 
@@ -58,7 +58,9 @@ RIGHT = {i: i for i in range(10, 20)}
 
 def test_the_days_of_a_range_are_computed_anew_and_no_others(shop: Project) -> None:
     tamper(shop, 11, 12, 15)
-    shop.engine.session().sql(f"DELETE FROM delta.`{shop.lake.table('shop.gold.daily')}` WHERE day = DATE'2024-01-14'")
+    shop.engine.session().sql(
+        f"DELETE FROM delta.`{shop.lake.table('shop.gold.daily').path}` WHERE day = DATE'2024-01-14'"
+    )
     outcome = shop.backfill("gold.daily", FIRST, LAST)
     assert (outcome.plan.strategy, outcome.plan.groups) == ("refresh", 3)
     assert totals(shop) == RIGHT | {11: 0, 15: 0}

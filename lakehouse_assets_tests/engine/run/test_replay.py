@@ -154,7 +154,7 @@ def test_a_row_comes_back_as_it_was(shop: Project) -> None:
     shop.table("silver.orders", text.replace("id = 0", "id > 0"))
     assert shop.replay("silver.orders").counts.rejected == 0
     bronze, stored = (
-        shop.engine.session().read.format("delta").load(shop.lake.table(f"shop.{t}"))
+        shop.engine.session().read.format("delta").load(shop.lake.table(f"shop.{t}").path)
         for t in ("bronze.orders", "silver.orders")
     )
     made = shop.lakehouse.tables["shop.silver.orders"](raw=bronze)
@@ -167,7 +167,7 @@ def test_a_row_that_cannot_be_read_stays_and_says_so(shop: Project) -> None:
     declare(shop, "append")
     deliver(shop, 1, "1,1,60,upsert", "2,1,60,upsert", "3,1,60,upsert")
     shop.run("silver.orders")
-    kept = f"delta.`{shop.lake.quarantine('shop.silver.orders')}`"
+    kept = f"delta.`{shop.lake.quarantine('shop.silver.orders').path}`"
     for number, text in ((2, "someone was here"), (3, "")):
         shop.engine.session().sql(f"UPDATE {kept} SET row = '{text}' WHERE get_json_object(row, '$.id') = {number}")
     declare(shop, "append", MENDED)

@@ -13,6 +13,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
     changed,
     changed_routes,
@@ -75,7 +76,7 @@ def narrowed(
     if plan.strategy != "refresh" or why_full:
         yield Work(rebuilding(plan, why_full) if why_full else plan, rows, routes=routes)
         return
-    own = read_log(lake.table(plan.table.key), lake.storage)
+    own = read_log(lake.table(plan.table.key))
     if own is None:
         raise Superseded(f"Refreshing {plan.table.key}: it was dropped meanwhile")
     work, chosen = Work(plan, rows, routes=routes), changed_routes(routes, plan.reads.values())
@@ -121,7 +122,7 @@ def _few(work: Work, chosen: list[Route], lake: Lake, own: TableLog, *, bound: b
 def _many(
     work: Work, mode: Refresh, groups: DataFrame, lake: Lake, own: TableLog, spark: SparkSession, *, bound: bool
 ) -> Work:
-    stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
+    stored = read_rows(spark, lake.table(work.plan.table.key))
     plan = _decided(work.plan, groups.count(), of_groups(stored, groups, mode.by).count(), own, bound=bound)
     if plan.strategy == "full":
         return replace(work, plan=plan)
@@ -132,7 +133,7 @@ def _of_days(work: Work, mode: Refresh, lake: Lake, spark: SparkSession) -> Data
     """The groups of some days, those that are stored and those that should be."""
     days, partitions = work.plan.days, work.plan.table.partitions
     assert days and partitions  # noqa: S101, PT018  (or it's no backfill)
-    stored = spark.read.format("delta").load(lake.table(work.plan.table.key))
+    stored = read_rows(spark, lake.table(work.plan.table.key))
     groups = work.rows.select(*mode.by).union(stored.select(*mode.by))
     return groups.where(f"`{partitions.column}` BETWEEN DATE'{days[0]}' AND DATE'{days[1]}'").distinct()
 
@@ -145,18 +146,18 @@ def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSe
     """Put the rows in the place of those that their groups had; groups that come out the same are left alone."""
     from pyspark.sql import functions as F
 
-    mode, path = work.plan.table.write, lake.table(work.plan.table.key)
+    mode, place = work.plan.table.write, lake.table(work.plan.table.key)
     assert isinstance(mode, Refresh)  # noqa: S101  (nothing else has groups)
-    if work.few and put(rows.toArrow(), work.few, path, stamp, lake.storage):
+    if work.few and put(rows.toArrow(), work.few, place, stamp):
         return
     chosen = _as_rows(work.few, work.rows, spark) if work.few else work.many
     assert chosen is not None  # noqa: S101  (or the plan says "full")
     match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by)])
-    stored = of_groups(spark.read.format("delta").load(path), chosen, mode.by)
+    stored = of_groups(read_rows(spark, place), chosen, mode.by)
     with persisted(spark, rows) as made, persisted(spark, _changing(made, stored, chosen, mode)) as groups:
         new = of_groups(made, groups, mode.by).withColumn(GONE, F.lit(False))
         changes = new.unionByName(groups.withColumn(GONE, F.lit(True)), allowMissingColumns=True)
-        base.merge(spark, changes, path, match, stamp)
+        base.merge(spark, changes, place, match, stamp)
 
 
 def _as_rows(found: Touched, made: DataFrame, spark: SparkSession) -> DataFrame:

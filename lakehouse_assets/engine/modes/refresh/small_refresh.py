@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, arrow_of, errors_of_delta_rs, is_conflict, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
     changed_routes,
     changes_of,
@@ -72,7 +72,7 @@ def _found(
     from deltalake import DeltaTable
 
     whole = {
-        key: DeltaTable(changed[key].path, version=changed[key].to, storage_options=dict(storage) or None)
+        key: DeltaTable(changed[key].table.path, version=changed[key].to, storage_options=dict(storage) or None)
         for key in {route.key for route in routes} | looked_up(routes)
     }
     columns = {key: TableLog(table).columns for key, table in whole.items()}
@@ -148,7 +148,7 @@ def planned(plan: Plan, lake: Lake) -> Plan:
     mode = plan.table.write
     if plan.strategy != "refresh" or not plan.reads or not isinstance(mode, Refresh):
         return plan
-    own = read_log(lake.table(plan.table.key), lake.storage)
+    own = read_log(lake.table(plan.table.key))
     last = own.last_run.run if own and own.last_run else None
     if own is None or last is None:
         return plan
@@ -170,7 +170,7 @@ def rebuilding(plan: Plan, why: str) -> Plan:
     return replace(plan, strategy="full", reason=why, reads=reads)
 
 
-def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mapping[str, str]) -> bool:
+def put(rows: pa.Table, found: Touched, place: TableRef, stamp: Stamp) -> bool:
     """Put the rows in the place of those their groups had, in one commit; groups that come out the same are left alone.
 
     False if delta-rs can't, as the table has a feature that it lacks.
@@ -182,7 +182,7 @@ def put(rows: pa.Table, found: Touched, path: str, stamp: Stamp, storage: Mappin
     from deltalake.exceptions import CommitFailedError
 
     try:
-        table = DeltaTable(path, storage_options=dict(storage) or None)
+        table = DeltaTable(place.path, storage_options=dict(place.storage) or None)
         if (table.transaction_version(stamp.app) or 0) >= stamp.run:
             raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
         new, groups = _changed(rows, found, table)

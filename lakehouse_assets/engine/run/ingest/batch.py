@@ -92,7 +92,7 @@ def finish_batch(plan: Plan, batch: Batch, context: Context, log: TableLog) -> W
             overwritten(plan, batch.files, context, _bronze),
         )
         files = [instead.get(f.path, f) for f in batch.files]
-        kept = read_log(context.lake.quarantine(plan.table.key), context.lake.storage)
+        kept = read_log(context.lake.quarantine(plan.table.key))
         due = quarantine.is_due(plan.table, kept, plan.run)
         seen = _settle_again(plan, files, context, reader) if due else ExpectationCounts()
         rows = _rows_by_file(plan, context)
@@ -154,7 +154,7 @@ def _settle_again(plan: Plan, files: Sequence[Arrival], context: Context, reader
 
 
 def _rows_by_file(plan: Plan, context: Context) -> dict[str, int]:
-    log = read_log(context.lake.table(plan.table.key), context.lake.storage)
+    log = read_log(context.lake.table(plan.table.key))
     return log.counts("_source", where=f'"_batch" = {plan.run}') if log else {}
 
 
@@ -163,7 +163,7 @@ def _silent(plan: Plan, files: Sequence[Arrival], rows: Mapping[str, int], conte
     silent = [f for f in files if f.size and f.path not in rows]
     if not silent or not plan.table.has_quarantine:
         return silent
-    kept = read_log(context.lake.quarantine(plan.table.key), context.lake.storage)
+    kept = read_log(context.lake.quarantine(plan.table.key))
     rejected = kept.counts("source", where=f"run = {plan.run}") if kept else {}
     return [f for f in silent if f.path not in rejected]
 

@@ -17,6 +17,7 @@ from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_commits import FORGET
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import quarantine
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
@@ -63,7 +64,7 @@ def forget(table: Table, context: Context, path: str, by: str, reason: str = "")
 
 def forget_versions(table: Table, context: Context, files: Sequence[Arrival], why: str) -> tuple[int, int]:
     """Forget versions of files, told apart from others of the same names; how many were known, with how many rows."""
-    log = read_log(context.lake.table(table.key), context.lake.storage)
+    log = read_log(context.lake.table(table.key))
     rows = log.rows_by_file({f.path for f in files}) if log else {}
     gone = Ledger(context.lake.arrivals(table.key), context.lake.storage).forget(files, why, rows)
     finish_forgetting(table, context)
@@ -74,7 +75,7 @@ def finish_forgetting(table: Table, context: Context) -> None:
     """Carry out what was asked to be forgotten, and wasn't yet."""
     app, lake = f"{table.key}/forget", context.lake
     state = Ledger(lake.arrivals(table.key), lake.storage).state()
-    own, kept = (read_log(path, lake.storage) for path in (lake.table(table.key), lake.quarantine(table.key)))
+    own, kept = (read_log(path) for path in (lake.table(table.key), lake.quarantine(table.key)))
     done = min(log.transaction(app) for log in (own, kept) if log) if own or kept else 0
     asked = state.forgotten(done)
     for number, found in groupby(asked, lambda e: e.seq):
@@ -83,8 +84,8 @@ def finish_forgetting(table: Table, context: Context) -> None:
             _delete(table, context, own, entries, number)
         if kept is not None:
             with explained(table):
-                quarantine.forget([(e.path, e.batch) for e in entries], lake.quarantine(table.key), app, number,
-                                  lake.storage)  # fmt: skip
+                mine = [(e.path, e.batch) for e in entries]
+                quarantine.forget(mine, lake.quarantine(table.key), quarantine.Part(app, number))
 
 
 def _forget(table: Table, context: Context, path: str, why: str) -> Outcome:
@@ -97,7 +98,7 @@ def _forget(table: Table, context: Context, path: str, why: str) -> Outcome:
     if not versions:
         raise SourceError(f"Forgetting {path!r} in {table.key}: it has read no such file{near(state, path)}")
     gone, rows = forget_versions(table, context, [e.arrival for e in versions], why)
-    now = read_log(context.lake.table(table.key), context.lake.storage)
+    now = read_log(context.lake.table(table.key))
     plan = Plan(
         table, "forget", f"{path} is forgotten: {rows:,} row(s) of {gone} version(s) of it went out", files=gone
     )
@@ -115,7 +116,7 @@ def _delete(table: Table, context: Context, own: TableLog, entries: Sequence[Ent
     gone = sum(rows[e.path, e.batch] for e in there)
     stamp, spark = _Forgetting(f"{table.key}/forget", number, paths, gone, there[0].error or ""), context.session()
     with explained(table), delta_write.transaction(spark, stamp):
-        spark.sql(f"DELETE FROM delta.`{context.lake.table(table.key)}` WHERE {mine}").collect()
+        spark.sql(f"DELETE FROM {in_sql(spark, context.lake.table(table.key))} WHERE {mine}").collect()
 
 
 def _readers_of_files(context: Context) -> str:

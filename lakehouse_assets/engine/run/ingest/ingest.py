@@ -121,7 +121,7 @@ def finish_open_batch(table: Table, context: Context) -> None:
     """Complete a batch that was committed, and not marked, by a process that ended early."""
     ledger = Ledger(context.lake.arrivals(table.key), context.lake.storage)
     unfinished = ledger.state().open_batch()
-    log = read_log(context.lake.table(table.key), context.lake.storage) if unfinished else None
+    log = read_log(context.lake.table(table.key)) if unfinished else None
     if unfinished and log and log.transaction(table.key) >= unfinished[0]:
         _take(table, context, ledger, Batch(*unfinished, rebuild=ledger.rebuilds(unfinished[0])), resumed=True)
 
@@ -130,7 +130,7 @@ def _plan_rebuild(
     table: Table, context: Context, listing: list[Arrival], accept_loss: bool
 ) -> tuple[int, list[Arrival]]:
     ledger = Ledger(context.lake.arrivals(table.key), context.lake.storage)
-    state, log = ledger.state(), read_log(context.lake.table(table.key), context.lake.storage)
+    state, log = ledger.state(), read_log(context.lake.table(table.key))
     gone = _gone(state, listing)
     if gone:
         rows, kept = sum(e.rows or 0 for e in gone), source_of(table).afterwards == "keep"
@@ -174,7 +174,7 @@ def _give_up(table: Table, context: Context) -> int:
 
 def _take(table: Table, context: Context, ledger: Ledger, batch: Batch, *, resumed: bool) -> Outcome:
     """Write a planned batch, or find that it was written already; then mark it."""
-    log = read_log(context.lake.table(table.key), context.lake.storage)
+    log = read_log(context.lake.table(table.key))
     strategy: Strategy = "full" if batch.rebuild else "append"
     plan = Plan(
         table, strategy, f"{len(batch.files)} files in batch {batch.number}", batch.number, files=len(batch.files)
@@ -206,7 +206,6 @@ def _ending(path: str, written: Written) -> Ending:
 
 def accept_quarantine(table: Table, lake: Lake) -> None:
     """Go on with the quarantine as it is, if someone changed it or it's gone."""
-    path = lake.quarantine(table.key)
-    log, kept = (read_log(p, lake.storage) for p in (lake.table(table.key), path))
+    log, kept = read_log(lake.table(table.key)), read_log(lake.quarantine(table.key))
     if log and quarantine_changed(table, log, kept):
-        quarantine.accept(path, table.key, lake.storage)
+        quarantine.accept(lake.quarantine(table.key), table.key)

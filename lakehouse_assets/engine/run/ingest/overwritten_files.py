@@ -20,6 +20,7 @@ from pyspark.errors import PySparkException
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.quality.quarantine import as_json
@@ -42,15 +43,13 @@ def overwritten(plan: Plan, files: Sequence[Arrival], context: Context, bronze: 
     from pyspark.sql import functions as F
 
     others = [now for file, now in zip(files, as_now(files), strict=True) if now and now.etag != file.etag]
-    path = context.lake.table(plan.table.key)
-    log = read_log(path, context.lake.storage) if others else None
+    place = context.lake.table(plan.table.key)
+    log = read_log(place) if others else None
     if log is None:
         return {}
-    written = context.session().read.format("delta").load(path).where(F.col("_batch") == plan.run)
-    reader, expectations = (
-        Reader(context, plan.table, log.columns),
-        [r for r in plan.table.expectations if r.action != "fail"],
-    )
+    written = read_rows(context.session(), place).where(F.col("_batch") == plan.run)
+    reader = Reader(context, plan.table, log.columns)
+    expectations = [e for e in plan.table.expectations if e.action != "fail"]
 
     def was_read(file: Arrival) -> bool:
         its = written.where(F.col("_source") == F.lit(file.path))

@@ -197,7 +197,7 @@ def test_upkeep_of_an_input_that_can_t_be_followed_leaves_a_refresh_what_it_is(s
     shop.run("gold.beyond")
     deliver(shop, 1, ["12,2024-01-12,c,12,1,upsert"], ["a,y,1"])
     shop.run("gold.beyond")
-    shop.engine.session().sql(f"OPTIMIZE delta.`{shop.lake.table('shop.silver.shops')}`")
+    shop.engine.session().sql(f"OPTIMIZE delta.`{shop.lake.table('shop.silver.shops').path}`")
     deliver(shop, 2, ["12,2024-01-13,a,12,2,upsert"])
     foreseen, outcome = planned(shop.plan("gold.beyond"), shop.lake), shop.run("gold.beyond")
     assert (foreseen.strategy, foreseen.groups) == (outcome.plan.strategy, outcome.plan.groups) == ("refresh", 2)
@@ -333,7 +333,7 @@ def test_changes_across_a_new_column_and_days_beyond_the_year_9999_are_followed(
     assert "twice" in shop.log("silver.sales").columns
     outcome = shop.run("gold.daily")
     assert (outcome.plan.strategy, outcome.plan.groups) == ("refresh", 2)
-    stored_days = shop.engine.session().read.format("delta").load(shop.lake.table("shop.gold.daily"))
+    stored_days = shop.engine.session().read.format("delta").load(shop.lake.table("shop.gold.daily").path)
     assert sorted(r[0] for r in stored_days.selectExpr("string(day)").collect()) == [
         "+12024-01-12",
         *(f"2024-01-{i}" for i in range(10, 20) if i != 12),
@@ -350,8 +350,8 @@ def test_groups_by_values_that_delta_rs_may_not_compare_as_spark_does_are_right(
     deliver(shop, 1, ["0,2024-01-01,-0.0,1,1,upsert", "4,2024-01-01,0.1,1,1,upsert"])
     assert shop.run("gold.priced").plan.strategy == "refresh"
     spark = shop.engine.session()
-    spark.read.format("delta").load(shop.lake.table("shop.silver.sales")).createOrReplaceTempView("sales")
-    table = spark.read.format("delta").load(shop.lake.table("shop.gold.priced"))
+    spark.read.format("delta").load(shop.lake.table("shop.silver.sales").path).createOrReplaceTempView("sales")
+    table = spark.read.format("delta").load(shop.lake.table("shop.gold.priced").path)
     assert sorted(map(str, table.collect())) == sorted(map(str, spark.sql(sql).collect()))
 
 
@@ -374,7 +374,7 @@ def test_verify_finds_groups_that_are_stored_otherwise_missing_or_too_many(shop:
     deliver(shop, 0, [f"{i},2024-01-{i},a,{i},0,upsert" for i in range(10, 20)])
     shop.run("gold.daily")
     env = shop.context()
-    table, path = env.lakehouse.tables["shop.gold.daily"], env.lake.table("shop.gold.daily")
+    table, path = env.lakehouse.tables["shop.gold.daily"], env.lake.table("shop.gold.daily").path
     assert (verify(table, env).groups, verify(table, env).differing) == (10, [])
     for change in ("UPDATE {} SET total = 0 WHERE day = '2024-01-12'", "DELETE FROM {} WHERE day = '2024-01-13'",
                    "INSERT INTO {} VALUES (date'2020-01-01', 1, 1, 1, 1.0, 1)"):  # fmt: skip

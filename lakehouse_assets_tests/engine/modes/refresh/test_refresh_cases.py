@@ -62,7 +62,7 @@ def test_a_table_that_delta_rs_cannot_write_is_refreshed_by_spark(project: Proje
     gold(project, "day date, total bigint", "day", "SELECT day, sum(amount) AS total FROM sales GROUP BY day")
     deliver(project, 1, "id,seq,day,amount", "1,1,2024-01-01,5", *(f"{n},1,2020-01-{n - 99:02},1" for n in OTHERS))
     project.run("gold.g")
-    path = f"delta.`{project.lake.table('shop.gold.g')}`"
+    path = f"delta.`{project.lake.table('shop.gold.g').path}`"
     feature = "SET TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
     project.engine.session().sql(f"ALTER TABLE {path} {feature}").collect()
     with pytest.raises(DeltaError, match="Unsupported table features"):
