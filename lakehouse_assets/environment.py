@@ -49,7 +49,7 @@ def _is_package(name: str) -> bool:
 def open_lake(settings: Settings | None = None) -> Lake:
     """The lake of the settings."""
     settings = settings or read_settings()
-    return lake_at(settings.lake, settings.landing, downloads=not settings.data_factory)
+    return lake_at(settings.lake, settings.landing, not settings.data_factory, settings.catalog)
 
 
 def open_context(settings: Settings | None = None) -> Context:

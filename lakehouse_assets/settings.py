@@ -21,7 +21,7 @@ _FACTORY = re.compile(
 VARIABLES = tuple(
     f"LAKEHOUSE_{name}"
     for name in (
-        "HOME", "DOMAINS", "LAKE", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK",
+        "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK",
         "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE",
     )
 )  # fmt: skip
@@ -36,6 +36,7 @@ class Settings:
     | LAKEHOUSE_HOME | folder of everything below that isn't set by itself | `.lakehouse` in the project |
     | LAKEHOUSE_DOMAINS | the package whose folders are the domains | `lakehouse_assets.domains` |
     | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL (`abfss://…`: see `resources/azure.py`) | `HOME/lake` |
+    | LAKEHOUSE_CATALOG | the catalog that Spark knows the tables by, as `CATALOG.DOMAIN_LAYER.TABLE` | none: by path |
     | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
     | LAKEHOUSE_ARRIVALS_QUEUE | the Storage Queue that Event Grid tells of arrivals | none |
     | LAKEHOUSE_DATA_FACTORY | resource id of the Data Factory that lands what `http` and `extract` declare | none |
@@ -50,6 +51,7 @@ class Settings:
     home: Path
     domains: str
     lake: str
+    catalog: str
     landing: str
     queue: str
     data_factory: str
@@ -78,6 +80,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         home=home,
         domains=env.get("LAKEHOUSE_DOMAINS") or "lakehouse_assets.domains",
         lake=_root(env.get("LAKEHOUSE_LAKE") or str(home / "lake")),
+        catalog=env.get("LAKEHOUSE_CATALOG") or "",
         landing=_root(env.get("LAKEHOUSE_LANDING") or str(home / "landing")),
         queue=env.get("LAKEHOUSE_ARRIVALS_QUEUE") or "",
         data_factory=_resource_id(env.get("LAKEHOUSE_DATA_FACTORY") or ""),

@@ -133,10 +133,10 @@ class Project:
 
     def definitions(self, *, strict: bool = True) -> dg.Definitions:
         """The code location that Dagster loads; unless `strict`, without the tables that have a problem."""
-        return compile_definitions(self.lakehouse if strict else load(self.package, strict=False), self._resources)
+        return compile_definitions(self.lakehouse if strict else load(self.package, strict=False), self.resources)
 
     @property
-    def _resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
+    def resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
         lake = LakeResource(
             root=self.lake.root, landing=self.lake.landing, queue=self.queue, downloads=not self.factory
         )
@@ -146,7 +146,7 @@ class Project:
         """Materialise a table by its asset, with some `RunOptions`."""
         lakehouse, key = self.lakehouse, f"shop.{name}"
         asset, config = build_asset(lakehouse.tables[key], lakehouse), {"ops": {op_name(key): {"config": options}}}
-        return dg.materialize([asset], resources=self._resources, run_config=config, raise_on_error=False)
+        return dg.materialize([asset], resources=self.resources, run_config=config, raise_on_error=False)
 
     def plan(self, name: str, full: bool = False) -> Plan:
         lakehouse = self.lakehouse

@@ -151,7 +151,7 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     return Queues(*(QueueClient(url, it, credential=credential, **WAITS) for it in names))
 
 
-def lake_at(root: str, landing: str, downloads: bool = True) -> Lake:
+def lake_at(root: str, landing: str, downloads: bool = True, catalog: str = "") -> Lake:
     """The lake at a path or URL, with what delta-rs needs to reach it.
 
     Raises:
@@ -162,7 +162,7 @@ def lake_at(root: str, landing: str, downloads: bool = True) -> Lake:
         if "://" not in url:
             refuse_unsafe(Path(url), what)
     reached = {url: azure_storage(url).for_delta_rs() for url in (root, landing) if in_azure(url)}
-    return Lake(root, landing, reached.get(root, {}), downloads)
+    return Lake(root, landing, reached.get(root, {}), downloads, catalog)
 
 
 def _of_connection_string(text: str, account: str, suffix: str) -> AzureStorage:

@@ -21,19 +21,21 @@ class LakeResource(dg.ConfigurableResource[None]):
     """Where tables are (`root`) and where files arrive (`landing`): paths, or URLs of an object store.
 
     `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one. `downloads` says
-    whether runs land what `http(…)` declares; else Data Factory does.
+    whether runs land what `http(…)` declares; else Data Factory does. `catalog` has the tables by name, if one does.
     """
 
     root: str
     landing: str
     queue: str = ""
     downloads: bool = True
+    catalog: str = ""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> LakeResource:
         return cls(
-            root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory
-        )
+            root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory,
+            catalog=settings.catalog,
+        )  # fmt: skip
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Make the folders, and note the process of a run in its tags before its first step; a sensor has no run.
@@ -53,7 +55,7 @@ class LakeResource(dg.ConfigurableResource[None]):
         Raises:
             SettingsError: it's in Azure, and there is no way to its account.
         """
-        return lake_at(self.root, self.landing, self.downloads)
+        return lake_at(self.root, self.landing, self.downloads, self.catalog)
 
     def queues(self) -> Queues | None:
         """The queues of the notifications, if there are any.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -70,7 +69,7 @@ class Written:
 
     version: int
     path: str
-    columns: Mapping[str, str]
+    columns: dict[str, str]
     bytes: int
     files: int
     preview: Preview
@@ -92,12 +91,12 @@ class Report:
     strategy: Strategy
     reason: str
     seconds: float
-    positions: Mapping[str, Position] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
     counts: ExpectationCounts = field(default_factory=ExpectationCounts)
-    lineage: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
-    files: Mapping[str, int] = field(default_factory=dict)
-    failed_files: Mapping[str, str] = field(default_factory=dict)
-    added: Mapping[str, str] = field(default_factory=dict)
+    lineage: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    failed_files: dict[str, str] = field(default_factory=dict)
+    added: dict[str, str] = field(default_factory=dict)
     days: tuple[date, date] | None = None
     stored: Stored | None = None
     written: Written | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 
 from lakehouse_assets.engine.context import Context
@@ -93,7 +93,7 @@ def _unreadable(table: Table, context: Context) -> Unreadable:
     return Unreadable(len(failed), some)
 
 
-def _positions(plan: Plan) -> Mapping[str, Position]:
+def _positions(plan: Plan) -> dict[str, Position]:
     if plan.table.source is not None:
         return {"files": Position(plan.run)} if plan.run else {}
     return {read.key: Position(read.to, read.after, read.id) for read in plan.reads.values()}

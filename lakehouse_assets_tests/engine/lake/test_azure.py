@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lakehouse_assets.engine.lake.places import TableRef
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from azure.storage.blob import ContainerClient
 from lakehouse_assets.engine.compile.sensors import pending
 from lakehouse_assets.engine.errors import LakehouseError, SettingsError, SourceError
 from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.run.ingest import ingest
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
