@@ -9,7 +9,7 @@ import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import op_name
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
-from lakehouse_assets.engine.compile.sensors import Decision, Waiting, by_table, downstream, lake_sensor, one_run
+from lakehouse_assets.engine.compile.sensors import Decision, Waiting, Watch, by_table, downstream, lake_sensor, one_run
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.quality.watermark import late_rows
@@ -59,4 +59,4 @@ def _evaluate(
         )
 
     tags = {RUN_TAG: name, LAKE_TAG: lake.root}
-    return one_run(context, tags, "late rows", look, request)
+    return one_run(context, Watch("late rows", tags, look, request))

@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,20 +38,42 @@ Decision = dg.SensorResult | dg.SkipReason
 Notified = Callable[[], object]
 
 
+@dataclass(frozen=True)
+class Fed:
+    """The tables of a domain that files arrive for, and all that are made from them."""
+
+    domain: str
+    tables: Sequence[Table]
+    reached: Sequence[dg.AssetKey]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a sensor looks for: what it's called, the tags of the runs for it, what waits, and a run for that.
+
+    `whole` says that `look` looks at everything.
+    """
+
+    what: str
+    tags: Mapping[str, str]
+    look: Callable[[], Waiting]
+    request: Callable[[Waiting], dg.RunRequest]
+    whole: bool = True
+
+
 def arrivals_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefinition | None:
     """The sensor of a domain, which runs part of its job; None where no table has a source."""
     tables = [t for t, _ in lakehouse.source_tables() if t.domain == name]
     if not tables:
         return None
-    reached = downstream(tables, lakehouse)
-
+    fed = Fed(name, tables, downstream(tables, lakehouse))
     doc = f"Runs the tables of {name} when files have arrived that no run has read yet."
     return lake_sensor(
         f"{name}_arrivals",
         job,
         TICK_SECONDS,
         doc,
-        lambda context, lake: evaluate(context, name, tables, reached, lake, _notifications(context, lakehouse, lake)),
+        lambda context, lake: evaluate(context, fed, lake, _notifications(context, lakehouse, lake)),
     )
 
 
@@ -96,10 +118,7 @@ def downstream(tables: list[Table], lakehouse: Lakehouse) -> list[dg.AssetKey]:
     return [asset_key(key) for key in lakehouse.tables if key in reached]
 
 
-def evaluate(
-    context: dg.SensorEvaluationContext, name: str, tables: list[Table], reached: list[dg.AssetKey], lake: Lake,
-    notified: Notified | None = None,
-) -> Decision:  # fmt: skip
+def evaluate(context: dg.SensorEvaluationContext, fed: Fed, lake: Lake, notified: Notified | None = None) -> Decision:
     """One tick: at most one run, for all the files that wait. `notified` takes down what the queue tells of."""
     now = datetime.fromtimestamp(time.time(), UTC)
     # A time to come was taken down by a clock that was ahead, and would keep this from its hour.
@@ -109,37 +128,31 @@ def evaluate(
     def look() -> Waiting:
         if notified:
             notified()
-        return by_table(context, tables, lambda t: pending(t, lake, days, listed=whole or not notified))
+        return by_table(context, fed.tables, lambda t: pending(t, lake, days, listed=whole or not notified))
 
     def request(waiting: Waiting) -> dg.RunRequest:
         counts = ", ".join(f"{key}: {len(files)}" for key, files in waiting.items())
-        return dg.RunRequest(asset_selection=reached, tags={**tags, "lakehouse/waiting": counts[:200]})
+        return dg.RunRequest(asset_selection=fed.reached, tags={**tags, "lakehouse/waiting": counts[:200]})
 
-    tags = {RUN_TAG: name, LAKE_TAG: lake.root}
-    return one_run(context, tags, "files", look, request, whole=whole)
+    tags = {RUN_TAG: fed.domain, LAKE_TAG: lake.root}
+    return one_run(context, Watch("files", tags, look, request, whole))
 
 
-def one_run(
-    context: dg.SensorEvaluationContext, tags: Mapping[str, str], what: str, look: Callable[[], Waiting],
-    request: Callable[[Waiting], dg.RunRequest], *, whole: bool = True,
-) -> Decision:  # fmt: skip
-    """A run for all that waits, unless one with the tags is under way, or one for the same failed a moment ago.
-
-    `whole` says that `look` looks at everything.
-    """
-    if is_under_way(context.instance, tags):
-        return dg.SkipReason(f"a run for earlier {what} is still under way")
-    waiting = {key: found for key, found in look().items() if found}
+def one_run(context: dg.SensorEvaluationContext, watch: Watch) -> Decision:
+    """A run for all that waits, unless one with the tags is under way, or one for the same failed a moment ago."""
+    if is_under_way(context.instance, watch.tags):
+        return dg.SkipReason(f"a run for earlier {watch.what} is still under way")
+    waiting = {key: found for key, found in watch.look().items() if found}
     now, cursor = time.time(), read_cursor(context.cursor)
-    cursor = replace(cursor, listed=now if whole else cursor.listed)
+    cursor = replace(cursor, listed=now if watch.whole else cursor.listed)
     digest = hashlib.sha256(json.dumps(waiting, sort_keys=True).encode()).hexdigest()[:16]
     pause = cursor.wait(digest, now)
     if not waiting or pause:
-        why = f"a run for these {what} didn't end well; they're tried again in {pause:.0f} s"
-        return dg.SensorResult(skip_reason=why if waiting else f"no new {what}", cursor=cursor.text())
+        why = f"a run for these {watch.what} didn't end well; they're tried again in {pause:.0f} s"
+        return dg.SensorResult(skip_reason=why if waiting else f"no new {watch.what}", cursor=cursor.text())
     tries = cursor.tries + 1 if digest == cursor.digest else 1
     new = Cursor(digest, now, tries, cursor.listed)
-    return dg.SensorResult(run_requests=[request(waiting)], cursor=new.text())
+    return dg.SensorResult(run_requests=[watch.request(waiting)], cursor=new.text())
 
 
 def by_table(

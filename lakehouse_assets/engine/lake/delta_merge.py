@@ -76,14 +76,12 @@ def same_key(table: Table, on: Sequence[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.`{c}` {'=' if c in required else '<=>'} {right}.`{c}`" for c in on)
 
 
-def merge(
-    spark: SparkSession, changes: DataFrame, place: TableRef, match: str, stamp: Stamp, newer: str = "true"
-) -> None:
+def merge(changes: DataFrame, place: TableRef, match: str, stamp: Stamp, newer: str = "true") -> None:
     """Delete the table's rows that match a change that is `__gone`, update the others, insert those without a match.
 
     `match` and `newer`, which says whether a change counts, are conditions on the table's row `t` and the change `s`.
     """
-    columns = [c for c in changes.columns if c not in (GONE, SURE)]
+    spark, columns = changes.sparkSession, [c for c in changes.columns if c not in (GONE, SURE)]
     sets = ", ".join(f"`{c}` = s.`{c}`" for c in columns)
     names, values = ", ".join(f"`{c}`" for c in columns), ", ".join(f"s.`{c}`" for c in columns)
     changes.createOrReplaceTempView("lakehouse_changes")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.lake import delta_merge as base
-from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, order, same_key, with_gone
+from lakehouse_assets.engine.lake import delta_merge, state
+from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, order, persisted, same_key, with_gone
 from lakehouse_assets.engine.lake.delta_write import Stamp
-from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.lake.state import Part, last_run, read_state
 from lakehouse_assets.engine.lake.tables import read_rows
+from lakehouse_assets.engine.modes import unavailable
+from lakehouse_assets.engine.modes.replace import put, rebuild
+from lakehouse_assets.engine.modes.unavailable import OPEN, Settled, deletions
+from lakehouse_assets.engine.modes.work import Done, Work, committed
+from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, Merge
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 
 def newest_per_key(rows: DataFrame, table: Table, mode: Merge) -> DataFrame:
@@ -24,11 +32,6 @@ def newest_per_key(rows: DataFrame, table: Table, mode: Merge) -> DataFrame:
 def living(changes: DataFrame) -> DataFrame:
     """The rows of keys that aren't deleted."""
     return changes.where(f"NOT {GONE}").drop(GONE)
-
-
-def deletions(changes: DataFrame, mode: Merge) -> DataFrame:
-    """What is remembered of the deleted keys: that they are, and since when."""
-    return changes.where(GONE).select(*mode.on, *mode.newest)
 
 
 def unless_deleted(changes: DataFrame, dead: DataFrame, table: Table, mode: Merge) -> DataFrame:
@@ -42,13 +45,61 @@ def unless_deleted(changes: DataFrame, dead: DataFrame, table: Table, mode: Merg
     return changes.alias("s").join(dead.alias("d"), outdated, "left_anti")
 
 
-def merge(spark: SparkSession, changes: DataFrame, place: TableRef, table: Table, mode: Merge, stamp: Stamp) -> None:
+def write(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> Done:
+    """Bring the newest row of each key into the table, then what it has to know of deleted and open keys."""
+    table, changes = work.table, newest_per_key(unavailable.marked(rows, mode), work.table, mode)
+    if work.whole and not mode.delete_when and OPEN not in changes.columns:
+        return rebuild(living(changes), work, stamp)
+    past = None if work.whole else read_state(work.spark, table, work.lake)
+    part = Part(table, work.lake, stamp.app, stamp.run, work.whole)
+    # Judged once more, because PySpark can't join what is observed with itself.
+    judged = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
+    with (
+        persisted(work.spark, changes if past is None else unless_deleted(changes, past, table, mode)) as kept,
+        _settled(kept, judged, past, mode, part) as found,
+    ):
+        forgets = work.whole and last_run(table, work.lake) > 0
+        done = _commit(found, work, mode, replace(stamp, remembers=forgets or found.remembers))
+        if forgets or found.remembers:
+            state.write_state(found.remembered, part)
+        return done
+
+
+def _commit(found: Settled, work: Work, mode: Merge, stamp: Stamp) -> Done:
+    if work.whole:
+        return put(living(found.changes.drop(SURE)), work, stamp)
+    merge(found.changes, work, mode, stamp)
+    return Done(committed(work, stamp))
+
+
+def complete_state(rows: DataFrame, part: Part, mode: Merge) -> None:
+    """Write to the state what a run that ended too early left out, of the rows it had accepted."""
+    past = None if part.fresh else read_state(rows.sparkSession, part.table, part.lake)
+    changes = newest_per_key(unavailable.marked(rows, mode), part.table, mode)
+    with _settled(changes, rows, past, mode, part) as found:
+        state.write_state(found.remembered, part)
+
+
+@contextmanager
+def _settled(changes: DataFrame, rows: DataFrame, past: DataFrame | None, mode: Merge, part: Part) -> Iterator[Settled]:
+    """What comes of rows, of whose keys `changes` has the newest, given what is remembered."""
+    deleted, opened = unavailable.found_in(changes, mode)
+    if opened or (past is not None and UNAVAILABLE in past.columns):
+        known = None if part.fresh else unavailable.known(past, part, changes.sparkSession)
+        with unavailable.settled(changes, rows, known, part.table, mode) as found:
+            yield found
+    else:
+        kept = changes.drop(OPEN)
+        yield Settled(kept, deletions(kept, mode), deleted)
+
+
+def merge(changes: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> None:
     """Bring changes into a table, one row a key already, where they're newer than what is there."""
-    stored = read_rows(spark, place).columns
+    table, stored = work.table, read_rows(work.spark, work.place).columns
     new, old = order(table, mode, "s.", f"s.{GONE}"), order(table, mode, "t.", "false", stored)
     newer = f"{new} > {old}"
     if SURE in changes.columns:
         untold = f"t.`{UNAVAILABLE}`" if UNAVAILABLE in stored else "NULL"
         other = f"NOT ({new} <=> {old} AND s.`{UNAVAILABLE}` <=> {untold})"
         newer = f"if(s.{SURE}, {other}, {newer})"
-    base.merge(spark, changes, place, same_key(table, mode.on, "s", "t"), stamp, newer)
+    delta_merge.merge(changes, work.place, same_key(table, mode.on, "s", "t"), stamp, newer)

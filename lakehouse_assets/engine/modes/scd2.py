@@ -6,17 +6,31 @@ versions anew, and changes only the rows of the table that differ.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.lake import delta_merge as base
-from lakehouse_assets.engine.lake.delta_merge import GONE, last_of, ordering, others, same_key
+from lakehouse_assets.engine.lake import delta_merge, state
+from lakehouse_assets.engine.lake.delta_merge import (
+    GONE,
+    last_of,
+    of_keys,
+    ordering,
+    others,
+    persisted,
+    same_key,
+    with_gone,
+)
 from lakehouse_assets.engine.lake.delta_write import Stamp
-from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.lake.state import Part, read_state
+from lakehouse_assets.engine.lake.tables import read_rows
+from lakehouse_assets.engine.modes import unavailable
+from lakehouse_assets.engine.modes.replace import rebuild
+from lakehouse_assets.engine.modes.work import Done, Work, committed
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, VALIDITY, History
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 FROM, TO, CURRENT = VALIDITY
 _AT = "__at"
@@ -69,9 +83,40 @@ def differences(wanted: DataFrame, stored: DataFrame, table: Table, mode: Histor
     return new.withColumn(GONE, F.lit(False)).unionByName(_alike(old, columns).withColumn(GONE, F.lit(True)))
 
 
-def merge(spark: SparkSession, changes: DataFrame, place: TableRef, table: Table, mode: History, stamp: Stamp) -> None:
+def write(rows: DataFrame, work: Work, mode: History, stamp: Stamp) -> Done:
+    """Bring the versions of the keys with new events into the table, then the events into its state."""
+    table, stamp = work.table, replace(stamp, remembers=True)
+    with persisted(work.spark, with_gone(rows, mode)) as events:
+        if work.whole:
+            told = unavailable.told(events, table, mode)
+            done = rebuild(versions(told, table, mode), work, stamp)
+        else:
+            _merge_versions(events, work, mode, stamp)
+            done = Done(committed(work, stamp))
+        state.write_state(events, Part(table, work.lake, stamp.app, stamp.run, work.whole))
+        return done
+
+
+def complete_state(rows: DataFrame, part: Part, mode: History) -> None:
+    """Write to the state what a run that ended too early left out, of the rows it had accepted."""
+    state.write_state(with_gone(rows, mode), part)
+
+
+def _merge_versions(events: DataFrame, work: Work, mode: History, stamp: Stamp) -> None:
+    table, past = work.table, read_state(work.spark, work.table, work.lake)
+    assert past is not None  # noqa: S101  (or the plan would say "full")
+    known = of_keys(past, events, table, mode).unionByName(events, allowMissingColumns=True)
+    told = unavailable.told(known, table, mode)
+    stored = of_keys(read_rows(work.spark, work.place), events, table, mode)
+    changes = differences(versions(told, table, mode), stored, table, mode)
+    with persisted(work.spark, changes) as kept:  # MERGE reads it twice
+        merge(kept, work, mode, stamp)
+
+
+def merge(changes: DataFrame, work: Work, mode: History, stamp: Stamp) -> None:
     """Bring the differences into the table."""
-    base.merge(spark, changes, place, f"{same_key(table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM}", stamp)
+    same = f"{same_key(work.table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM}"
+    delta_merge.merge(changes, work.place, same, stamp)
 
 
 def _compared(columns: list[str], table: Table, mode: History) -> list[str]:

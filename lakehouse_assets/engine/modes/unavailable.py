@@ -16,7 +16,6 @@ from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, of_keys, ordering, persisted, with_gone
 from lakehouse_assets.engine.lake.state import Part
 from lakehouse_assets.engine.lake.tables import read_rows
-from lakehouse_assets.engine.modes import scd1
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge
 from lakehouse_assets.engine.spec.table import Table
 
@@ -44,6 +43,11 @@ class Settled:
     changes: DataFrame
     remembered: DataFrame
     remembers: bool
+
+
+def deletions(changes: DataFrame, mode: Merge) -> DataFrame:
+    """What is remembered of the deleted keys: that they are, and since when."""
+    return changes.where(GONE).select(*mode.on, *mode.newest)
 
 
 def told(events: DataFrame, table: Table, mode: Merge | History) -> DataFrame:
@@ -111,7 +115,7 @@ def settled(changes: DataFrame, rows: DataFrame, known: Known | None, table: Tab
         sure = last_of(_told(every, table, mode), mode.on, table, mode).withColumn(SURE, F.lit(True))
         rest = of_keys(changes.drop(OPEN), events, table, mode, "anti").withColumn(SURE, F.lit(False))
         with persisted(spark, rest.unionByName(sure.select(*rest.columns))) as won:
-            remembered = scd1.deletions(rest, mode).unionByName(new, allowMissingColumns=True)
+            remembered = deletions(rest, mode).unionByName(new, allowMissingColumns=True)
             yield Settled(won, remembered, remembers=True)
 
 

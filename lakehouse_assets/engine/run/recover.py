@@ -15,6 +15,7 @@ from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.state import Part
 from lakehouse_assets.engine.modes.commit import complete_state, settle
 from lakehouse_assets.engine.modes.refresh.refresh import narrowed
+from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
 from lakehouse_assets.engine.plan.read import read_inputs, readable, whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
@@ -57,7 +58,7 @@ def _complete(table: Table, last: Commit, context: Context, *, unsettled: bool, 
     spark = context.session()
     with explained(table), readable(spark, reads.values()):
         built = build(spark, table, inputs_of(spark, plan))
-        with narrowed(plan, built, analysed(built), context.lake, spark, bound=True) as work:
+        with narrowed(Work(plan, built, context.lake), analysed(built), bound=True) as work:
             if forgotten:
                 accepted = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
                 complete_state(accepted, Part(table, context.lake, table.key, plan.run, fresh, last.version - 1))

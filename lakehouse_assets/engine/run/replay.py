@@ -21,7 +21,7 @@ from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.state import Part
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes.commit import commit, complete_state
-from lakehouse_assets.engine.modes.refresh.refresh import Work
+from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.typed_columns import with_texts
@@ -141,7 +141,7 @@ def _execute(plan: Plan, context: Context, judging: _Judging) -> Outcome:
             return Outcome(
                 replace(plan, strategy="nothing", reason=f"{plan.reason}, none of which passes"), 0, counts=seen
             )
-        done = commit(Work(plan, rows), stamp, context.lake, spark)
+        done = commit(Work(plan, rows, context.lake), stamp)
         _settle(waiting, table, context, judging, plan.run)
     return Outcome(plan, 0, done.version, done.seen)
 

@@ -15,8 +15,9 @@ from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import commit, settle
 from lakehouse_assets.engine.modes.refresh.changed_groups import as_json
-from lakehouse_assets.engine.modes.refresh.refresh import Work, narrowed
+from lakehouse_assets.engine.modes.refresh.refresh import narrowed
 from lakehouse_assets.engine.modes.refresh.small_refresh import rebuilding
+from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.plan.read import readable
@@ -92,8 +93,8 @@ def execute(plan: Plan, context: Context) -> Outcome:
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(rows)
         hold_back(plan, rows, context.lake, spark)
-        with narrowed(plan, rows, tree, context.lake, spark) as work:
-            done = commit(work, _stamp(work), context.lake, spark)
+        with narrowed(Work(plan, rows, context.lake), tree) as work:
+            done = commit(work, _stamp(work))
             settle(work.rows, work.plan, done.seen, context.lake)
     found = if_understood(lambda: column_lineage(tree, set(context.lakehouse.tables))) if tree else None
     lineage = {column: origin for column, origin in (found or {}).items() if column != RAW}

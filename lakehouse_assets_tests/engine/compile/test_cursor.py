@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse_assets.engine.compile.cursor import LAST_RETRY_SECONDS, Cursor, read_cursor
-from lakehouse_assets.engine.compile.sensors import one_run
+from lakehouse_assets.engine.compile.sensors import Watch, one_run
 
 OURS = {"digest": "d", "at": 1.5, "tries": 2, "listed": 0}
 ANY_JSON = st.recursive(
@@ -25,9 +25,8 @@ def asked_for(cursor: str | None) -> dg.SensorResult:
     """What a tick decides that finds a file and this cursor."""
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance, cursor)
-        decision = one_run(
-            context, {"lakehouse/arrivals": "shop"}, "files", lambda: {"t": ["f"]}, lambda _: dg.RunRequest()
-        )
+        tags = {"lakehouse/arrivals": "shop"}
+        decision = one_run(context, Watch("files", tags, lambda: {"t": ["f"]}, lambda _: dg.RunRequest()))
     assert isinstance(decision, dg.SensorResult)
     return decision
 

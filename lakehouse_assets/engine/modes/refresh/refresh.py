@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import Superseded
-from lakehouse_assets.engine.lake import delta_merge as base
+from lakehouse_assets.engine.lake import delta_merge
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
-from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
     changed,
@@ -25,13 +24,13 @@ from lakehouse_assets.engine.modes.refresh.changed_groups import (
 from lakehouse_assets.engine.modes.refresh.group_routes import Route, Routes, find_routes
 from lakehouse_assets.engine.modes.refresh.small_refresh import (
     ROWS,
-    Touched,
     decided,
     put,
     rebuilding,
     spark_condition,
     touched_groups,
 )
+from lakehouse_assets.engine.modes.work import Done, Touched, Work, committed
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.plan.read import all_images, whole_inputs
 from lakehouse_assets.engine.query.expressions import first_by_name
@@ -43,49 +42,33 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a run is to write: of which groups, if not of all, and how changes lead to groups.
-
-    The groups are `few`, or many in a DataFrame.
-    """
-
-    plan: Plan
-    rows: DataFrame
-    few: Touched | None = None
-    many: DataFrame | None = None
-    routes: Routes = field(default_factory=dict)
-
-
 @contextmanager
-def narrowed(
-    plan: Plan, rows: DataFrame, tree: Node | None, lake: Lake, spark: SparkSession, *, bound: bool = False
-) -> Iterator[Work]:
+def narrowed(work: Work, tree: Node | None, *, bound: bool = False) -> Iterator[Work]:
     """The work of a run: for a table that refreshes, the rows of the groups that its inputs' changes touch.
 
-    `tree` is the analysed query of `rows`, None if that isn't understood. `bound` is for a run that was a refresh
+    `tree` is the analysed query of the rows, None if that isn't understood. `bound` is for a run that was a refresh
     already, and has to stay one.
     """
-    mode = plan.table.write
+    plan, mode = work.plan, work.table.write
     if not isinstance(mode, Refresh):
-        yield Work(plan, rows)
+        yield work
         return
-    whole = whole_inputs(spark, {read.key: read for read in plan.reads.values()})
+    whole = whole_inputs(work.spark, {read.key: read for read in plan.reads.values()})
     routes = _routes(tree, mode, whole)
-    why_full = _unfollowed(plan, routes)
+    work, why_full = replace(work, routes=routes), _unfollowed(plan, routes)
     if plan.strategy != "refresh" or why_full:
-        yield Work(rebuilding(plan, why_full) if why_full else plan, rows, routes=routes)
+        yield replace(work, plan=rebuilding(plan, why_full)) if why_full else work
         return
-    own = read_log(lake.table(plan.table.key))
+    own = read_log(work.place)
     if own is None:
         raise Superseded(f"Refreshing {plan.table.key}: it was dropped meanwhile")
-    work, chosen = Work(plan, rows, routes=routes), changed_routes(routes, plan.reads.values())
-    few = None if plan.days else _few(work, chosen, lake, own, bound=bound)
+    chosen = changed_routes(routes, plan.reads.values())
+    few = None if plan.days else _few(work, chosen, own, bound=bound)
     if few:
         yield few
         return
-    with persisted(spark, _groups(work, mode, chosen, whole, lake, spark)) as groups:
-        yield _many(work, mode, groups, lake, own, spark, bound=bound)
+    with persisted(work.spark, _groups(work, mode, chosen, whole)) as groups:
+        yield _many(work, mode, groups, own, bound=bound)
 
 
 def _routes(tree: Node | None, mode: Refresh, whole: Mapping[str, DataFrame]) -> Routes:
@@ -96,20 +79,18 @@ def _routes(tree: Node | None, mode: Refresh, whole: Mapping[str, DataFrame]) ->
     return dict.fromkeys(whole, "the plan of its query isn't understood") if found is None else found
 
 
-def _groups(
-    work: Work, mode: Refresh, chosen: list[Route], whole: Mapping[str, DataFrame], lake: Lake, spark: SparkSession
-) -> DataFrame:
+def _groups(work: Work, mode: Refresh, chosen: list[Route], whole: Mapping[str, DataFrame]) -> DataFrame:
     """The groups of a backfill's days, else those that changes lead to."""
     if work.plan.days:
-        return _of_days(work, mode, lake, spark)
-    news = {key: all_images(spark, read) for key, read in changed(work.plan.reads.values()).items()}
-    return groups_of(mode.by, chosen, news, whole, spark)
+        return _of_days(work, mode)
+    news = {key: all_images(work.spark, read) for key, read in changed(work.plan.reads.values()).items()}
+    return groups_of(mode.by, chosen, news, whole, work.spark)
 
 
-def _few(work: Work, chosen: list[Route], lake: Lake, own: TableLog, *, bound: bool) -> Work | None:
+def _few(work: Work, chosen: list[Route], own: TableLog, *, bound: bool) -> Work | None:
     if set(own.columns) != set(work.rows.columns) - {RAW}:
         return None
-    found = touched_groups(work.plan.table, chosen, work.plan.reads.values(), lake.storage, own)
+    found = touched_groups(work.table, chosen, work.plan.reads.values(), work.lake.storage, own)
     if found is None or found.rows > ROWS:
         return None
     plan = _decided(work.plan, len(found.groups), found.rows, own, bound=bound)
@@ -119,22 +100,19 @@ def _few(work: Work, chosen: list[Route], lake: Lake, own: TableLog, *, bound: b
     return replace(work, plan=plan, rows=work.rows.where(spark_condition(found, kinds)), few=found)
 
 
-def _many(
-    work: Work, mode: Refresh, groups: DataFrame, lake: Lake, own: TableLog, spark: SparkSession, *, bound: bool
-) -> Work:
-    stored = read_rows(spark, lake.table(work.plan.table.key))
-    plan = _decided(work.plan, groups.count(), of_groups(stored, groups, mode.by).count(), own, bound=bound)
+def _many(work: Work, mode: Refresh, groups: DataFrame, own: TableLog, *, bound: bool) -> Work:
+    stored = of_groups(read_rows(work.spark, work.place), groups, mode.by)
+    plan = _decided(work.plan, groups.count(), stored.count(), own, bound=bound)
     if plan.strategy == "full":
         return replace(work, plan=plan)
     return replace(work, plan=plan, rows=of_groups(work.rows, groups, mode.by), many=groups)
 
 
-def _of_days(work: Work, mode: Refresh, lake: Lake, spark: SparkSession) -> DataFrame:
+def _of_days(work: Work, mode: Refresh) -> DataFrame:
     """The groups of some days, those that are stored and those that should be."""
-    days, partitions = work.plan.days, work.plan.table.partitions
+    days, partitions = work.plan.days, work.table.partitions
     assert days and partitions  # noqa: S101, PT018  (or it's no backfill)
-    stored = read_rows(spark, lake.table(work.plan.table.key))
-    groups = work.rows.select(*mode.by).union(stored.select(*mode.by))
+    groups = work.rows.select(*mode.by).union(read_rows(work.spark, work.place).select(*mode.by))
     return groups.where(f"`{partitions.column}` BETWEEN DATE'{days[0]}' AND DATE'{days[1]}'").distinct()
 
 
@@ -142,22 +120,25 @@ def _decided(plan: Plan, groups: int, rows: int, own: TableLog, *, bound: bool) 
     return replace(plan, groups=groups) if bound else decided(plan, groups, rows, own)
 
 
-def commit(rows: DataFrame, work: Work, stamp: Stamp, lake: Lake, spark: SparkSession) -> None:
+def write(rows: DataFrame, work: Work, mode: Refresh, stamp: Stamp) -> Done:
     """Put the rows in the place of those that their groups had; groups that come out the same are left alone."""
+    if not (work.few and put(rows.toArrow(), work.few, work.place, stamp)):
+        _merge(rows, work, mode, stamp)
+    return Done(committed(work, stamp))
+
+
+def _merge(rows: DataFrame, work: Work, mode: Refresh, stamp: Stamp) -> None:
+    """The same by one MERGE of Spark's."""
     from pyspark.sql import functions as F
 
-    mode, place = work.plan.table.write, lake.table(work.plan.table.key)
-    assert isinstance(mode, Refresh)  # noqa: S101  (nothing else has groups)
-    if work.few and put(rows.toArrow(), work.few, place, stamp):
-        return
-    chosen = _as_rows(work.few, work.rows, spark) if work.few else work.many
+    chosen = _as_rows(work.few, work.rows, work.spark) if work.few else work.many
     assert chosen is not None  # noqa: S101  (or the plan says "full")
     match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by)])
-    stored = of_groups(read_rows(spark, place), chosen, mode.by)
-    with persisted(spark, rows) as made, persisted(spark, _changing(made, stored, chosen, mode)) as groups:
+    stored = of_groups(read_rows(work.spark, work.place), chosen, mode.by)
+    with persisted(work.spark, rows) as made, persisted(work.spark, _changing(made, stored, chosen, mode)) as groups:
         new = of_groups(made, groups, mode.by).withColumn(GONE, F.lit(False))
         changes = new.unionByName(groups.withColumn(GONE, F.lit(True)), allowMissingColumns=True)
-        base.merge(spark, changes, place, match, stamp)
+        delta_merge.merge(changes, work.place, match, stamp)
 
 
 def _as_rows(found: Touched, made: DataFrame, spark: SparkSession) -> DataFrame:

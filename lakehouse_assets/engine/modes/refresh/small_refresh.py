@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from lakehouse_assets.engine.modes.refresh.changed_groups import (
 )
 from lakehouse_assets.engine.modes.refresh.delta_rs_routes import in_delta_rs_sql
 from lakehouse_assets.engine.modes.refresh.group_routes import Route
+from lakehouse_assets.engine.modes.work import Group, Touched
 from lakehouse_assets.engine.plan.plan import Plan, Read
 from lakehouse_assets.engine.query import delta_rs_sql
 from lakehouse_assets.engine.spec import texts
@@ -39,17 +40,6 @@ CHANGES, GROUPS, JOINED = 200_000, 1_000, 5_000_000
 ROWS = 200_000
 # Of the table's rows; where more belong to the groups that are touched, a full rebuild is cheaper.
 MOST = 0.5
-
-Group = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Touched:
-    """Groups, as values of the columns `by`, and how many rows the table has of them."""
-
-    by: tuple[str, ...]
-    groups: Sequence[Group]
-    rows: int
 
 
 def touched_groups(

@@ -17,7 +17,7 @@ from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import Committed, commit, settle
-from lakehouse_assets.engine.modes.refresh.refresh import Work
+from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
@@ -74,9 +74,9 @@ def write_batch(plan: Plan, batch: Batch, context: Context, log: TableLog | None
             version, seen = made[1].version, made[1].seen
             instead = overwritten(plan, readable.read, context, _bronze)
         if instead:  # of one that became longer, Spark may have read, and judged, no more than its old length
-            seen = _settle_again(plan, [instead.get(f.path, f) for f in readable.read], context, reader)
+            seen = _settle_again(plan, [instead.get(f.path, f) for f in readable.read], reader)
         elif made:
-            _settle(plan, *made, readable.read, context, reader)
+            _settle(plan, *made, readable.read, reader)
     rows = _rows_by_file(plan, context) if made else {}
     # A file that it finds emptied, Spark passes over; one whose new head has no rows, so do we.
     vanished = readable.vanished | gone(_silent(plan, readable.read, rows, context)) | {f.path for f in lost}
@@ -87,14 +87,12 @@ def finish_batch(plan: Plan, batch: Batch, context: Context, log: TableLog) -> W
     """Complete a batch that was committed by a process which ended before it marked it."""
     version = next((c.version for c in log.commits if c.run and c.run["run"] == batch.number), log.version)
     with explained(plan.table):
-        reader, instead = (
-            Reader(context, plan.table, _known(log, batch)),
-            overwritten(plan, batch.files, context, _bronze),
-        )
+        reader = Reader(context, plan.table, _known(log, batch))
+        instead = overwritten(plan, batch.files, context, _bronze)
         files = [instead.get(f.path, f) for f in batch.files]
         kept = read_log(context.lake.quarantine(plan.table.key))
         due = quarantine.is_due(plan.table, kept, plan.run)
-        seen = _settle_again(plan, files, context, reader) if due else ExpectationCounts()
+        seen = _settle_again(plan, files, reader) if due else ExpectationCounts()
         rows = _rows_by_file(plan, context)
         silent = _silent(plan, batch.files, rows, context)
         left = without_bad_files(reader, silent, _in_them) if silent else None
@@ -110,7 +108,7 @@ def _known(log: TableLog | None, batch: Batch) -> Mapping[str, str]:
 
 def _commit(plan: Plan, landed: DataFrame, context: Context) -> tuple[DataFrame, Committed]:
     rows = _bronze(plan, landed, context)
-    return rows, commit(Work(plan, rows), Stamp.of(plan.table, plan.run, {}), context.lake, context.session())
+    return rows, commit(Work(plan, rows, context.lake), Stamp.of(plan.table, plan.run, {}))
 
 
 def _bronze(plan: Plan, landed: DataFrame, context: Context) -> DataFrame:
@@ -128,26 +126,24 @@ def _bronze(plan: Plan, landed: DataFrame, context: Context) -> DataFrame:
     return rows.select("*", at, F.lit(plan.run).cast("bigint").alias("_batch"))
 
 
-def _settle(
-    plan: Plan, rows: DataFrame, done: Committed, files: Sequence[Arrival], context: Context, reader: Reader
-) -> None:
+def _settle(plan: Plan, rows: DataFrame, done: Committed, files: Sequence[Arrival], reader: Reader) -> None:
     """Fill the quarantine, for which the files are read again: those that haven't changed since the commit."""
     try:
-        with listed_anew(context.session(), needed=done.seen.rejected > 0):
-            settle(rows, plan, done.seen, context.lake)
+        with listed_anew(reader.context.session(), needed=done.seen.rejected > 0):
+            settle(rows, plan, done.seen, reader.context.lake)
     except PySparkException as error:
         if not about_rows(error):
             raise
-        _settle_again(plan, files, context, reader)
+        _settle_again(plan, files, reader)
 
 
-def _settle_again(plan: Plan, files: Sequence[Arrival], context: Context, reader: Reader) -> ExpectationCounts:
+def _settle_again(plan: Plan, files: Sequence[Arrival], reader: Reader) -> ExpectationCounts:
     """Find out once more what was rejected, as far as it's still there, and fill the quarantine with that."""
 
     def settled(landed: DataFrame) -> ExpectationCounts:
-        rows = _bronze(plan, landed, context)
+        rows = _bronze(plan, landed, reader.context)
         seen = judge.tally(rows, plan.table.expectations)
-        settle(rows, plan, seen, context.lake)
+        settle(rows, plan, seen, reader.context.lake)
         return seen
 
     return without_bad_files(reader, still_there(files)[0], settled).made or ExpectationCounts()

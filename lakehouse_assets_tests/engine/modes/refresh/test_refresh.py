@@ -292,9 +292,9 @@ def test_readers_see_the_table_before_or_after_and_nothing_else(
 @pytest.mark.parametrize(
     "where",
     [
-        "before modes.refresh.refresh:commit",
+        "before modes.refresh.refresh:write",
         "after modes.refresh.refresh:put",
-        "after modes.refresh.refresh:commit",
+        "after modes.refresh.refresh:write",
         "before quality.quarantine:keep",
     ],
 )

@@ -137,7 +137,7 @@ class Delivery:
         with pytest.MonkeyPatch.context() as patched:
             now = (self.clock + self.skew).timestamp()
             patched.setattr(sensors, "time", SimpleNamespace(time=lambda: now))
-            decided = sensors.evaluate(context, "airlines", [TABLE], [], self.lake, notice)
+            decided = sensors.evaluate(context, sensors.Fed("airlines", [TABLE], []), self.lake, notice)
         assert isinstance(decided, dg.SensorResult)
         self.cursor = decided.cursor
         if decided.run_requests:
