@@ -6,12 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-# Our part of a commit's userMetadata: of a run, of a replay of rows from quarantine, of files that were forgotten; and
-# beside a table, of a part of one of those, and of what was done by hand and is accepted.
-MARK, REPLAY, FORGET = "lakehouse", "lakehouse_replay", "lakehouse_forget"
-PART, ACCEPTED = "lakehouse_part", "lakehouse_accepted"
+# What a commit of ours is: a run that brought the table up to date, a replay of rows from its quarantine, the deletion
+# of files that were forgotten; and beside a table, a part of one of those, or what was done by hand and is accepted.
+Kind = Literal["update", "replay", "forget", "part", "accepted"]
+# Our part of a commit's userMetadata.
+MARK = "lakehouse"
+# What earlier versions of this project wrote in its place, a mark for each kind.
+_EARLIER: Mapping[str, Kind] = {
+    "lakehouse_replay": "replay", "lakehouse_forget": "forget", "lakehouse_part": "part",
+    "lakehouse_accepted": "accepted",
+}  # fmt: skip
 # Operations that leave the rows as they are.
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
            "CHANGE COLUMN", "CHANGE COLUMNS", "CREATE TABLE", "UPGRADE PROTOCOL", "ADD CONSTRAINT", "DROP CONSTRAINT",
@@ -29,9 +35,10 @@ _MOVED = {
 
 @dataclass(frozen=True)
 class Commit:
-    """One version of a table: what was done, when (UTC), with what counts, and what was `told` about it, by mark.
+    """One version of a table: what was done, when (UTC), with what counts.
 
-    `parameters` are those of the operation, as the engine that did it wrote them down.
+    `parameters` are those of the operation, as the engine that did it wrote them down. `mark` is what we wrote about a
+    commit of ours, with its `kind`, who made it (`app`, the transaction id) and as which of its runs; empty for others.
     """
 
     version: int
@@ -39,7 +46,7 @@ class Commit:
     operation: str
     parameters: Mapping[str, Any]
     metrics: Mapping[str, Any]
-    told: Mapping[str, Any]
+    mark: Mapping[str, Any]
 
     @property
     def mode(self) -> str:
@@ -53,18 +60,21 @@ class Commit:
     @property
     def ours(self) -> bool:
         """One of our runs made it, or a replay or a `forget`."""
-        return any(mark.startswith(MARK) for mark in self.told)
+        return bool(self.mark)
+
+    def of(self, kind: Kind) -> Mapping[str, Any] | None:
+        """What we wrote about it, if it's of a kind."""
+        return self.mark if self.mark.get("kind") == kind else None
 
     @property
     def run(self) -> Mapping[str, Any] | None:
-        """What our run wrote about it, if it was one."""
-        return self.told.get(MARK)
+        """What our run wrote about it, if it was one that brought the table up to date."""
+        return self.of("update")
 
     @property
     def forgot(self) -> tuple[str, ...]:
         """The files whose rows went out by it, or that a rebuild was made without because they had upstream."""
-        told = self.told.get(FORGET) or self.run or {}
-        return tuple(told.get("forgot", ()))
+        return tuple((self.of("forget") or self.run or {}).get("forgot", ()))
 
     @property
     def rebuilds(self) -> bool:
@@ -115,13 +125,13 @@ def commit_of(entry: Mapping[str, Any]) -> Commit:
         operation=entry.get("operation") or "unknown",
         parameters=entry.get("operationParameters") or {},
         metrics=entry.get("operationMetrics") or {},
-        told=_told(entry.get("userMetadata")),
+        mark=_mark(entry.get("userMetadata")),
     )
 
 
-def mark_of(app: str, number: int, mark: str = PART) -> str:
-    """What a commit to what is kept beside a table says about itself: whose part it is, and of which number."""
-    return json.dumps({mark: {"app": app, "number": number}})
+def mark_of(app: str, run: int, kind: Kind, **more: Any) -> str:
+    """What a commit of ours says about itself: who made it, as which of its runs, of what kind it is, and more."""
+    return json.dumps({MARK: {"app": app, "run": run, "kind": kind, **more}})
 
 
 def time_of(text: str) -> datetime:
@@ -133,9 +143,12 @@ def time_of(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _told(text: str | None) -> Mapping[str, Any]:
+def _mark(text: str | None) -> Mapping[str, Any]:
     try:
         value = json.loads(text or "null")
     except json.JSONDecodeError:
         return {}
-    return value if isinstance(value, dict) else {}
+    told = value if isinstance(value, dict) else {}
+    earlier = ({"kind": kind, **told[mark]} for mark, kind in _EARLIER.items() if isinstance(told.get(mark), dict))
+    ours = told.get(MARK)
+    return {"kind": "update", **ours} if isinstance(ours, dict) else next(earlier, {})

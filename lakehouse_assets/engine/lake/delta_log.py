@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import DamagedTable
-from lakehouse_assets.engine.lake.delta_commits import ACCEPTED, Commit, commit_of, time_of
+from lakehouse_assets.engine.lake.delta_commits import Commit, Kind, commit_of, time_of
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.stores import reaching
 
@@ -73,7 +73,11 @@ class TableLog:
     @cached_property
     def last_run(self) -> Commit | None:
         """The newest commit of one of our runs whose work is still there."""
-        return next((c for c in self.standing if c.run is not None), None)
+        return self.last_of("update")
+
+    def last_of(self, kind: Kind) -> Commit | None:
+        """The newest commit of a kind whose work is still there."""
+        return next((c for c in self.standing if c.of(kind) is not None), None)
 
     @cached_property
     def earlier_runs(self) -> list[Mapping[str, Any]]:
@@ -124,7 +128,7 @@ class TableLog:
         """Of what is kept beside a table: the newest commit by which someone else changed rows, or took back a part of
         ours, since it was made anew, or that was accepted.
         """
-        begins = (c.version for c in self.standing if c.ours and (c.replaces_all or ACCEPTED in c.told))
+        begins = (c.version for c in self.standing if c.ours and (c.replaces_all or c.of("accepted") is not None))
         start, standing = next(begins, -1), {c.version for c in self.standing}
         later = [c for c in self.commits if c.version > start]
         if any(c.ours and c.version not in standing for c in later):

@@ -6,7 +6,6 @@ version its run counter, so of two runs that try the same step only one can comm
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakehouse_assets.engine.errors import Superseded
-from lakehouse_assets.engine.lake.delta_commits import MARK, REPLAY, mark_of
+from lakehouse_assets.engine.lake.delta_commits import Kind, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.tables import write_table
@@ -61,15 +60,16 @@ class Stamp:
         )
 
     @property
-    def mark(self) -> str:
-        return REPLAY if self.replay else MARK
+    def kind(self) -> Kind:
+        return "replay" if self.replay else "update"
 
     @property
     def metadata(self) -> str:
-        told = ("run", "read", "mode", "code", "rules", "by")
-        body = {name: getattr(self, name) for name in told}
+        told = ("read", "mode", "code", "rules", "by")
         more = ("remembers", "routes", "watermark", "days", "forgot", "replay")
-        return json.dumps({self.mark: body | {name: value for name in more if (value := getattr(self, name))}})
+        body = {name: getattr(self, name) for name in told}
+        body |= {name: value for name in more if (value := getattr(self, name))}
+        return mark_of(self.app, self.run, self.kind, **body)
 
 
 def append(df: DataFrame, table: TableRef, stamp: Stamp) -> None:
@@ -89,9 +89,8 @@ def committed(log: TableLog | None, stamp: Stamp) -> int:
         Superseded: Delta skipped the write, because another run of the table had used the same counter.
     """
     for commit in log.commits if log else ():
-        told = commit.told.get(stamp.mark)
-        if told and told["run"] == stamp.run:
-            if told["by"] == stamp.by:
+        if commit.of(stamp.kind) and commit.mark["run"] == stamp.run:
+            if commit.mark["by"] == stamp.by:
                 return commit.version
             break
     raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
@@ -104,7 +103,7 @@ def _stamped(stamp: Stamp) -> dict[str, str]:
 
 def once(app: str, run: int) -> dict[str, str]:
     """The options of a commit that Delta skips if the application has made it, or a later one, before."""
-    return {"txnAppId": app, "txnVersion": str(run), "userMetadata": mark_of(app, run)}
+    return {"txnAppId": app, "txnVersion": str(run), "userMetadata": mark_of(app, run, "part")}
 
 
 class Transaction(Protocol):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.lake.delta_commits import ACCEPTED, PART, mark_of
+from lakehouse_assets.engine.lake.delta_commits import Kind, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select, text
 from lakehouse_assets.engine.lake.delta_write import once
 from lakehouse_assets.engine.lake.places import TableRef
@@ -102,7 +102,7 @@ def accept(kept: TableRef, key: str) -> None:
 
     table, app = _made(kept), f"{key}/accept"
     part = Part(app, (table.transaction_version(app) or 0) + 1)
-    write_deltalake(table, _schema().empty_table(), mode="append", commit_properties=_once(part, ACCEPTED))
+    write_deltalake(table, _schema().empty_table(), mode="append", commit_properties=_once(part, "accepted"))
 
 
 def waiting(kept: TableLog) -> int:
@@ -143,10 +143,10 @@ def _write_few(rows: pa.Table, kept: TableRef, part: Part) -> None:
             raise
 
 
-def _once(part: Part, mark: str = PART) -> CommitProperties:
+def _once(part: Part, kind: Kind = "part") -> CommitProperties:
     from deltalake import CommitProperties, Transaction
 
-    told = {"userMetadata": mark_of(part.app, part.run, mark)}
+    told = {"userMetadata": mark_of(part.app, part.run, kind)}
     return CommitProperties(custom_metadata=told, app_transactions=[Transaction(part.app, part.run)])
 
 

@@ -1,4 +1,15 @@
-"""A request in, a report out: all that happens to a table happens here, in this process or on a cluster."""
+"""A request in, a report out: all that happens to a table happens here, in this process or on a cluster.
+
+The steps of a run, whatever it reads and however it writes, each with the module that has it:
+
+1. recover: what the last writer of the table left undone is done (`run/recover.py`; of files `run/ingest/batch.py`).
+2. plan: what is read, from position to position, by which strategy (`plan/planner.py`; of files the ledger).
+3. read: the inputs as DataFrames (`plan/read.py`; files `sources/formats/reader.py`).
+4. build: the declared function or query, held to the declared columns (`run/build.py`).
+5. commit: rows are judged as they're written, a rebuild is audited before (`modes/commit.py`).
+6. settle: quarantine, state and ledger follow the table (`modes/commit.py`, `run/ingest/ingest.py`).
+7. report: the whole table is checked, and all that is known is told (`run/reporting.py`).
+"""
 
 from __future__ import annotations
 

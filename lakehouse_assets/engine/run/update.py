@@ -1,4 +1,4 @@
-"""The path of every materialisation: plan, read, build, check, write; then what the report needs to know.
+"""A table brought up to date with what it reads, or made anew: the steps of a run, in their order (see materialize.py).
 
 A run may end at any point. What it leaves undone is found by the next one: a batch that was planned and not marked,
 a quarantine or a state that is one run behind its table.
@@ -28,7 +28,6 @@ from lakehouse_assets.engine.query.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
 from lakehouse_assets.engine.run.recover import inputs_of, recover
-from lakehouse_assets.engine.run.replay import finish_replay
 from lakehouse_assets.engine.run.small_runs import interpreted, size
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
@@ -50,13 +49,14 @@ def update(
             contract doesn't hold, files can't be read, Spark isn't there, or other runs kept committing first.
     """
     if table.source:
-        return until_committed(lambda: _arrivals(table, context, full, accept_loss))
+        return until_committed(lambda: _arrivals(table, context, Logs(context.lake, by_hand), full, accept_loss))
     return until_committed(lambda: _attempt(table, context, Logs(context.lake, by_hand), full, accept_loss))
 
 
-def _arrivals(table: Table, context: Context, full: bool, accept_loss: bool) -> Outcome:
+def _arrivals(table: Table, context: Context, logs: Logs, full: bool, accept_loss: bool) -> Outcome:
     from lakehouse_assets.engine.run.ingest.ingest import bring_back, ingest  # which loads PySpark
 
+    recover(table, context, logs)
     why = "" if full else bring_back(table, context, accept_loss)
     done = ingest(table, context, full, accept_loss)
     return replace(done, plan=replace(done.plan, reason=why)) if why else done
@@ -66,7 +66,6 @@ def _attempt(table: Table, context: Context, logs: Logs, full: bool, accept_loss
     lost = ""
     try:
         recover(table, context, logs)
-        finish_replay(table, context, logs)
     except UnreadableInput as error:
         lost = f"what its last run rejected can't be found again: {error}"
     plan = plan_table(table, context.lakehouse, logs, full or bool(lost))

@@ -86,7 +86,7 @@ def test_rows_that_are_to_take_a_table_s_place_are_held_against_its_past(shop: P
 def lose(shop: Project, key: str, where: str) -> None:
     """Lose rows as a run of ours with a fault would: what others delete is noticed, and made good, by the next run."""
     session, told = shop.engine.session(), "spark.databricks.delta.commitInfo.userMetadata"
-    session.conf.set(told, '{"lakehouse_fault": {}}')
+    session.conf.set(told, '{"lakehouse": {"kind": "fault"}}')
     session.sql(f"DELETE FROM delta.`{shop.lake.table(key).path}` WHERE {where}")
     session.conf.unset(told)
 

@@ -80,8 +80,11 @@ def test_who_forgot_a_file_and_why_is_in_the_ledger_and_in_the_history_of_the_ta
     assert entry.error is not None
     assert entry.error.startswith("forgotten by ")
     assert entry.error.endswith(": a truncated line")
-    told = shop.log("bronze.orders").commits[0].told["lakehouse_forget"]
-    assert told == {"forgot": [path], "rows": 2, "why": entry.error, "number": entry.seq}
+    told = shop.log("bronze.orders").commits[0].mark
+    assert told == {
+        "app": "shop.bronze.orders/forget", "run": entry.seq, "kind": "forget",
+        "forgot": [path], "rows": 2, "why": entry.error,
+    }  # fmt: skip
     assert shop.run("bronze.orders").plan.strategy == "nothing"
     assert shop.plan("bronze.orders", full=True).files == 2  # what is there; the ledger leaves the forgotten one out
     shop.run("bronze.orders", full=True)

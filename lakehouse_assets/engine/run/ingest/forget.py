@@ -7,7 +7,6 @@ undone is completed by the next run of the table, or the next file that is forgo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +14,7 @@ from itertools import groupby
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.lake import delta_write
-from lakehouse_assets.engine.lake.delta_commits import FORGET
+from lakehouse_assets.engine.lake.delta_commits import mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.plan.plan import Plan
@@ -41,8 +40,7 @@ class _Forgetting:
 
     @property
     def metadata(self) -> str:
-        told = {"forgot": self.forgot, "rows": self.rows, "why": self.why, "number": self.run}
-        return json.dumps({FORGET: told})
+        return mark_of(self.app, self.run, "forget", forgot=self.forgot, rows=self.rows, why=self.why)
 
 
 def forget(table: Table, context: Context, path: str, by: str, reason: str = "") -> Outcome:
