@@ -1,8 +1,9 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
+from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.cdc import canal, debezium, maxwell
-from lakehouse_assets.engine.spec.checks import null_share, reconciled, references, up_to_date, volume
-from lakehouse_assets.engine.spec.conditions import between, drop, fail, matches, not_null, one_of, typed, warn
+from lakehouse_assets.engine.spec.checks import TableCheck, null_share, reconciled, references, up_to_date, volume
+from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.declare import (
     append,
     extract,
@@ -17,8 +18,19 @@ from lakehouse_assets.engine.spec.declare import (
     sql_table,
     table,
 )
+from lakehouse_assets.engine.spec.expectations import (
+    Expectation,
+    Watermark,
+    between,
+    drop,
+    fail,
+    matches,
+    not_null,
+    one_of,
+    typed,
+    warn,
+)
 from lakehouse_assets.engine.spec.modes import Daily
-from lakehouse_assets.engine.spec.table import Column, Domain, Expectation, TableCheck, Watermark
 
 __all__ = [
     "Column",

@@ -17,7 +17,8 @@ from lakehouse_assets.engine.errors import CheckFailed, ExpectationFailed, Lakeh
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.request import Request
-from lakehouse_assets.engine.spec.table import Domain, Table
+from lakehouse_assets.engine.spec.asset import Domain
+from lakehouse_assets.engine.spec.table import Table
 
 # What carries out a request of a step, wherever that may be.
 Runner = Callable[[Request, dg.AssetExecutionContext], Report]

@@ -12,16 +12,10 @@ from dagster._core.storage.asset_check_execution_record import (
 from lakehouse_assets.engine.compile.source_checks import files_spec, snapshots_spec
 from lakehouse_assets.engine.markdown import as_code, as_text
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
-from lakehouse_assets.engine.quality.table_checks import table_checks
 from lakehouse_assets.engine.run.report import CheckReport
-from lakehouse_assets.engine.spec.table import (
-    FILES_READABLE,
-    SNAPSHOTS_PLAUSIBLE,
-    Action,
-    Expectation,
-    Table,
-    TableCheck,
-)
+from lakehouse_assets.engine.spec.checks import FILES_READABLE, SNAPSHOTS_PLAUSIBLE, Check
+from lakehouse_assets.engine.spec.expectations import Action, Expectation
+from lakehouse_assets.engine.spec.table import Table
 
 _MEANING: Mapping[Action, str] = {
     "warn": "rows that break it are kept and counted",
@@ -38,7 +32,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
     ]
     files = [files_spec(asset)] if table.source else []
     plausible = [snapshots_spec(asset)] if table.snapshots else []
-    return expectations + [_table_spec(c, asset) for c in table_checks(table)] + files + plausible
+    return expectations + [_table_spec(c, asset) for c in table.all_checks] + files + plausible
 
 
 def _expectation_spec(expectation: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
@@ -49,7 +43,7 @@ def _expectation_spec(expectation: Expectation, asset: dg.AssetKey, version: str
     )
 
 
-def _table_spec(check: TableCheck, asset: dg.AssetKey) -> dg.AssetCheckSpec:
+def _table_spec(check: Check, asset: dg.AssetKey) -> dg.AssetCheckSpec:
     blocking = check.severity == "error"
     return dg.AssetCheckSpec(check.name, asset=asset, description=check.doc, blocking=blocking)
 
@@ -85,7 +79,7 @@ def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
 
 def table_results(table: Table, reports: Sequence[CheckReport]) -> Iterator[dg.AssetCheckResult]:
     """What a run found by each check of the whole table: how many violations there are, and a few of them."""
-    declared = {check.name: check for check in table_checks(table)}
+    declared = {check.name: check for check in table.all_checks}
     for report in reports:
         error = declared[report.name].severity == "error"
         yield dg.AssetCheckResult(

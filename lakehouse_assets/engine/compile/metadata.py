@@ -11,7 +11,8 @@ import dagster as dg
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import Preview, Report, Written
-from lakehouse_assets.engine.spec.table import Column, Table
+from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.table import Table
 
 
 def declared_metadata(table: Table) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import dagster as dg
 
 from lakehouse_assets.engine.markdown import as_table, as_text
 from lakehouse_assets.engine.run.report import Report, Unreadable
-from lakehouse_assets.engine.spec.table import FILES_READABLE, SNAPSHOTS_PLAUSIBLE
+from lakehouse_assets.engine.spec.checks import FILES_READABLE, SNAPSHOTS_PLAUSIBLE
 
 
 def files_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 from lakehouse_assets.engine.graph.faults import Fault, attempt
-from lakehouse_assets.engine.graph.stray import stray_tables
+from lakehouse_assets.engine.graph.stray import stray_files
+from lakehouse_assets.engine.spec.asset import LAYERS, Domain
 from lakehouse_assets.engine.spec.inputs import Files
-from lakehouse_assets.engine.spec.table import LAYERS, Domain, Table
+from lakehouse_assets.engine.spec.table import Table
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def discover(package: str) -> tuple[dict[str, Domain], list[Declared]]:
         if isinstance(module, ModuleType):
             domains.update((folder.name, d) for d in vars(module).values() if isinstance(d, Domain))
         declared += _declared(package, root, folder, module)
-    strays = stray_tables(root, [d.file for d in declared])
+    strays = stray_files(root, [d.file for d in declared])
     return domains, declared + [Declared(file, _key(file, root), problem=why) for file, why in strays]
 
 

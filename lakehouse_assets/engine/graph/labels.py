@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from lakehouse_assets.engine.spec.table import Domain, Table
+from lakehouse_assets.engine.spec.asset import Domain
+from lakehouse_assets.engine.spec.table import Table
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _OWNER = re.compile(r"team:[\w\-. ]+|[^@\s]+@[^@\s]+\.[^@\s]+")

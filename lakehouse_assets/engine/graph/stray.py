@@ -1,4 +1,4 @@
-"""Finds tables that are declared where nothing looks for them, without importing their files."""
+"""Finds files of the domains in which nothing looks for tables, without importing them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ import ast
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from lakehouse_assets.engine.spec.table import LAYERS
+from lakehouse_assets.engine.spec.asset import LAYERS
 
 _WORDS = ("table", "sql_table")
 
 
-def stray_tables(root: Path, loaded: Collection[Path]) -> Iterator[tuple[Path, str]]:
-    """File and problem of each Python file below the domains that declares a table, and is not among the `loaded`."""
+def stray_files(root: Path, loaded: Collection[Path]) -> Iterator[tuple[Path, str]]:
+    """File and problem of each Python file below the domains that isn't among the `loaded`, and is in a folder that
+    isn't one of tables, or declares a table all the same.
+    """
     for file in sorted(set(root.rglob("*.py")) - set(loaded)):
         inside = file.relative_to(root)
         if any(part.startswith((".", "__pycache__")) for part in inside.parts):
             continue
-        line = _declaration(file)
+        line, key = _declaration(file), ".".join(inside.with_suffix("").parts)
         if line:
-            key = ".".join(inside.with_suffix("").parts)
             yield file, f"{file}:{line}: {key}: declares a table, but {_misplaced(root, inside)}"
+        elif inside.name != "__init__.py" and _in_no_kind_of_folder(root, inside):
+            yield file, f"{file}:1: {key}: {_misplaced(root, inside)}, or begin the folder's name with _"
+
+
+def _in_no_kind_of_folder(root: Path, inside: Path) -> bool:
+    """Whether it's in a folder of a domain that has no kind of asset; of a name with `_` that's meant so."""
+    domain, *folders = inside.parts[:-1] or ("",)
+    meant = any(folder.startswith("_") for folder in (domain, *folders))
+    is_domain = (root / domain / "__init__.py").is_file()
+    return bool(folders) and is_domain and not meant and (len(folders) > 1 or folders[0] not in LAYERS)
 
 
 def _misplaced(root: Path, inside: Path) -> str:

@@ -14,19 +14,13 @@ from lakehouse_assets.engine.graph.collector import collector_paused
 from lakehouse_assets.engine.graph.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.graph.faults import Fault, attempt
 from lakehouse_assets.engine.graph.labels import NAME, label_problems
+from lakehouse_assets.engine.spec.asset import LAYERS, Domain
+from lakehouse_assets.engine.spec.checks import FILES_READABLE, SNAPSHOTS_PLAUSIBLE, adds_up
 from lakehouse_assets.engine.spec.encodings import python_encoding
+from lakehouse_assets.engine.spec.expectations import Watermark
 from lakehouse_assets.engine.spec.inputs import VARIABLE, Files
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, Daily, History, Merge, Refresh
-from lakehouse_assets.engine.spec.table import (
-    FILES_READABLE,
-    LAYERS,
-    SNAPSHOTS_PLAUSIBLE,
-    UNIQUE,
-    VALUES_AVAILABLE,
-    Domain,
-    Table,
-    Watermark,
-)
+from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import can_be_typed
 
 _TYPE = re.compile(
@@ -188,13 +182,12 @@ def _text_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
             yield f"{_where(table)}: typed({t.column!r}) has the type {kind}, {why}; make them agree, or remove it"
 
 
-def _rule_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
-    own = [UNIQUE] * bool(table.keys) + [FILES_READABLE] * (table.source is not None)
-    own += [SNAPSHOTS_PLAUSIBLE] * bool(table.snapshots) + [VALUES_AVAILABLE] * table.placed
-    names = [r.name for r in table.expectations] + [c.name for c in table.checks] + own
+def _check_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    own = [FILES_READABLE] * (table.source is not None) + [SNAPSHOTS_PLAUSIBLE] * bool(table.snapshots)
+    names = [e.name for e in table.expectations] + [c.name for c in table.all_checks] + own
     for name in _repeated(names):
         yield f"{_where(table)}: two expectations or checks are called {name!r}; give one of them name=…"
-    if not table.takes_new_rows and any(check.adds_up for check in table.checks):
+    if not table.takes_new_rows and any(adds_up(check) for check in table.checks):
         yield f"{_where(table)}: adds up its rows, but takes in no new rows of another table; remove that check"
     for name in names:
         if not NAME.fullmatch(name):
@@ -292,6 +285,6 @@ _CHECKS: tuple[_Check, ...] = (
     _parameter_problems,
     _column_problems,
     _text_problems,
-    _rule_problems,
+    _check_problems,
     _write_problems,
 )

@@ -20,8 +20,8 @@ from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED
 from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, hides_its_cause, is_about_values, remedy_for
+from lakehouse_assets.engine.spec.expectations import Expectation
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
-from lakehouse_assets.engine.spec.table import Expectation
 
 if TYPE_CHECKING:
     from pyspark.errors import PySparkException

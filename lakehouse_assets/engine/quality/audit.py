@@ -10,9 +10,10 @@ from lakehouse_assets.engine.lake.delta_merge import same_key
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.quality.table_checks import not_built, table_checks, violations
+from lakehouse_assets.engine.quality.table_checks import not_built, violations
+from lakehouse_assets.engine.spec.checks import Check, adds_up
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, History, Merge
-from lakehouse_assets.engine.spec.table import Table, TableCheck
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -56,9 +57,9 @@ def _guarded(plan: Plan) -> bool:
     return not (plan.accepts_loss or plan.forgot) and isinstance(plan.table.write, Append | Merge | History)
 
 
-def _auditable(table: Table) -> list[TableCheck]:
+def _auditable(table: Table) -> list[Check]:
     """The checks that rows can be held to before they're in place."""
-    return [check for check in table_checks(table) if check.severity == "error" and not check.adds_up]
+    return [check for check in table.all_checks if check.severity == "error" and not adds_up(check)]
 
 
 def _keeps_enough(made: DataFrame, old: TableLog, plan: Plan, lake: Lake, spark: SparkSession) -> None:

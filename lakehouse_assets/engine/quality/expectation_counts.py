@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakehouse_assets.engine.spec.table import Expectation
+from lakehouse_assets.engine.spec.expectations import Expectation
 
 # A histogram's values are doubles in Spark, which hold whole numbers up to 2^53 exactly.
 PER_MASK = 52

@@ -20,7 +20,7 @@ from lakehouse_assets.engine.quality.expectation_counts import (
     from_histograms,
 )
 from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED
-from lakehouse_assets.engine.spec.table import Expectation
+from lakehouse_assets.engine.spec.expectations import Expectation
 from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:

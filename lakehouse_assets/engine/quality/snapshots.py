@@ -15,8 +15,9 @@ from lakehouse_assets.engine.plan.plan import Plan, Read
 from lakehouse_assets.engine.plan.read import lost_keys
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.spec.checks import SNAPSHOTS_PLAUSIBLE
 from lakehouse_assets.engine.spec.inputs import Upstream
-from lakehouse_assets.engine.spec.table import SNAPSHOTS_PLAUSIBLE, Table
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -12,10 +12,12 @@ from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.tables import in_sql
+from lakehouse_assets.engine.quality.check_queries import query_of
 from lakehouse_assets.engine.quality.statistics import statistics
 from lakehouse_assets.engine.query import delta_rs_sql
+from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailable
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
-from lakehouse_assets.engine.spec.table import UNIQUE, VALUES_AVAILABLE, Table, TableCheck
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,10 +28,6 @@ SHOWN = 5
 FEW_ROWS = 2_000_000
 BALANCE = "lakehouse_balance"
 _STATISTICS = "lakehouse_statistics"
-_AVAILABLE = TableCheck(
-    VALUES_AVAILABLE, f"SELECT * FROM {{table}} WHERE `{UNAVAILABLE}` IS NOT NULL", "warn",
-    f"No row lacks a value that none of its changes told; `{UNAVAILABLE}` names the columns of one that does.",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,55 +38,43 @@ class Violations:
     some: Sequence[dict[str, Any]] = ()
 
 
-def table_checks(table: Table) -> tuple[TableCheck, ...]:
-    """The declared checks, that the key is unique where there is one, and that no value of a change is unavailable."""
-    own = ((_unique(table.keys),) if table.keys else ()) + ((_AVAILABLE,) if table.placed else ())
-    return own + table.checks
-
-
-def _unique(keys: tuple[str, ...]) -> TableCheck:
-    names = ", ".join(f"`{k}`" for k in keys)
-    query = f"SELECT {names}, count(*) AS rows FROM {{table}} GROUP BY {names} HAVING count(*) > 1"
-    return TableCheck(UNIQUE, query, doc=f"No two rows have the same {', '.join(keys)}.")
-
-
-def not_built(check: TableCheck, table: Table, lake: Lake) -> list[str]:
+def not_built(check: Check, table: Table, lake: Lake) -> list[str]:
     """The tables a check reads that aren't there yet."""
     keys = [full_key(table, name) for name in check.reads]
     return [key for key in keys if read_log(lake.table(key)) is None]
 
 
-def stored_violations(check: TableCheck, table: Table, context: Context) -> Violations:
+def stored_violations(check: Check, table: Table, context: Context) -> Violations:
     """What a check finds in the table as it is stored."""
     log = read_log(context.lake.table(table.key))
-    if check is _AVAILABLE and log is not None and UNAVAILABLE not in log.columns:
+    if isinstance(check, ValuesAvailable) and log is not None and UNAVAILABLE not in log.columns:
         return Violations(0)  # no event of its declaration as it is now has come
-    found = _repeated(check, table, log) if check.name == UNIQUE and log is not None else None
+    found = _repeated(check, table, log) if isinstance(check, UniqueKey) and log is not None else None
     return found or violations(check, table, context.lake, context.session())
 
 
-def _repeated(check: TableCheck, table: Table, log: TableLog) -> Violations | None:
+def _repeated(check: Check, table: Table, log: TableLog) -> Violations | None:
     """The keys that several rows have, by delta-rs; None if there are too many rows, or Spark may see other keys."""
     kinds = {log.columns.get(name, "").partition("(")[0] for name in table.keys}
     if log.rows > FEW_ROWS or not kinds <= delta_rs_sql.PLAIN | {"decimal"}:
         return None
-    found = delta_rs_sql.ask(check.violations.replace("{table}", "stored"), {"stored": log.table})
+    found = delta_rs_sql.ask(query_of(check).replace("{table}", "stored"), {"stored": log.table})
     try:
         return None if found is None else Violations(found.num_rows, found.slice(0, SHOWN).to_pylist())
     except errors_of_delta_rs():  # a value that Python has not
         return None
 
 
-def violations(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> Violations:
+def violations(check: Check, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> Violations:
     """What a check finds in the table, or in the rows of a temporary view that are to take its place."""
-    if "{statistics}" in check.violations:
+    if "{statistics}" in query_of(check):
         statistics(table, lake, spark, _STATISTICS, view)
     found = spark.sql(query(check, table, lake, spark, view))
     number = found.count()  # before any is shown: a limit is tried on a few partitions, then on more, each by a job
     return Violations(number, [row.asDict() for row in found.limit(SHOWN).collect()] if number else [])
 
 
-def query(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> str:
+def query(check: Check, table: Table, lake: Lake, spark: SparkSession, view: str = "") -> str:
     """The check's query with the tables it names put in."""
 
     def source(match: re.Match[str]) -> str:
@@ -98,4 +84,4 @@ def query(check: TableCheck, table: Table, lake: Lake, spark: SparkSession, view
             return views[name]
         return in_sql(spark, lake.table(table.key if name == "table" else full_key(table, name)))
 
-    return re.sub(r"\{([\w.]+)\}", source, check.violations)
+    return re.sub(r"\{([\w.]+)\}", source, query_of(check))

@@ -11,7 +11,8 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.quality.quarantine import latest
-from lakehouse_assets.engine.spec.table import ON_TIME, Table
+from lakehouse_assets.engine.spec.expectations import ON_TIME
+from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import literal
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import ContractError
 from lakehouse_assets.engine.quality.typed_columns import typed_texts
+from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
-from lakehouse_assets.engine.spec.table import Column, Table
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expr

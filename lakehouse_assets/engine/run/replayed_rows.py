@@ -10,7 +10,8 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.typed_columns import with_texts
-from lakehouse_assets.engine.spec.table import Expectation, Table
+from lakehouse_assets.engine.spec.expectations import Expectation
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

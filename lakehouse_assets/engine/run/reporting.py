@@ -11,13 +11,15 @@ from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality.judge import tally
 from lakehouse_assets.engine.quality.snapshots import empty_snapshot
-from lakehouse_assets.engine.quality.table_checks import BALANCE, not_built, stored_violations, table_checks
+from lakehouse_assets.engine.quality.table_checks import BALANCE, not_built, stored_violations
 from lakehouse_assets.engine.quality.typed_columns import with_texts
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.report import CheckReport, Position, Preview, Report, Stored, Unreadable, Written
 from lakehouse_assets.engine.run.verify import show_balance
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
-from lakehouse_assets.engine.spec.table import Expectation, Table, TableCheck
+from lakehouse_assets.engine.spec.checks import Check, adds_up
+from lakehouse_assets.engine.spec.expectations import Expectation
+from lakehouse_assets.engine.spec.table import Table
 
 PREVIEW_ROWS = 10
 PREVIEW_CELL = 60  # characters
@@ -64,15 +66,15 @@ def as_stored(table: Table, context: Context) -> Report:
 
 def check_reports(table: Table, context: Context, audited: Collection[str] = ()) -> tuple[CheckReport, ...]:
     """What the checks of the whole table find; those that were audited before the commit had passed."""
-    return tuple(_checked(check, table, context, audited) for check in table_checks(table))
+    return tuple(_checked(check, table, context, audited) for check in table.all_checks)
 
 
-def _checked(check: TableCheck, table: Table, context: Context, audited: Collection[str]) -> CheckReport:
+def _checked(check: Check, table: Table, context: Context, audited: Collection[str]) -> CheckReport:
     if check.name in audited:
         return CheckReport(check.name)
     if missing := not_built(check, table, context.lake):
         return CheckReport(check.name, not_built=tuple(missing))
-    if check.adds_up:
+    if adds_up(check):
         show_balance(table, context, BALANCE)
     found = stored_violations(check, table, context)
     return CheckReport(check.name, found.number, tuple(map(str, found.some)))

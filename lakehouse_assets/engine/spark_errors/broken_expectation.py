@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakehouse_assets.engine.errors import ExpectationFailed
-from lakehouse_assets.engine.spec.table import Expectation, Table
+from lakehouse_assets.engine.spec.expectations import Expectation
+from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import RAW, names_in
 
 # What the error of a job begins with that a row ended by breaking a `fail`.

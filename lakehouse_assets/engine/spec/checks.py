@@ -1,76 +1,191 @@
-"""Checks of a whole table that many tables have; any other is a `TableCheck` with a query of one's own.
+"""Checks of a whole table, as values: what has to hold of it. How each is looked at is in `quality/check_queries.py`.
 
 What is measured against the past takes the median of the last ten versions, and passes until there are three.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
-from lakehouse_assets.engine.spec.table import Severity, TableCheck
+Severity = Literal["warn", "error"]
 
-FEWEST = 3
+# The check that a table of files has.
+FILES_READABLE = "files_readable"
+# The check that a table has which reads snapshots.
+SNAPSHOTS_PLAUSIBLE = "snapshots_plausible"
 
 
-def references(column: str, table: str, other: str, severity: Severity = "error") -> TableCheck:
+@dataclass(frozen=True)
+class TableCheck:
+    """An expectation about a whole table: a SQL query whose rows are the violations.
+
+    The query reads the table as `{table}`, other tables as `{layer.name}`, which `reads` names too, what its last
+    versions had of rows and nulls as `{statistics}` (columns: see `engine/quality/statistics.py`), and as `{balance}`
+    what became of all the rows it was given (those of `Balance` in `engine/run/verify.py`).
+    """
+
+    name: str
+    violations: str
+    severity: Severity = "error"
+    doc: str = ""
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class References:
+    """Each value of a column, nulls aside, is found in the column `other` of another table."""
+
+    column: str
+    table: str
+    other: str
+    severity: Severity = "error"
+
+    @property
+    def name(self) -> str:
+        return f"{self.column}_in_{self.table.replace('.', '_')}"
+
+    @property
+    def doc(self) -> str:
+        return f"Each `{self.column}` is a `{self.other}` of {self.table}."
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.table,)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The rows, or those that a version `added`, lie between `low` and `high` times the usual number."""
+
+    low: float
+    high: float
+    added: bool
+    severity: Severity = "warn"
+    reads: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "volume_added" if self.added else "volume"
+
+    @property
+    def doc(self) -> str:
+        what = "added" if self.added else "there are"
+        return f"The rows {what} lie between {self.low:g} and {self.high:g} times the usual number."
+
+
+@dataclass(frozen=True)
+class NullShare:
+    """Nulls make up at most the share `more` of the rows more of a column than they usually did."""
+
+    column: str
+    more: float
+    severity: Severity = "warn"
+    reads: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.column}_null_share"
+
+    @property
+    def doc(self) -> str:
+        return f"At most {self.more:.0%} of the rows more than usual have no `{self.column}`."
+
+
+@dataclass(frozen=True)
+class UpToDate:
+    """The greatest value of a column, a date or a timestamp, is at most so old."""
+
+    column: str
+    within: timedelta
+    severity: Severity = "warn"
+    reads: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.column}_up_to_date"
+
+    @property
+    def doc(self) -> str:
+        return f"The newest `{self.column}` is at most {self.within} old."
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """All rows that were made are stored, in quarantine, or superseded by others."""
+
+    severity: Severity = "warn"
+    name: str = "reconciled"
+    doc: str = "Rows made = rows stored + in quarantine + superseded."
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UniqueKey:
+    """No two rows have the same key; the check that every table with a key has."""
+
+    columns: tuple[str, ...]
+    severity: Severity = "error"
+    name: str = "unique_key"
+    reads: tuple[str, ...] = ()
+
+    @property
+    def doc(self) -> str:
+        return f"No two rows have the same {', '.join(self.columns)}."
+
+
+@dataclass(frozen=True)
+class ValuesAvailable:
+    """No row lacks a value that none of its changes told; the check of a table that is ordered by places in a log."""
+
+    column: str
+    severity: Severity = "warn"
+    name: str = "values_available"
+    reads: tuple[str, ...] = ()
+
+    @property
+    def doc(self) -> str:
+        return (
+            f"No row lacks a value that none of its changes told; `{self.column}` names the columns of one that does."
+        )
+
+
+Check = TableCheck | References | Volume | NullShare | UpToDate | Reconciled | UniqueKey | ValuesAvailable
+
+
+def adds_up(check: Check) -> bool:
+    """Whether a check looks at what became of all rows."""
+    return isinstance(check, Reconciled) or (isinstance(check, TableCheck) and "{balance}" in check.violations)
+
+
+def references(column: str, table: str, other: str, severity: Severity = "error") -> References:
     """Each value of the column, nulls aside, is found in a column of another table."""
-    query = (
-        f"SELECT t.`{column}`, count(*) AS rows FROM {{table}} t LEFT ANTI JOIN {{{table}}} o "
-        f"ON t.`{column}` = o.`{other}` WHERE t.`{column}` IS NOT NULL GROUP BY 1"
-    )
-    name = f"{column}_in_{table.replace('.', '_')}"
-    return TableCheck(name, query, severity, f"Each `{column}` is a `{other}` of {table}.", (table,))
+    return References(column, table, other, severity)
 
 
-def volume(low: float = 0.5, high: float = 2.0, added: bool = False, severity: Severity = "warn") -> TableCheck:
+def volume(low: float = 0.5, high: float = 2.0, added: bool = False, severity: Severity = "warn") -> Volume:
     """The table has between `low` and `high` times the rows it usually had.
 
     With `added`, for tables that grow: a version adds between `low` and `high` times as many as versions usually add.
     """
-    what = "added" if added else "rows"
-    doc = f"The rows {'added' if added else 'there are'} lie between {low:g} and {high:g} times the usual number."
-    query = _against_the_past(
-        f"SELECT DISTINCT version, {what} AS value FROM {{statistics}}",
-        f"last.value < {low!r} * past.usual OR last.value > {high!r} * past.usual",
-    )
-    return TableCheck("volume_added" if added else "volume", query, severity, doc)
+    return Volume(low, high, added, severity)
 
 
-def null_share(column: str, more: float = 0.05, severity: Severity = "warn") -> TableCheck:
+def null_share(column: str, more: float = 0.05, severity: Severity = "warn") -> NullShare:
     """Nulls make up at most `more` (0.05: five percent of the rows) more of the column than they usually did."""
-    query = _against_the_past(
-        f"SELECT version, nulls / rows AS value FROM {{statistics}} WHERE column = '{column}' AND rows > 0",
-        f"last.value > past.usual + {more!r}",
-    )
-    doc = f"At most {more:.0%} of the rows more than usual have no `{column}`."
-    return TableCheck(f"{column}_null_share", query, severity, doc)
+    return NullShare(column, more, severity)
 
 
-def up_to_date(column: str, within: timedelta, severity: Severity = "warn") -> TableCheck:
+def up_to_date(column: str, within: timedelta, severity: Severity = "warn") -> UpToDate:
     """The greatest value of the column, a date or a timestamp, is at most so old: the data are, not just the run."""
-    query = (
-        f"SELECT max(`{column}`) AS newest FROM {{table}} HAVING max(`{column}`) IS NULL "
-        f"OR max(`{column}`) < current_timestamp() - make_dt_interval(0, 0, 0, {within.total_seconds()!r})"
-    )
-    return TableCheck(f"{column}_up_to_date", query, severity, f"The newest `{column}` is at most {within} old.")
+    return UpToDate(column, within, severity)
 
 
-def reconciled(severity: Severity = "warn") -> TableCheck:
+def reconciled(severity: Severity = "warn") -> Reconciled:
     """The rows that the table's function makes of all it has read are stored, in quarantine, or superseded by others.
 
     For tables that append, merge or keep history. It makes and judges all of those rows again each time the table
     changes; `lakehouse verify TABLE` does so on demand. While late rows wait, nothing is added up.
     """
-    query = "SELECT * FROM {balance} WHERE made <> stored + waiting + superseded"
-    return TableCheck("reconciled", query, severity, "Rows made = rows stored + in quarantine + superseded.")
-
-
-def _against_the_past(values: str, odd: str) -> str:
-    """The newest of some values by version, and the median of those before it, where it is odd beside that."""
-    return (
-        f"WITH told AS ({values}), newest AS (SELECT max(version) AS version FROM {{statistics}}), "
-        "last AS (SELECT value FROM told JOIN newest USING (version)), "
-        "past AS (SELECT median(t.value) AS usual, count(t.value) AS number FROM told t JOIN newest n "
-        "ON t.version < n.version) "
-        f"SELECT last.value, past.usual FROM last CROSS JOIN past WHERE past.number >= {FEWEST} AND ({odd})"
-    )
+    return Reconciled(severity)

@@ -10,9 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.spec.checks import Check
+from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.expectations import Expectation, Watermark
 from lakehouse_assets.engine.spec.inputs import Extract, Files, Http, Upstream
 from lakehouse_assets.engine.spec.modes import Append, Daily, History, Merge, Refresh, Replace, WriteMode
-from lakehouse_assets.engine.spec.table import Column, Expectation, Table, TableCheck, Watermark
+from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import Typed
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ def table(
     *,
     columns: Sequence[Column] = (),
     expect: Sequence[Expectation | Typed] = (),
-    checks: Sequence[TableCheck] = (),
+    checks: Sequence[Check] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
     partitions: Daily | None = None,
@@ -58,7 +61,7 @@ def sql_table(
     sql: str | None = None,
     columns: Sequence[Column] = (),
     expect: Sequence[Expectation | Typed] = (),
-    checks: Sequence[TableCheck] = (),
+    checks: Sequence[Check] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
     partitions: Daily | None = None,

@@ -1,4 +1,4 @@
-"""The vocabulary of a lakehouse: frozen values that say what a table is, and nothing about how it runs."""
+"""A table as it is declared: a frozen value that says what it is, and nothing about how it runs."""
 
 from __future__ import annotations
 
@@ -8,126 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailable
+from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Expectation, Watermark
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
 from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
 from lakehouse_assets.engine.spec.texts import Typed, can_be_typed, check_name, literal, names_in, parses
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-Layer = Literal["bronze", "silver", "gold"]
-LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
-Action = Literal["warn", "drop", "fail"]
-Severity = Literal["warn", "error"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table's contract.
-
-    `type` is a Spark SQL type (`"string"`, `"decimal(10,2)"`). A `key` column identifies a row, is never null,
-    and the key as a whole is checked to be unique. A row with a null where `nullable` is false is quarantined.
-    """
-
-    name: str
-    type: str
-    key: bool = False
-    nullable: bool = True
-    doc: str = ""
-
-    @property
-    def required(self) -> bool:
-        return self.key or not self.nullable
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """An expectation each row should meet: a SQL condition, and what happens to a row for which it is not true.
-
-    As in Delta constraints, a condition that is null for a row is not met by it.
-    """
-
-    name: str
-    condition: str
-    action: Action
-    doc: str = ""
-
-
-@dataclass(frozen=True)
-class TableCheck:
-    """An expectation about a whole table: a SQL query whose rows are the violations.
-
-    The query reads the table as `{table}`, other tables as `{layer.name}`, what its last versions had of rows and nulls
-    as `{statistics}` (columns: see `engine/quality/statistics.py`), and as `{balance}` what became of all the rows it
-    was given (those of `Balance` in `engine/run/verify.py`).
-    """
-
-    name: str
-    violations: str
-    severity: Severity = "error"
-    doc: str = ""
-    reads: tuple[str, ...] = ()
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether it looks at what became of all rows."""
-        return "{balance}" in self.violations
-
-
-# The check that every table with a key has.
-UNIQUE = "unique_key"
-FILES_READABLE = "files_readable"
-# The check that a table has which is ordered by places in a log: no value that an event didn't tell is still unknown.
-VALUES_AVAILABLE = "values_available"
-# The check that a table has which reads snapshots.
-SNAPSHOTS_PLAUSIBLE = "snapshots_plausible"
-# The expectation that a row behind the watermark breaks.
-ON_TIME = "on_time"
-
-
-# The expectation of a table that is ordered by places in a log, for all its rows.
-POSITION_KNOWN = Expectation(
-    "position_known", f"`{POSITION}` IS NOT NULL", "drop",
-    "The event is understood, and its place in the log is known; `_problem` says what is wrong with one.",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Watermark:
-    """How late a row may come: `delay` after the greatest value of `column`, a date or timestamp, that is stored.
-
-    A row that is later waits in quarantine, by the expectation `on_time`, and doesn't touch what was published of its
-    time. The domain's sensor for late rows brings all of them in at once, now and then, and refreshes the groups they
-    belong to. A rebuild takes every row in. One row of the far future would make all others late: add an expectation
-    that drops it.
-
-    `behind` is the value that a run works with, as SQL; it's not for declarations.
-    """
-
-    column: str
-    delay: timedelta
-    behind: str = ""
-
-    @property
-    def expectation(self) -> Expectation:
-        met = f"`{self.column}` IS NULL OR `{self.column}` >= {self.behind}" if self.behind else "true"
-        doc = f"`{self.column}` is at most {self.delay} behind the newest one stored; later rows wait in quarantine."
-        return Expectation(ON_TIME, met, "drop", doc)
-
-
-@dataclass(frozen=True)
-class Domain:
-    """A business domain: who owns its tables, when they're refreshed, and how old they may get.
-
-    `schedule` is a cron line in UTC. `freshness` is the longest time between two materialisations of a table.
-    """
-
-    owner: str
-    schedule: str
-    freshness: timedelta
-    doc: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +32,7 @@ class Table:
     inputs: Mapping[str, Upstream | Files]
     columns: tuple[Column, ...]
     expect: tuple[Expectation, ...]
-    checks: tuple[TableCheck, ...]
+    checks: tuple[Check, ...]
     write: WriteMode
     file: Path
     line: int
@@ -252,6 +143,12 @@ class Table:
         names = [c.name for c in self.columns if c.name.lower() in read]
         untold = f"coalesce(arrays_overlap(`{UNAVAILABLE}`, {_array(names)}), false)"
         return replace(expectation, condition=f"{untold} OR ({expectation.condition})") if names else expectation
+
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """The declared checks, that a key is unique, and that no value of a change is unavailable."""
+        key = (UniqueKey(self.keys),) if self.keys else ()
+        return (*key, *((ValuesAvailable(UNAVAILABLE),) if self.placed else ()), *self.checks)
 
     @property
     def has_quarantine(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -119,6 +120,8 @@ TABLE = 'from lakehouse_assets.engine import *\n\n@table(landed=files("x/*"))\nd
         ),
         ("shop/sliver/x.py", TABLE.replace("*", "table as made, files", 1).replace("@table", "@made"), "'sliver'"),
         ("shop/sliver/x.py", "a table :", "declares a table, but folder 'sliver'"),
+        ("shop/sliver/x.py", "", "x: folder 'sliver' is no layer; move it to DOMAIN/LAYER"),
+        ("shop/silver/more/x.py", "a = 1", "folder 'more' is no layer; .* or begin the folder's name with _"),
     ],
 )
 def test_a_table_where_nothing_looks_for_it_is_told(shop: Project, name: str, text: str, expected: str) -> None:
@@ -126,13 +129,13 @@ def test_a_table_where_nothing_looks_for_it_is_told(shop: Project, name: str, te
     found = loaded(shop)
     (problem,) = found.problems
     assert problem.startswith(f"{path}:")
-    assert expected in problem
+    assert re.search(expected, problem)
     assert "shop.gold.last" in found.tables
 
 
-def test_a_module_that_only_helps_is_no_problem_wherever_it_is(shop: Project) -> None:
+def test_a_module_that_only_helps_is_no_problem_where_no_table_could_be_meant(shop: Project) -> None:
     write(shop, "shop/helping.py", "def table_of(name):\n    return name\n\ntable = table_of('x')\n")
-    write(shop, "shop/more/notes.py", '"""Of a table."""\n')
+    write(shop, "shop/_more/notes.py", '"""Of a table."""\n')
     write(shop, "shop/bronze/_part.py", "import table_of_nothing\n")
     assert loaded(shop).problems == ()
 

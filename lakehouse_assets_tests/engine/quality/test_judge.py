@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakehouse_assets.engine.quality import judge, quarantine, rule_counts
 from lakehouse_assets.engine.quality.expectation_counts import from_histograms
-from lakehouse_assets.engine.spec.table import Expectation
+from lakehouse_assets.engine.spec.expectations import Expectation
 from lakehouse_assets_tests.project import Project
 
 NUMBERS = range(1, 2001)

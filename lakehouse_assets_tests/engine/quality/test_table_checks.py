@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakehouse_assets.engine.errors import CheckFailed
-from lakehouse_assets.engine.quality.table_checks import stored_violations, table_checks, violations
+from lakehouse_assets.engine.quality.table_checks import stored_violations, violations
 from lakehouse_assets_tests.project import Project
 
 # The last delivery alone, so that a version has as many rows as that.
@@ -39,7 +39,7 @@ def found(shop: Project, name: str) -> dict[str, list[dict[str, object]]]:
     """Check → the violations it finds."""
     env = shop.context()
     table = env.lakehouse.tables[f"shop.{name}"]
-    return {c.name: list(violations(c, table, env.lake, env.session()).some) for c in table_checks(table)}
+    return {c.name: list(violations(c, table, env.lake, env.session()).some) for c in table.all_checks}
 
 
 def test_rows_and_nulls_that_are_odd_beside_the_table_s_past_are_found(shop: Project) -> None:
@@ -153,7 +153,7 @@ def test_repeated_keys_are_found_by_spark_and_without_it_alike(shop: Project) ->
     shop.run("silver.orders")
     env, repeated = shop.context(), {"orderId": 1, "Price": 2, "group": "a", "rows": 2}
     table = env.lakehouse.tables["shop.silver.orders"]
-    (check,) = table_checks(table)
+    (check,) = table.all_checks
     assert stored_violations(check, table, env).number == 0
     shop.land("people/2.csv", "id,at,price,group\n1,2024-01-01,2,a\n2,2024-01-01,2,a\n")
     shop.run("bronze.people")

@@ -11,7 +11,7 @@ from lakehouse_assets.engine import Column, typed
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.quality.typed_columns import typed_texts
-from lakehouse_assets.engine.spec.table import Expectation
+from lakehouse_assets.engine.spec.expectations import Expectation
 from lakehouse_assets.engine.spec.texts import can_be_typed, check_name, parses
 from lakehouse_assets_tests.project import Project
 

@@ -15,8 +15,8 @@ from pyspark.sql import SparkSession
 
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.formats.reader import Reading, find_unreadable, list_arrivals, read_files
+from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.inputs import Files, Format
-from lakehouse_assets.engine.spec.table import Column
 from lakehouse_assets_tests.project import Project
 
 Row = dict[str, Any]

@@ -9,8 +9,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lakehouse_assets.engine.spec.columns import Column
     from lakehouse_assets.engine.spec.inputs import Evolution
-    from lakehouse_assets.engine.spec.table import Column
 
 SYSTEM = ("_rescued", "_source", "_batch", "_ingested_at")
 IN_RESCUED = ("_corrupt", "_unparsed", "_raw")  # keys that we ourselves put into `_rescued`

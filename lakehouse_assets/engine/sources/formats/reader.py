@@ -26,8 +26,8 @@ from lakehouse_assets.engine.spec.encodings import python_encoding
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from lakehouse_assets.engine.spec.columns import Column
     from lakehouse_assets.engine.spec.inputs import Files
-    from lakehouse_assets.engine.spec.table import Column
 
 __all__ = ["Arrival", "Reading", "find_endless", "find_unreadable", "list_arrivals", "read_files", "still_there"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.inputs import Files
-from lakehouse_assets.engine.spec.table import Column
 from lakehouse_assets_tests.engine.sources.reading import data, put, read, rows
 
 INFER = Files("*.csv", infer_types=True)

@@ -22,8 +22,8 @@ from lakehouse_assets.engine.sources.formats.columnar import signature
 from lakehouse_assets.engine.sources.formats.delimited import read_delimited
 from lakehouse_assets.engine.sources.formats.reader import list_arrivals, read_files
 from lakehouse_assets.engine.sources.formats.rescue import conform
+from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.inputs import Files
-from lakehouse_assets.engine.spec.table import Column
 from lakehouse_assets_tests.engine.sources.reading import FORMATS, bad, data, encoded, put, read, rows
 
 

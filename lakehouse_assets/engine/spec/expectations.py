@@ -1,12 +1,64 @@
-"""The words of expectations: what a row has to be, and what becomes of one that isn't."""
+"""Expectations: what a row has to be, and what becomes of one that isn't; and the words that a domain has for them."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
 
-from lakehouse_assets.engine.spec.table import Action, Expectation
-from lakehouse_assets.engine.spec.texts import Literal, Typed, literal
+from lakehouse_assets.engine.spec import texts
+from lakehouse_assets.engine.spec.modes import POSITION
+from lakehouse_assets.engine.spec.texts import Typed, literal
+
+Action = Literal["warn", "drop", "fail"]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """An expectation each row should meet: a SQL condition, and what happens to a row for which it is not true.
+
+    As in Delta constraints, a condition that is null for a row is not met by it.
+    """
+
+    name: str
+    condition: str
+    action: Action
+    doc: str = ""
+
+
+# The expectation that a row behind the watermark breaks.
+ON_TIME = "on_time"
+
+
+# The expectation of a table that is ordered by places in a log, for all its rows.
+POSITION_KNOWN = Expectation(
+    "position_known", f"`{POSITION}` IS NOT NULL", "drop",
+    "The event is understood, and its place in the log is known; `_problem` says what is wrong with one.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How late a row may come: `delay` after the greatest value of `column`, a date or timestamp, that is stored.
+
+    A row that is later waits in quarantine, by the expectation `on_time`, and doesn't touch what was published of its
+    time. The domain's sensor for late rows brings all of them in at once, now and then, and refreshes the groups they
+    belong to. A rebuild takes every row in. One row of the far future would make all others late: add an expectation
+    that drops it.
+
+    `behind` is the value that a run works with, as SQL; it's not for declarations.
+    """
+
+    column: str
+    delay: timedelta
+    behind: str = ""
+
+    @property
+    def expectation(self) -> Expectation:
+        met = f"`{self.column}` IS NULL OR `{self.column}` >= {self.behind}" if self.behind else "true"
+        doc = f"`{self.column}` is at most {self.delay} behind the newest one stored; later rows wait in quarantine."
+        return Expectation(ON_TIME, met, "drop", doc)
 
 
 @dataclass(frozen=True)
@@ -48,12 +100,12 @@ def not_null(column: str) -> Condition:
     return Condition(f"{column}_not_null", f"`{column}` IS NOT NULL")
 
 
-def between(column: str, low: Literal, high: Literal) -> Condition:
+def between(column: str, low: texts.Literal, high: texts.Literal) -> Condition:
     """The column lies between the two values, both included, or is null."""
     return _or_null(f"{column}_between", column, f"BETWEEN {literal(low)} AND {literal(high)}")
 
 
-def one_of(column: str, *values: Literal) -> Condition:
+def one_of(column: str, *values: texts.Literal) -> Condition:
     """The column is one of the values, or null."""
     return _or_null(f"{column}_one_of", column, f"IN ({', '.join(map(literal, values))})")
 
@@ -68,7 +120,7 @@ def _or_null(name: str, column: str, test: str) -> Condition:
 
 
 def _expectation(condition: str | Condition, action: Action, name: str | None) -> Expectation:
-    expectation = condition if isinstance(condition, Condition) else Condition(_rule_name(condition), condition)
+    expectation = condition if isinstance(condition, Condition) else Condition(_name_of(condition), condition)
     return Expectation(name or expectation.name, expectation.sql, action)
 
 
@@ -80,7 +132,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _rule_name(condition: str) -> str:
+def _name_of(condition: str) -> str:
     operators = "|".join(re.escape(op) for op in _WORDS)
     worded = re.sub(operators, lambda m: f" {_WORDS[m.group()]} ", condition)
     return re.sub(r"\W+", "_", worded).strip("_").lower()[:80]

@@ -1,0 +1,25 @@
+"""What all kinds of assets share: the layers that they are in, and the domain that they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+Layer = Literal["bronze", "silver", "gold"]
+
+
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A business domain: who owns its tables, when they're refreshed, and how old they may get.
+
+    `schedule` is a cron line in UTC. `freshness` is the longest time between two materialisations of a table.
+    """
+
+    owner: str
+    schedule: str
+    freshness: timedelta
+    doc: str = ""
