@@ -20,7 +20,7 @@ from benchmarks.tick import read_all
 from lakehouse_assets.engine.compile.sensors import evaluate
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.sources.arrivals.notifications import Queues, drain
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.azure import queues_at
@@ -29,7 +29,7 @@ from lakehouse_assets_tests.servers.azurite import Azurite, created, running
 SIZES = (1_000, 10_000, 100_000)
 NEW = 10
 DAYS = 100
-SOURCE = Files("weather/%Y/%m/%d/*.csv")
+SOURCE = files("weather/%Y/%m/%d/*.csv")
 TEXT = b"origin\nJFK\n"
 
 

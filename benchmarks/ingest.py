@@ -13,7 +13,7 @@ from benchmarks.measure import Bench, Row, timed
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.run.update import update
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.environment import open_lakehouse
 
 FOLDERS = 50
@@ -24,7 +24,7 @@ ROWS = "".join(f"JFK,2013-01-01T{hour:02}:00:00Z,{hour},10.35702,10\n" for hour 
 def run(bench: Bench) -> list[Row]:
     number, folder = bench.size(5_000, 500), bench.folder / "ingest"
     lakehouse = open_lakehouse(strict=True)
-    table = replace(lakehouse.tables["airlines.bronze.weather"], inputs={"landed": Files("weather/*/*.csv")})
+    table = replace(lakehouse.tables["airlines.bronze.weather"], inputs={"landed": files("weather/*/*.csv")})
     landing, turn, spark = folder / "landing", count(), bench.engine.session()
     _land(landing / "airlines" / "weather", number)
 

@@ -14,13 +14,13 @@ from lakehouse_assets.engine.compile.sensors import evaluate, pending
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.environment import open_lakehouse
 
 FOLDERS = 100
 NEW = 10
-SOURCE = Files("weather/*/*.csv")
+SOURCE = files("weather/*/*.csv")
 
 
 def run(bench: Bench) -> list[Row]:

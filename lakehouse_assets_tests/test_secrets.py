@@ -19,7 +19,7 @@ from lakehouse_assets.engine.graph.discover import discover
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, lake_at, queues_at
 from lakehouse_assets.resources.lake import LakeResource
@@ -86,7 +86,7 @@ def test_no_error_of_a_store_that_is_away_has_a_secret_in_it(
     monkeypatch.setattr("lakehouse_assets.engine.lake.stores.WAITS", {"total_retries": 0})
     attempts: list[Callable[[], object]] = [
         lambda: read_log(TableRef(URL, storage={**azure_storage(URL).for_delta_rs(), **quick})),
-        lambda: list_arrivals(Files("*"), URL),
+        lambda: list_arrivals(files("*"), URL),
     ]
     for attempt in attempts:
         with pytest.raises(Exception) as raised:  # noqa: PT011  (whatever it is, this is what's shown of it)

@@ -30,7 +30,7 @@ def landing_assets(lakehouse: Lakehouse, by_factory: bool) -> Sequence[dg.AssetS
 
 def _spec(table: Table, source: Files) -> dg.AssetSpec:
     doc = f"Files as they arrive at {as_code(source.path)} in the landing folder of {table.domain}."
-    return dg.AssetSpec(landing_key(table), description=doc, group_name=table.domain, kinds={source.format})
+    return dg.AssetSpec(landing_key(table), description=doc, group_name=table.domain, kinds={source.format.name})
 
 
 def _by_factory(table: Table, spec: dg.AssetSpec) -> dg.AssetsDefinition:

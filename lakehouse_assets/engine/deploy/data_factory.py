@@ -27,7 +27,7 @@ from lakehouse_assets.engine.deploy.data_factory_parts import (
     validation,
 )
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.spec.inputs import VARIABLE, Extract, Files, Http
+from lakehouse_assets.engine.spec.inputs import VARIABLE, AzureSql, Files, Http
 from lakehouse_assets.engine.spec.table import Table
 
 # Parameters of every pipeline: the account's Blob endpoint, the container, and what the paths of landing folders begin
@@ -47,7 +47,7 @@ class Variables:
 
 def copied(table: Table) -> bool:
     """Whether Data Factory can land what the table reads."""
-    return table.source is not None and bool(table.source.http or table.source.extract)
+    return table.source is not None and table.source.delivered_by is not None
 
 
 def pipeline_name(table: Table) -> str:
@@ -57,12 +57,15 @@ def pipeline_name(table: Table) -> str:
 
 def variables(source: Files) -> Variables:
     """What a pipeline's run has to be told from the environment."""
-    plain: Iterable[str] = source.http.urls if source.http else ()
-    if source.extract:
-        plain = (source.extract.server, source.extract.database)
+    plain: Iterable[str] = ()
+    secret: Iterable[str] = ()
+    match source.delivered_by:
+        case Http(urls, headers):
+            plain, secret = urls, headers.values()
+        case AzureSql(_, server, database):
+            plain = (server, database)
     found = frozenset(VARIABLE.findall(" ".join(plain)))
-    told = frozenset(VARIABLE.findall(" ".join(source.http.headers.values()))) if source.http else frozenset[str]()
-    return Variables(found, told - found)
+    return Variables(found, frozenset(VARIABLE.findall(" ".join(secret))) - found)
 
 
 def factory_files(lakehouse: Lakehouse) -> dict[str, Json]:
@@ -81,15 +84,14 @@ def _pipeline(table: Table, source: Files) -> Json:
     told = variables(source)
     parameters: Json = {name: {"type": "String"} for name in (*LANDING, *sorted(told.plain))}
     parameters |= {name: {"type": "SecureString"} for name in sorted(told.secret)}
-    if source.extract:
-        parameters |= {
-            SINCE: {"type": "String", "defaultValue": LONG_AGO},
-            "query": {"type": "String", "defaultValue": source.extract.query},
-        }
-        activities = _extracted(source.extract, table)
-    elif source.http:
-        parameters["files"] = {"type": "Array", "defaultValue": _files(source.http, source.format)}
-        activities = [for_each("pipeline().parameters.files", _downloaded(source.http, table))]
+    match source.delivered_by:
+        case AzureSql() as by:
+            since = {"type": "String", "defaultValue": LONG_AGO}
+            parameters |= {SINCE: since, "query": {"type": "String", "defaultValue": by.query}}
+            activities = _extracted(by, table)
+        case Http() as by:
+            parameters["files"] = {"type": "Array", "defaultValue": _files(by, source.format.name)}
+            activities = [for_each("pipeline().parameters.files", _downloaded(by, table))]
     return {
         "description": f"Lands the files of {table.key}: {table.doc.splitlines()[0]}",
         "activities": activities, "parameters": parameters, "folder": {"name": table.domain}, "annotations": [],
@@ -127,7 +129,7 @@ def _downloaded(source: Http, table: Table) -> list[Json]:
     return [copy(way, sink, read, written, source.retries, bool(source.headers)), validation(*written)]
 
 
-def _extracted(source: Extract, table: Table) -> list[Json]:
+def _extracted(source: AzureSql, table: Table) -> list[Json]:
     query = expression(f"replace(pipeline().parameters.query, '${{SINCE}}', pipeline().parameters.{SINCE})")
     read = ("database_rows", {"server": text(source.server), "database": text(source.database)})
     written = ("landed_parquet", _landed(table, "'rows.parquet'"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.deploy.data_factory import SINCE, pipeline_name, variables
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.spec.inputs import AzureSql
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def _parameters(table: Table, factory: Factory, since: str | None) -> dict[str, 
     if unset:
         raise SourceError(f"Landing files of {table.key}: {', '.join(unset)} isn't set; the pipeline is told it")
     told = {name: os.environ[name] for name in named.plain | named.secret}
-    return {**factory.landing, **told, **({SINCE: since} if since and table.source.extract else {})}
+    by_query = isinstance(table.source.delivered_by, AzureSql)
+    return {**factory.landing, **told, **({SINCE: since} if since and by_query else {})}
 
 
 def _cancel(factory: Factory, run_id: str) -> None:

@@ -18,7 +18,8 @@ from lakehouse_assets.engine.spec.asset import LAYERS, Domain
 from lakehouse_assets.engine.spec.checks import FILES_READABLE, SNAPSHOTS_PLAUSIBLE, adds_up
 from lakehouse_assets.engine.spec.encodings import python_encoding
 from lakehouse_assets.engine.spec.expectations import Watermark
-from lakehouse_assets.engine.spec.inputs import VARIABLE, Files
+from lakehouse_assets.engine.spec.formats import TextFormat
+from lakehouse_assets.engine.spec.inputs import VARIABLE, AzureSql, Files, Http
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import can_be_typed
@@ -215,17 +216,18 @@ def _write_problems(table: Table, _domains: Mapping[str, Domain], tables: Mappin
 
 def _source_problems(table: Table, source: Files, tables: Mapping[str, Table]) -> Iterator[str]:
     try:
-        python_encoding(source.encoding)
+        python_encoding(source.format.encoding if isinstance(source.format, TextFormat) else "UTF-8")
     except SourceError as error:
         yield f"{_where(table)}: {str(error).removeprefix('Reading files: ')}"
-    if source.http is not None and not source.http.urls:
+    by = source.delivered_by
+    if isinstance(by, Http) and not by.urls:
         yield f"{_where(table)}: its http(…) names no address; give it one"
-    unknown = set(VARIABLE.findall(source.extract.query)) - {"SINCE"} if source.extract else set()
+    unknown = set(VARIABLE.findall(by.query)) - {"SINCE"} if isinstance(by, AzureSql) else set()
     if unknown:
         yield f"{_where(table)}: its query names {', '.join(sorted(unknown))}; only ${{SINCE}} is filled in there"
-    if source.afterwards == "keep":
+    if source.intake.afterwards == "keep":
         return
-    if source.http is not None:
+    if isinstance(by, Http):
         yield f"{_where(table)}: knows by the files there what it has downloaded; remove afterwards=…"
     others = [t.key for t in tables.values() if t is not table and t.source and t.domain == table.domain
               and t.source.path == source.path]  # fmt: skip

@@ -15,7 +15,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
 from lakehouse_assets.engine.sources.arrivals.downloads import unset
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.inputs import Files, Http
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.spec.table import Table
 
@@ -83,7 +83,7 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     if undone.refused or undone.again or undone.back:
         strategy: Strategy = "refused" if undone.refused else "append"
         return Plan(table, strategy, undone.refused or undone.reason or "forgotten rows are back", files=found)
-    if source.http and logs.lake.downloads and not unset(source.http):
+    if isinstance(source.delivered_by, Http) and logs.lake.downloads and not unset(source.delivered_by):
         return Plan(table, "append", f"{found} new files, and its addresses are asked for more", files=found)
     if not found:
         return Plan(table, "nothing", _nothing_new(source, logs.lake))
@@ -91,7 +91,7 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
 
 
 def _nothing_new(source: Files, lake: Lake) -> str:
-    off = unset(source.http) if source.http and lake.downloads else []
+    off = unset(source.delivered_by) if isinstance(source.delivered_by, Http) and lake.downloads else []
     return f"no new files; {', '.join(off)} isn't set, so nothing is downloaded" if off else "no new files"
 
 

@@ -67,7 +67,7 @@ def _located(error: ExpectationFailed, plan: Plan, context: Context) -> Expectat
         read = ", ".join(f"{r.key} up to version {r.to}" for r in plan.reads.values() if not r.lookup)
         return told_of(plan.table, error.check, error.row, f", from {read}" if read else "")
     source = origin.table.source
-    lines = lines_of(origin.path, source, origin.row) if source else None
+    lines = lines_of(origin.path, source.format, origin.row) if source else None
     where = "" if lines is None else f" line {lines[0]}" if lines[0] == lines[1] else f" lines {lines[0]} to {lines[1]}"
     way = f"`lakehouse forget {origin.table.key} {shlex.quote(origin.path)}` takes the rows of that file out"
     return told_of(plan.table, error.check, error.row, f", from {origin.path}{where}", way)

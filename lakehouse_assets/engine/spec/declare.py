@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lakehouse_assets.engine.spec.checks import Check
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.expectations import Expectation, Watermark
-from lakehouse_assets.engine.spec.inputs import Extract, Files, Http, Upstream
+from lakehouse_assets.engine.spec.formats import Format, FormatName, format_of, options_of
+from lakehouse_assets.engine.spec.inputs import AzureSql, Delivery, Files, Http, Intake, Upstream
 from lakehouse_assets.engine.spec.modes import Append, Daily, History, Merge, Refresh, Replace, WriteMode
+from lakehouse_assets.engine.spec.options import FileOptions, HttpOptions, IntakeOptions
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import Typed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Input = str | Upstream | Files
+Input = str | Upstream | Files | Delivery
 
 
 def table(
@@ -126,36 +127,56 @@ def snapshots(table: str, on: str | Sequence[str], at: str = "_batch", loses: fl
 
 
 def _bound(given: Input, name: str) -> Upstream | Files:
-    if not isinstance(given, str | Upstream | Files) or not isinstance(getattr(given, "table", ""), str):
-        raise TypeError(f"{name} is bound to {given!r}; an input is 'layer.table', lookup(…), snapshots(…) or files(…)")
-    if isinstance(given, Files) and (given.http or given.extract):
-        return dataclasses.replace(given, path=f"{name}/**")
-    return Upstream(given) if isinstance(given, str) else given
+    match given:
+        case str():
+            return Upstream(given)
+        case Delivery():
+            return given.to(name)
+        case Files() | Upstream(table=str()):
+            return given
+    raise TypeError(f"{name} is bound to {given!r}; an input is 'layer.table', lookup(…), snapshots(…) or files(…)")
 
 
-def files(path: str, **options: Any) -> Files:
-    """Files that arrive under a path; see `Files` for the options."""
-    return Files(path, **options)
+def files(path: str, format: FormatName = "csv", **options: Unpack[FileOptions]) -> Files:
+    """Files that arrive under a path: see `Files`, their format (`Csv`, `Json` …) and `Intake` for the options.
+
+    Raises:
+        TypeError: the format has no such option.
+    """
+    return Files(path, *_format_and_intake(format, dict(options)))
+
+
+def http(*urls: str, format: FormatName = "csv", **options: Unpack[HttpOptions]) -> Delivery:
+    """What is found at some addresses, read anew whenever it has changed; see `Http` and `files` for the options.
+
+    It lands in the landing folder of the domain, in a folder with the name of the table.
+    """
+    given: dict[str, Any] = dict(options)
+    fetched = Http(urls, **{name: given.pop(name) for name in [*given] if name in _OF_HTTP})
+    return Delivery(fetched, *_format_and_intake(format, given))
 
 
 _OF_HTTP = {field.name for field in fields(Http)}
 
 
-def http(*urls: str, **options: Any) -> Files:
-    """What is found at some addresses, read anew whenever it has changed; see `Http` and `Files` for the options.
-
-    It lands in the landing folder of the domain, in a folder with the name of the table.
-    """
-    fetched = Http(urls, **{name: value for name, value in options.items() if name in _OF_HTTP})
-    return Files("", http=fetched, **{name: value for name, value in options.items() if name not in _OF_HTTP})
-
-
-def extract(query: str, server: str, database: str, **options: Any) -> Files:
-    """The rows of a query on an Azure SQL database, copied by Data Factory; see `Extract` and `Files`.
+def extract(query: str, server: str, database: str, **options: Unpack[IntakeOptions]) -> Delivery:
+    """The rows of a query on an Azure SQL database, copied by Data Factory; see `AzureSql` and `Intake`.
 
     They land as Parquet in the landing folder of the domain, in a folder with the name of the table.
     """
-    return Files("", "parquet", extract=Extract(query, server, database), **options)
+    return Delivery(AzureSql(query, server, database), *_format_and_intake("parquet", dict(options)))
+
+
+def _format_and_intake(name: FormatName, options: dict[str, Any]) -> tuple[Format, Intake]:
+    of_format = format_of(name, options)
+    unknown = set(options) - _OF_INTAKE
+    if unknown:
+        known = ", ".join([*options_of(name), *sorted(_OF_INTAKE)])
+        raise TypeError(f"files of the format {name} have no {', '.join(sorted(unknown))}; their options are {known}")
+    return of_format, Intake(**options)
+
+
+_OF_INTAKE = {field.name for field in fields(Intake)}
 
 
 def append() -> Append:

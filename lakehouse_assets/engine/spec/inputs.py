@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Format = Literal["csv", "jsonl", "json", "parquet", "avro", "orc"]
+from lakehouse_assets.engine.spec.formats import Csv, Format
+
 Evolution = Literal["add", "rescue", "fail"]
 Afterwards = Literal["keep", "archive", "delete"]
 # A variable of the environment, as addresses and headers name it.
@@ -41,7 +42,7 @@ class Http:
 
 
 @dataclass(frozen=True)
-class Extract:
+class AzureSql:
     """The rows of a query on an Azure SQL database, which Data Factory lands as a Parquet file at each copy.
 
     In the query `${SINCE}` stands for the start of the last copy that succeeded (UTC, ISO 8601), at first 1900; so
@@ -55,38 +56,49 @@ class Extract:
 
 
 @dataclass(frozen=True)
+class Intake:
+    """How files are taken in.
+
+    `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep its values in
+    `_rescued`, or mark the file failed. A run reads what waits in batches, by path, each of at most so many files and
+    bytes (or of one file), and commits each by itself. `afterwards` says what becomes of a file once its rows are in
+    the table: it's left, moved into `_archive`, or deleted. No other table should read such files, and the table can't
+    be rebuilt from them.
+    """
+
+    evolve: Evolution = "add"
+    files_per_batch: int = 10_000
+    bytes_per_batch: int = 20_000_000_000
+    afterwards: Afterwards = "keep"
+
+
+@dataclass(frozen=True)
 class Files:
     """Files that arrive under a path, each read exactly once.
 
     `path` is a glob (`flights/*.csv.gz`), relative to the domain's landing folder unless it's absolute or a URL that
     fsspec knows. Where it says by `%Y`, `%m`, `%d` and `%H` which folders are of which day (UTC), the sensor looks into
-    those of the last days, and into all of them once an hour.
-
-    `evolve` says what happens when a file brings a column the table doesn't have: `add` it, keep its values in
-    `_rescued`, or mark the file failed. `nulls` are the cells that stand for a missing value. `http` has the addresses
-    whose contents are landed there first, `extract` a query whose rows are. A run reads what waits in batches, by path,
-    each of at most so many files and bytes (or of one file), and commits each by itself.
-
-    `afterwards` says what becomes of a file once its rows are in the table: it's left, moved into `_archive`, or
-    deleted. No other table should read such files, and the table can't be rebuilt from them.
+    those of the last days, and into all of them once an hour. `delivered_by` is what lands them there; None where they
+    come by themselves.
     """
 
     path: str
-    format: Format = "csv"
-    evolve: Evolution = "add"
-    encoding: str = "UTF-8"
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = '"'
-    header: bool = True
-    multiline: bool = False
-    nulls: tuple[str, ...] = ("",)
-    infer_types: bool = False
-    http: Http | None = None
-    extract: Extract | None = None
-    files_per_batch: int = 10_000
-    bytes_per_batch: int = 20_000_000_000
-    afterwards: Afterwards = "keep"
+    format: Format = field(default_factory=Csv)
+    intake: Intake = field(default_factory=Intake)
+    delivered_by: Http | AzureSql | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What lands files for a table, which gives the folder its name; see `Files`."""
+
+    by: Http | AzureSql
+    format: Format
+    intake: Intake
+
+    def to(self, table: str) -> Files:
+        """The files, in the landing folder of their table."""
+        return Files(f"{table}/**", self.format, self.intake, self.by)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from lakehouse_assets.engine.run.ingest import ingest
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
 from lakehouse_assets.engine.sources.formats.reader import read_files
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.resources.azure import azure_storage, lake_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.conftest import new_project
@@ -140,7 +140,7 @@ def test_what_stands_for_a_folder_or_goes_up_is_no_file_and_hides_none(shop: Pro
 def test_spark_finds_the_very_versions_of_blobs_that_were_planned(shop: Project) -> None:
     for number in (1, 2):
         shop.land(f"orders/{number}.csv", f"id\n{number}\n")
-    source = Files("orders/*.csv")
+    source = files("orders/*.csv")
     listed = list_arrivals(source, shop.lake.landing_folder("shop"))
     reading = read_files(shop.engine.session(), source, [*listed[:1], *still_there(listed[1:])[0]], {}, ())
     assert reading.df is not None
@@ -201,7 +201,7 @@ def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(
     """One of a batch that another run has planned, and one that has just been listed."""
     for name in ("1.csv", "2.csv"):
         shop.land(f"orders/{name}", "id,amount,at\n1,1,1\n")
-    source, store = Files("orders/*.csv"), fsspec.core.url_to_fs(shop.lake.landing)[0]
+    source, store = files("orders/*.csv"), fsspec.core.url_to_fs(shop.lake.landing)[0]
     ledger = Ledger(shop.lake.arrivals("shop.bronze.orders"), shop.lake.storage)
     ledger.plan(list_arrivals(source, shop.lake.landing_folder("shop")))
     store.rm(fsspec.core.strip_protocol(f"{shop.lake.landing}/shop/orders/2.csv"))
@@ -249,8 +249,8 @@ def test_two_runs_at_once_come_out_as_one(shop: Project, name: str) -> None:
 
 def test_a_misspelt_container_or_account_is_told_and_not_taken_for_an_empty_folder(container: str) -> None:
     with pytest.raises(SourceError, match="there is no container 'nolake'"):
-        list_arrivals(Files("*.csv"), f"abfs://nolake@{ACCOUNT}.dfs.core.windows.net/landing")
-    assert list_arrivals(Files("*.csv"), f"{container}/landing") == []
+        list_arrivals(files("*.csv"), f"abfs://nolake@{ACCOUNT}.dfs.core.windows.net/landing")
+    assert list_arrivals(files("*.csv"), f"{container}/landing") == []
     with pytest.raises(SettingsError, match=f"is that of the account '{ACCOUNT}', but .* is in 'other'"):
         lake_at("/lake", "abfs://lake@other.dfs.core.windows.net/landing")
     with pytest.raises(SettingsError, match="names no container; write abfss://CONTAINER@ACCOUNT"):
@@ -273,14 +273,14 @@ def test_a_signature_opens_the_landing_folder_until_it_has_expired(
 ) -> None:
     store, folder = fsspec.core.url_to_fs(f"{container}/landing")
     store.pipe_file(f"{folder}/1.csv", b"id\n1\n")
-    listed = list_arrivals(Files("*.csv"), f"{container}/landing")
+    listed = list_arrivals(files("*.csv"), f"{container}/landing")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", signed(azurite, datetime.now(UTC) + timedelta(hours=1)))
     fsspec.get_filesystem_class("abfs").clear_instance_cache()
-    assert list_arrivals(Files("*.csv"), f"{container}/landing") == listed != []
+    assert list_arrivals(files("*.csv"), f"{container}/landing") == listed != []
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", signed(azurite, datetime.now(UTC) - timedelta(hours=1)))
     fsspec.get_filesystem_class("abfs").clear_instance_cache()
     with pytest.raises(SourceError, match="check the address, the access rights") as told:
-        list_arrivals(Files("*.csv"), f"{container}/landing")
+        list_arrivals(files("*.csv"), f"{container}/landing")
     assert "sig=" not in str(told.value)
     with pytest.raises(SourceError, match=r"Reading the ledger .* 403 Forbidden; check") as told:
         Ledger(f"{container}/lake/ledger", azure_storage(container).for_delta_rs()).entries()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse_assets.engine.quality import judge, quarantine, rule_counts
+from lakehouse_assets.engine.quality import expectation_counts, judge, quarantine
 from lakehouse_assets.engine.quality.expectation_counts import from_histograms
 from lakehouse_assets.engine.spec.expectations import Expectation
 from lakehouse_assets_tests.project import Project
@@ -41,7 +41,7 @@ def counted(project: Project) -> Project:
 @pytest.mark.parametrize("few", [10_000, 10])
 def test_every_broken_rule_of_119_is_counted_and_named(counted, monkeypatch, way, few):
     if "more" in way:
-        monkeypatch.setattr(rule_counts, "BINS", 5)
+        monkeypatch.setattr(expectation_counts, "BINS", 5)
         monkeypatch.setattr(judge, "BINS", 5)
     monkeypatch.setattr(quarantine, "FEW", few)
     outcome = counted.run("silver.numbers")

@@ -7,7 +7,7 @@ import pytest
 
 from lakehouse_assets.engine.errors import ExpectationFailed
 from lakehouse_assets.engine.sources.formats.lines import lines_of
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.formats import Csv, Json, JsonLines
 from lakehouse_assets_tests.project import Project
 
 SILVER = """
@@ -107,7 +107,7 @@ def test_of_a_row_that_is_too_long_to_be_told_the_beginning_is(shop: Project) ->
     shop.land("flights/2.csv", HEADER + f"4,{'x' * 120_000},{'x' * 120_000},7\n")
     shop.run("bronze.flights")
     with pytest.raises(
-        ExpectationFailed, match=r'rule \'goes_somewhere\' is broken.* of \{"flight":4,"origin":"xxx'
+        ExpectationFailed, match=r'expectation \'goes_somewhere\' is broken.* of \{"flight":4,"origin":"xxx'
     ) as told:
         shop.run("silver.flights")
     assert "flights/2.csv line 2" in str(told.value)
@@ -116,14 +116,14 @@ def test_of_a_row_that_is_too_long_to_be_told_the_beginning_is(shop: Project) ->
 
 ROW = {"a": "2", "b": None, "_source": "x", "_batch": 1}
 TEXTS = {
-    "a short record": (Files("", header=True), "a,b\n1,x\n2\n", (3, 3)),
-    "a null by name": (Files("", nulls=("", "NA")), "a,b\n\n2,NA\n", (3, 3)),
-    "cells with line breaks": (Files("", multiline=True, quote='"'), 'a,b\n"1\n1",x\n"2","",\n', (4, 4)),
-    "no header": (Files("", header=False), "1,x\n2,\n", (2, 2)),
-    "another delimiter": (Files("", delimiter=";"), "A;b\r\n2;\r\n", (2, 2)),
-    "JSON lines": (Files("", "jsonl"), '{"a": "1"}\nbroken\n{"a": 2, "b": null}\n', (3, 3)),
-    "a record that isn't there": (Files(""), "a,b\n2,x\n", None),
-    "one document": (Files("", "json"), '[{"a": "2"}]', None),
+    "a short record": (Csv(header=True), "a,b\n1,x\n2\n", (3, 3)),
+    "a null by name": (Csv(nulls=("", "NA")), "a,b\n\n2,NA\n", (3, 3)),
+    "cells with line breaks": (Csv(multiline=True, quote='"'), 'a,b\n"1\n1",x\n"2","",\n', (4, 4)),
+    "no header": (Csv(header=False), "1,x\n2,\n", (2, 2)),
+    "another delimiter": (Csv(delimiter=";"), "A;b\r\n2;\r\n", (2, 2)),
+    "JSON lines": (JsonLines(), '{"a": "1"}\nbroken\n{"a": 2, "b": null}\n', (3, 3)),
+    "a record that isn't there": (Csv(), "a,b\n2,x\n", None),
+    "one document": (Json(), '[{"a": "2"}]', None),
 }
 
 
@@ -136,5 +136,5 @@ def test_the_lines_of_a_row_are_those_of_the_record_that_gives_it(name: str, tmp
 
 def test_a_record_of_several_lines_is_told_with_all_of_them(tmp_path) -> None:
     (tmp_path / "1").write_text('a,b\n1,x\n"2\n3",\n', newline="")
-    assert lines_of(str(tmp_path / "1"), Files("", multiline=True), {"a": "2\n3", "b": None}) == (3, 4)
-    assert lines_of(str(tmp_path / "gone"), Files(""), ROW) is None
+    assert lines_of(str(tmp_path / "1"), Csv(multiline=True), {"a": "2\n3", "b": None}) == (3, 4)
+    assert lines_of(str(tmp_path / "gone"), Csv(), ROW) is None

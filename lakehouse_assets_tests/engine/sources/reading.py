@@ -16,16 +16,17 @@ from pyspark.sql import SparkSession
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.formats.reader import Reading, find_unreadable, list_arrivals, read_files
 from lakehouse_assets.engine.spec.columns import Column
-from lakehouse_assets.engine.spec.inputs import Files, Format
+from lakehouse_assets.engine.spec.formats import FormatName
+from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.project import Project
 
 Row = dict[str, Any]
 
 
-FORMATS: tuple[Format, ...] = ("csv", "jsonl", "json", "parquet", "orc", "avro")
+FORMATS: tuple[FormatName, ...] = ("csv", "jsonl", "json", "parquet", "orc", "avro")
 
 
-def encoded(texts: list[str], kind: Format) -> bytes:
+def encoded(texts: list[str], kind: FormatName) -> bytes:
     """A file of a format, with a row for each text in its column `a`."""
     rows, file = [{"a": text} for text in texts], io.BytesIO()
     match kind:

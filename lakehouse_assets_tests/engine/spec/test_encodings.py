@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.engine.spec.encodings import CHARSETS, unlike
-from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.sources.reading import data, put, read
 
 
@@ -79,10 +79,10 @@ def test_a_declared_encoding_is_read_as_python_reads_it_or_refused(spark, tmp_pa
     if text is None:
         put(tmp_path, "1.csv", "a\n1\n")
         with pytest.raises(SourceError, match=r"say one of ascii, utf-8.*cp1252.*cp932"):
-            read(spark, tmp_path, Files("*.csv", encoding=encoding))
+            read(spark, tmp_path, files("*.csv", encoding=encoding))
         return
     put(tmp_path, "1.csv", f"{text},b\n{text},{text}\n".encode(encoding))
-    assert [tuple(r.values()) for r in data(read(spark, tmp_path, Files("*.csv", encoding=encoding)))] == [(text, text)]
+    assert [tuple(r.values()) for r in data(read(spark, tmp_path, files("*.csv", encoding=encoding)))] == [(text, text)]
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_a_character_that_spark_reads_otherwise_fails_its_file(spark, tmp_path, 
     put(tmp_path, "2.csv", b"a,b\n1,2\n")
     for kind in ("csv", "jsonl"):
         put(tmp_path, f"1.{kind}.x", b'{"a": "1"}\n' * 20_000 + b'{"a": "' + content + b'"}\n')
-    reading = read(spark, tmp_path, Files("*.csv", encoding=encoding))
+    reading = read(spark, tmp_path, files("*.csv", encoding=encoding))
     assert data(reading) == [{"a": "1", "b": "2"}]
     assert (
         reading.failed[str(tmp_path / "1.csv")]
         == f"it has {character!r}, which Spark reads otherwise in {encoding}; land it as UTF-8"
     )
-    assert read(spark, tmp_path, Files("*.jsonl.x", "jsonl", encoding=encoding)).failed
+    assert read(spark, tmp_path, files("*.jsonl.x", "jsonl", encoding=encoding)).failed
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_character_that_spark_reads_otherwise_fails_its_file(spark, tmp_path, 
 )
 def test_bytes_of_another_encoding_fail_their_file_and_name_what_to_declare(spark, tmp_path, content, encoding, remedy):
     put(tmp_path, "1.csv", content)
-    reading = read(spark, tmp_path, Files("*.csv", encoding=encoding))
+    reading = read(spark, tmp_path, files("*.csv", encoding=encoding))
     assert reading.df is None
     assert remedy in reading.failed[str(tmp_path / "1.csv")]
     assert reading.added == {}
@@ -148,4 +148,4 @@ def test_a_control_character_names_no_column_in_any_format(spark, tmp_path):
         "orc": {"a_b", "c_"},
         "csv": {"a_b", "c_"},
     }.items():
-        assert set(data(read(spark, tmp_path, Files(f"*.{kind}", kind)))[0]) == names, kind  # type: ignore[arg-type]
+        assert set(data(read(spark, tmp_path, files(f"*.{kind}", kind)))[0]) == names, kind  # type: ignore[arg-type]

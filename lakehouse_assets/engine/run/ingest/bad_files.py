@@ -43,7 +43,7 @@ class Reader:
         )
 
     def endless(self, files: Sequence[Arrival]) -> dict[str, str]:
-        return find_endless(self.context.session(), source_of(self.table), files)
+        return find_endless(self.context.session(), source_of(self.table).format, files)
 
     def unreadable(self, files: Sequence[Arrival]) -> dict[str, str]:
         return find_unreadable(

@@ -27,6 +27,7 @@ from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED, Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending
 from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, State
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, version_of
+from lakehouse_assets.engine.spec.inputs import Http
 from lakehouse_assets.engine.spec.table import Table
 
 GIVEN_UP = "forgotten by a rebuild with --accept-loss, as it was gone"
@@ -57,11 +58,10 @@ def ingest(table: Table, context: Context, full: bool, accept_loss: bool = False
 def _downloaded(table: Table, context: Context) -> dict[str, str]:
     """Land what changed at the addresses of the source, if it has any; those where that failed, with the reason."""
     source = source_of(table)
-    if source.http is None or not context.lake.downloads or downloads.unset(source.http):
+    by = source.delivered_by
+    if not isinstance(by, Http) or not context.lake.downloads or downloads.unset(by):
         return {}
-    return downloads.fetch(
-        source.http, f"{context.lake.landing_folder(table.domain)}/{table.name}", f".{source.format}"
-    )
+    return downloads.fetch(by, f"{context.lake.landing_folder(table.domain)}/{table.name}", f".{source.format.name}")
 
 
 def _read_arrivals(table: Table, context: Context, full: bool, accept_loss: bool) -> Outcome:
@@ -74,7 +74,7 @@ def _read_arrivals(table: Table, context: Context, full: bool, accept_loss: bool
         taken.append(_take(table, context, ledger, batch, resumed=True))
     known, source = frozenset() if full else state.settled(), source_of(table)
     left = list_arrivals(source, context.lake.landing_folder(table.domain), known)
-    bounds = (source.files_per_batch, source.bytes_per_batch)
+    bounds = (source.intake.files_per_batch, source.intake.bytes_per_batch)
     while True:
         number, files = _plan_rebuild(table, context, left, accept_loss) if full else ledger.plan(left, *bounds)
         if not files:
@@ -110,7 +110,7 @@ def bring_back(table: Table, context: Context, accept_loss: bool = False) -> str
 def _put_away(table: Table, context: Context) -> dict[str, int]:
     """Archive or delete the files whose rows are in the table, those of a run that ended before it did so too."""
     source, landing = source_of(table), context.lake.landing_folder(table.domain)
-    if source.afterwards == "keep":
+    if source.intake.afterwards == "keep":
         return {}
     state = Ledger(context.lake.arrivals(table.key), context.lake.storage).state()
     read = state.read(list_arrivals(source, landing))
@@ -133,7 +133,7 @@ def _plan_rebuild(
     state, log = ledger.state(), read_log(context.lake.table(table.key))
     gone = _gone(state, listing)
     if gone:
-        rows, kept = sum(e.rows or 0 for e in gone), source_of(table).afterwards == "keep"
+        rows, kept = sum(e.rows or 0 for e in gone), source_of(table).intake.afterwards == "keep"
         raise SourceError(
             f"Full refresh of {table.key}: {len(gone)} files read before are gone or were overwritten "
             f"(as {gone[0].path}); it would lose their {rows} rows. {'Put them back, refresh' if kept else 'Refresh'} "

@@ -35,7 +35,7 @@ def put_away(source: Files, landing: str, read: Sequence[tuple[Arrival, int]]) -
     done = 0
     for file, batch in read:
         name = file.path.removeprefix(f"{root}/")
-        to = f"{root}/{ARCHIVE}/{batch:06}/{name}" if source.afterwards == "archive" else ""
+        to = f"{root}/{ARCHIVE}/{batch:06}/{name}" if source.intake.afterwards == "archive" else ""
         try:
             done += _in_azure(file, to) if is_remote(root) else _on_disk(file, to, root)
         except errors_of_stores() as e:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.errors import SourceError
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.spec.inputs import Format
+    from lakehouse_assets.engine.spec.formats import FormatName
 
 START = 512  # as far as the mark of a tar archive
 # What Spark unpacks by the end of a name, as that is spelled; Python can check the first two.
@@ -41,7 +41,7 @@ _KINDS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff[\xdb\xe0\xe1\xee]|GIF8[79]a"), "a picture", "land it elsewhere"),
     (re.compile(rb"PARE"), "an encrypted Parquet file", "write it without encryption"),
 )  # fmt: skip
-_TYPED: dict[Format, re.Pattern[bytes]] = {
+_TYPED: dict[FormatName, re.Pattern[bytes]] = {
     "parquet": re.compile(rb"PAR1"),
     # A header of CSV may begin with these letters, and go on with others.
     "orc": re.compile(rb"ORC(?=.{0,64}[\x00-\x08\x0e-\x1f])", re.DOTALL),
@@ -77,7 +77,7 @@ def not_as_named(path: str, start: bytes) -> str | None:
     return None
 
 
-def other_than(kind: Format | None, start: bytes) -> str | None:
+def other_than(kind: FormatName | None, start: bytes) -> str | None:
     """What a file is instead of text, or of a `kind` that keeps types, and what to do; None if it isn't."""
     if kind in _TYPED and _TYPED[kind].match(start):
         return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from lakehouse_assets.engine.lake.stores import opened
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, is_remote
@@ -18,9 +18,7 @@ from lakehouse_assets.engine.sources.first_look import contents
 from lakehouse_assets.engine.sources.first_look.contents import Unreadable
 from lakehouse_assets.engine.sources.first_look.records import record_at, refuse_open_quotes
 from lakehouse_assets.engine.spec.encodings import is_exact, is_wide, python_encoding, unlike
-
-if TYPE_CHECKING:
-    from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.formats import Csv, Json, JsonLines
 
 # Blocks whose quotes are counted in half the time of greater ones, as the arrays made of them stay in the cache.
 CHUNK = 48 * 1024
@@ -158,18 +156,18 @@ def _not_text(encoding: str, read: int, error: UnicodeDecodeError) -> str:
     return f"not valid {encoding} ({where}: {error.reason}); declare encoding=the one it's in, such as 'cp1252'"
 
 
-def is_blank(file: Arrival, source: Files) -> bool:
+def is_blank(file: Arrival, kind: Json | JsonLines) -> bool:
     """Whether a file of JSON has nothing but white space. Where that takes a moment, all of it is seen.
 
     Raises:
         Unreadable: see `text_of`; or it's a document that is too long.
     """
     blank, size = True, 0
-    for text in text_of(file.path, source.encoding, file.size):
+    for text in text_of(file.path, kind.encoding, file.size):
         blank, size = blank and not text.strip(), size + len(text)
-        if source.format == "json" and size > LONGEST_LINE:
+        if isinstance(kind, Json) and size > LONGEST_LINE:
             raise Unreadable(f"it's a document of more than {LONGEST_LINE:,} characters; land it as lines, or in parts")
-        if not blank and not is_verifiable(file, source.encoding):
+        if not blank and not is_verifiable(file, kind.encoding):
             break
     return blank
 
@@ -188,49 +186,49 @@ def is_verifiable(file: Arrival, encoding: str) -> bool:
     return is_near(file) or not is_exact(encoding)
 
 
-def read_head(file: Arrival, source: Files) -> Head | None:
+def read_head(file: Arrival, dialect: Csv) -> Head | None:
     """The first record of a delimited file; None if there is none.
 
     Raises:
         Unreadable: see `text_of`; or a quoted cell isn't closed, or the first record is that of another format.
     """
     # Spark skips lines of white space when it splits by lines, and only empty ones when it doesn't.
-    blank_lines = r"\A[\r\n]+" if source.multiline or is_wide(source.encoding) else r"\A[\x00-\x20]*[\r\n]"
+    blank_lines = r"\A[\r\n]+" if dialect.multiline or is_wide(dialect.encoding) else r"\A[\x00-\x20]*[\r\n]"
     text, again = "", 0
-    pieces = text_of(file.path, source.encoding, file.size)
+    pieces = text_of(file.path, dialect.encoding, file.size)
     for piece in pieces:
         text += piece
         # A header is looked at again when twice as much is there: each time at once would take the square.
         if len(text) >= again:
             text = re.sub(blank_lines, "", text)
             again = 2 * len(text)
-            record = record_at(text, 0, source)
+            record = record_at(text, 0, dialect)
             if record is not None:
-                return _verified(file, source, _head(text, record), chain([text[record[1] :]], pieces))
+                return _verified(file, dialect, _head(text, record), chain([text[record[1] :]], pieces))
         if len(text) > LONGEST_HEADER:
             raise Unreadable(UNCLOSED)
-    return _short(file, source, re.sub(blank_lines, "", text))
+    return _short(file, dialect, re.sub(blank_lines, "", text))
 
 
-def _verified(file: Arrival, source: Files, head: Head, rest: Iterator[str]) -> Head:
+def _verified(file: Arrival, dialect: Csv, head: Head, rest: Iterator[str]) -> Head:
     """The head of a file, once it's seen that something follows it, and where that can be seen, that all is whole."""
-    if source.header and (why := contents.not_a_header(head.cells)):
+    if dialect.header and (why := contents.not_a_header(head.cells)):
         raise Unreadable(why)
     first = next((piece for piece in rest if piece.strip()), None)
-    verified = is_verifiable(file, source.encoding)
+    verified = is_verifiable(file, dialect.encoding)
     if first is not None and verified:
-        multiline = source.multiline or head.several_lines or is_wide(source.encoding)
-        refuse_open_quotes(chain([first], rest), source, multiline=multiline)
+        multiline = dialect.multiline or head.several_lines or is_wide(dialect.encoding)
+        refuse_open_quotes(chain([first], rest), dialect, multiline=multiline)
     return replace(head, more=first is not None, verified=verified)
 
 
-def _short(file: Arrival, source: Files, text: str) -> Head | None:
+def _short(file: Arrival, dialect: Csv, text: str) -> Head | None:
     """The head of a file that ends in its first record or soon after; None if it has no record."""
     if not text.strip():
         return None
-    if record := record_at(text, 0, source):
-        return _verified(file, source, _head(text, record), iter([text[record[1] :]]))
-    record = record_at(text + "\n", 0, source)  # it doesn't end in a line break
+    if record := record_at(text, 0, dialect):
+        return _verified(file, dialect, _head(text, record), iter([text[record[1] :]]))
+    record = record_at(text + "\n", 0, dialect)  # it doesn't end in a line break
     if record is None:
         raise Unreadable(UNCLOSED)
     return replace(_head(text, record), more=False, verified=True)

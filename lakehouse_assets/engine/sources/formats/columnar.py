@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructField
 
     from lakehouse_assets.engine.sources.arrivals.listing import Arrival
-    from lakehouse_assets.engine.spec.inputs import Files, Format
+    from lakehouse_assets.engine.spec.formats import FormatName
 
 
-def signature(path: str, kind: Format, most: int = MOST, *, whole: bool = True) -> str | None:
+def signature(path: str, kind: FormatName, most: int = MOST, *, whole: bool = True) -> str | None:
     """What two files have in common that may be read together: their schema; None for a file without rows.
 
     What is looked at is whether a batch of rows fits into `most` bytes of memory; of Avro, unless `whole`, that is told
@@ -57,7 +57,7 @@ def signature(path: str, kind: Format, most: int = MOST, *, whole: bool = True) 
         raise Unreadable(f"not a whole {kind} file: {str(e).splitlines()[0] if str(e) else 'it ends too early'}") from e
 
 
-def read_typed(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> Group:
+def read_typed(spark: SparkSession, kind: FormatName, files: Sequence[Arrival]) -> Group:
     """The rows of files with the same schema; the names are cleaned, the spelling is the files'.
 
     Raises:
@@ -66,12 +66,12 @@ def read_typed(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> 
     # A timestamp of nanoseconds, as pandas writes it, is then a number; else Spark refuses the file.
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     # Of one file, as they're alike: what Spark lists for it is as old as this when the rows are read.
-    schema = load(spark.read, source.format, files[:1]).schema
-    df = load(spark.read.schema(schema), source.format, files)
+    schema = load(spark.read, kind, files[:1]).schema
+    df = load(spark.read.schema(schema), kind, files)
     names = clean_header(schema.names)
     renamed = [column(f).alias(n) for f, n in zip(schema.names, names, strict=True)]
     columns = {n: _value(n, field) for n, field in zip(names, schema.fields, strict=True)}
-    nanos = _nanoseconds(files[0].path) if source.format == "parquet" else {}
+    nanos = _nanoseconds(files[0].path) if kind == "parquet" else {}
     found = {n: nanos[f] for f, n in zip(schema.names, names, strict=True) if f in nanos}
     columns |= {n: (_microseconds(column(n), kind), kind) for n, kind in found.items()}
     read = df.select(*renamed, source_path(df)).where(_all_sound(dict(zip(names, schema.fields, strict=True))))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from lakehouse_assets.engine.sources.arrivals.listing import Arrival
-    from lakehouse_assets.engine.spec.inputs import Format
+    from lakehouse_assets.engine.spec.formats import FormatName
 
 # What is held here and in the engine at once, several times over.
 MOST = 256 * 1024 * 1024
@@ -42,7 +42,7 @@ _SECONDS = 300
 _CRASHED = "its reader crashed, or wasn't done with it in five minutes, as it's damaged; ask for it once more"
 
 
-def convert(files: Sequence[Arrival], kind: Format) -> Iterator[tuple[Arrival, pa.Table | str]]:
+def convert(files: Sequence[Arrival], kind: FormatName) -> Iterator[tuple[Arrival, pa.Table | str]]:
     """Each of the files as a table of what Spark has types for, or the reason why it can't be one."""
     for file, content in _apart("convert", files, kind):
         yield file, _CRASHED if content is None else _found(content)
@@ -58,7 +58,7 @@ def find_damaged(files: Sequence[Arrival]) -> dict[str, str]:
     return {path: _CRASHED if content is None else content[1:].decode() for path, content in ended.items()}
 
 
-def _apart(task: str, files: Sequence[Arrival], kind: Format) -> Iterator[tuple[Arrival, bytes | None]]:
+def _apart(task: str, files: Sequence[Arrival], kind: FormatName) -> Iterator[tuple[Arrival, bytes | None]]:
     """What a process of its own makes of each of the files; None where it ended over it.
 
     The readers of ORC and Avro end their process over some damaged files.
@@ -121,7 +121,7 @@ def _check(path: str, part: Path) -> None:
             part.write_bytes(f"!truncated or damaged orc: {why}; ask for it once more".encode(errors="replace"))
 
 
-def _convert(path: str, kind: Format, most: int, part: Path) -> None:
+def _convert(path: str, kind: FormatName, most: int, part: Path) -> None:
     import pyarrow as pa
 
     try:
@@ -159,7 +159,7 @@ def _raised() -> tuple[type[Exception], ...]:
     return (*of_python, SchemaParseException, SchemaResolutionError)
 
 
-def _table(file: IO[bytes], kind: Format, most: int) -> pa.Table:
+def _table(file: IO[bytes], kind: FormatName, most: int) -> pa.Table:
     from pyarrow import orc, parquet
 
     if kind == "avro":

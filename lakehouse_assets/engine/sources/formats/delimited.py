@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from lakehouse_assets.engine.sources.arrivals.listing import Arrival
-    from lakehouse_assets.engine.spec.inputs import Files
+    from lakehouse_assets.engine.spec.formats import Csv
 
 LOST = "\ufffd"  # what decoding puts in place of bytes that aren't valid in the encoding
 # A scalar type that a column of text is read as, and what all its cells look like. Leading zeros stay text: they are
@@ -31,47 +31,47 @@ PATTERNS = {
 }
 
 
-def header_of(head: Head, source: Files, declared: Sequence[str]) -> tuple[str, ...]:
+def header_of(head: Head, dialect: Csv, declared: Sequence[str]) -> tuple[str, ...]:
     """The names of a file's columns; without a header, the declared ones by position, then `_c<position>`."""
-    if source.header:
+    if dialect.header:
         return clean_header(head.cells)
     return tuple(declared[i] if i < len(declared) else f"_c{i}" for i in range(len(head.cells)))
 
 
-def other_delimiter(head: Head, source: Files) -> str:
+def other_delimiter(head: Head, dialect: Csv) -> str:
     """The end of a message about a header of one cell, where that looks like several."""
     one = head.cells[0] if len(head.cells) == 1 else ""
-    found = next((d for d in ";\t|," if d in one and d != source.delimiter), None)
+    found = next((d for d in ";\t|," if d in one and d != dialect.delimiter), None)
     return f"; its header is one cell {one[:60]!r}: declare delimiter={found!r}" if found else ""
 
 
 def read_delimited(
-    spark: SparkSession, source: Files, files: Sequence[Arrival], names: Sequence[str], head: Head
+    spark: SparkSession, dialect: Csv, files: Sequence[Arrival], names: Sequence[str], head: Head
 ) -> Group:
     """The rows of files with the same header; `names` are the table's names of their columns, by position."""
     from pyspark.sql import functions as F
 
-    allow_encoding(spark, source.encoding)
+    allow_encoding(spark, dialect.encoding)
     schema = ", ".join([*(f"c{i} string" for i in range(len(names))), "_corrupt string"])
-    df = load(spark.read.schema(schema).options(**_options(source, head, len(names))), "csv", files)
+    df = load(spark.read.schema(schema).options(**_options(dialect, head, len(names))), "csv", files)
     cells = [F.col(f"c{i}") for i in range(len(names))]
     df = df.select(*cells, "_corrupt", source_path(df))
-    df = df if head.verified else df.where(decoded([*cells, F.col("_corrupt")], source.encoding))
-    values = {name: (_null(cell, source.nulls), "string") for name, cell in zip(names, cells, strict=True)}
+    df = df if head.verified else df.where(decoded([*cells, F.col("_corrupt")], dialect.encoding))
+    values = {name: (_null(cell, dialect.nulls), "string") for name, cell in zip(names, cells, strict=True)}
     return Group(df, values, rescued=[("_corrupt", F.col("_corrupt"))])
 
 
-def _options(source: Files, head: Head, width: int) -> dict[str, str]:
-    multiline = source.multiline or head.several_lines or is_wide(source.encoding)
+def _options(dialect: Csv, head: Head, width: int) -> dict[str, str]:
+    multiline = dialect.multiline or head.several_lines or is_wide(dialect.encoding)
     # Left to itself, the parser takes the first line break it sees, which may be inside a quoted cell.
     line_break = {"lineSep": head.line_break} if multiline else {}
     return {
         **line_break,
-        "sep": source.delimiter.replace("\\", "\\\\"),
-        "quote": source.quote,
-        "escape": source.escape,
-        "encoding": java_encoding(source.encoding),
-        "header": str(source.header).lower(),
+        "sep": dialect.delimiter.replace("\\", "\\\\"),
+        "quote": dialect.quote,
+        "escape": dialect.escape,
+        "encoding": java_encoding(dialect.encoding),
+        "header": str(dialect.header).lower(),
         "multiLine": str(multiline).lower(),
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": "_corrupt",

@@ -11,22 +11,22 @@ from lakehouse_assets.engine.sources.formats.open_version import load
 from lakehouse_assets.engine.sources.formats.rescue import Group, source_path
 from lakehouse_assets.engine.spec.cdc.exact_json import is_inexact, parsed
 from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding, python_encoding
+from lakehouse_assets.engine.spec.formats import Json, JsonLines
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from lakehouse_assets.engine.sources.arrivals.listing import Arrival
-    from lakehouse_assets.engine.spec.inputs import Files
 
 BLANK = "_blank"  # the column of the empty key
 
 
-def read_objects(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
+def read_objects(spark: SparkSession, kind: Json | JsonLines, files: Sequence[Arrival]) -> DataFrame:
     """A row an object: `text`, `_source`, and the arrays `keys` and `vals`, null where the text isn't an object."""
     from pyspark.sql import functions as F
 
-    allow_encoding(spark, source.encoding)
-    texts = _lines(spark, source, files) if source.format == "jsonl" else _elements(spark, source, files)
+    allow_encoding(spark, kind.encoding)
+    texts = _lines(spark, kind, files) if isinstance(kind, JsonLines) else _elements(spark, kind, files)
     objects = parsed(texts, "parsed", F.col("text"), "map<string,string>")
     return objects.select("text", "_source", F.map_keys("parsed").alias("keys"), F.map_values("parsed").alias("vals"))
 
@@ -118,19 +118,19 @@ def _extras(columns: Sequence[str]) -> Column:
     return F.when(repeated, F.transform(F.filter(entries, later), renamed))
 
 
-def _lines(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
+def _lines(spark: SparkSession, kind: Json | JsonLines, files: Sequence[Arrival]) -> DataFrame:
     from pyspark.sql import functions as F
 
-    if python_encoding(source.encoding) in ("utf-8", "utf-8-sig"):
+    if python_encoding(kind.encoding) in ("utf-8", "utf-8-sig"):
         df = load(spark.read, "text", files)
         df = df.select(F.col("value").alias("text"), source_path(df))
-        return df.where(_valid(source.encoding)).where(F.col("text").rlike(r"\S"))
+        return df.where(_valid(kind.encoding)).where(F.col("text").rlike(r"\S"))
     # The CSV reader is the one that knows every encoding: with no quotes, and a delimiter JSON doesn't allow.
-    options = {"sep": "\u0001", "quote": "", "escape": "", "encoding": java_encoding(source.encoding)}
-    wide = str(is_wide(source.encoding)).lower()
+    options = {"sep": "\u0001", "quote": "", "escape": "", "encoding": java_encoding(kind.encoding)}
+    wide = str(is_wide(kind.encoding)).lower()
     df = load(spark.read.schema("text string").options(**options, multiLine=wide), "csv", files)
     df = df.select(F.ltrim("text", F.lit("\ufeff")).alias("text"), source_path(df))
-    return df.where(decoded([F.col("text")], source.encoding)).where(F.col("text").rlike(r"\S"))
+    return df.where(decoded([F.col("text")], kind.encoding)).where(F.col("text").rlike(r"\S"))
 
 
 def _valid(encoding: str) -> Column:
@@ -141,13 +141,13 @@ def _valid(encoding: str) -> Column:
     return F.when(F.is_valid_utf8("text"), F.lit(True)).otherwise(F.raise_error(message).cast("boolean"))
 
 
-def _elements(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> DataFrame:
+def _elements(spark: SparkSession, kind: Json | JsonLines, files: Sequence[Arrival]) -> DataFrame:
     """The elements of each document's array, or the one object it is."""
     from pyspark.sql import functions as F
 
     df = load(spark.read.options(wholetext=True), "text", files)
     df = df.select(F.col("value").alias("text"), source_path(df))
-    document = F.trim(_decoded(source.encoding), F.lit("\ufeff \t\r\n"))
+    document = F.trim(_decoded(kind.encoding), F.lit("\ufeff \t\r\n"))
     df = df.select(document.alias("text"), "_source")
     listed = F.when(F.col("text").startswith("["), F.col("text")).otherwise(
         F.concat(F.lit("["), F.col("text"), F.lit("]"))

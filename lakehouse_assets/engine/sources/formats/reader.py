@@ -22,6 +22,7 @@ from lakehouse_assets.engine.sources.formats.open_version import is_comparable, 
 from lakehouse_assets.engine.sources.formats.rescue import Group, conform
 from lakehouse_assets.engine.sources.formats.unreadable import bisect, raise_if_gone, reason, told
 from lakehouse_assets.engine.spec.encodings import python_encoding
+from lakehouse_assets.engine.spec.formats import Avro, Csv, Format, Json, JsonLines, Orc, Parquet, TextFormat
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -75,15 +76,13 @@ def read_files(
         SourceError: the source's encoding is not known.
         SparkUnavailable: the engine went away.
     """
-    python_encoding(source.encoding)
-    target = target_of(known, columns, source.evolve)
+    kind, target = source.format, target_of(known, columns, source.intake.evolve)
     kept = sorted((f for f in files if f.size), key=lambda f: f.path)
-    opener = {"csv": _open_delimited, "jsonl": _open_documents, "json": _open_documents}.get(source.format, _open_typed)
-    opened = opener(spark, source, kept, target)
+    opened = _open(spark, kind, kept, target)
     empty = opened.empty | {f.path for f in files if not f.size}
     if not opened.groups:
         return Reading(None, opened.failed, empty, {})
-    infer = source.infer_types and source.format == "csv" and not known
+    infer = isinstance(kind, Csv) and kind.infer_types and not known
     full = _full(opened.groups, target, delimited.inferred(opened.groups, target) if infer else {})
     have = {folded(n) for n in known}
     added = {n: kind for n, kind in full.types.items() if folded(n) not in have}
@@ -107,18 +106,18 @@ def find_unreadable(
         if reading.df is not None:
             reading.df.write.format("noop").mode("overwrite").save()
 
-    return bisect(source, files, probe) | failed
+    return bisect(source.format, files, probe) | failed
 
 
-def find_endless(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> dict[str, str]:
+def find_endless(spark: SparkSession, kind: Format, files: Sequence[Arrival]) -> dict[str, str]:
     """Path → reason, for the files over which Spark wouldn't come to an end: damaged ones of ORC.
 
     Of a store, only those that are read in a moment are looked at.
     """
-    if source.format != "orc":
+    if not isinstance(kind, Orc):
         return {}
     most, near = batch_memory(spark), [f for f in files if f.size and is_near(f)]
-    signatures, failed = _look(near, lambda file: columnar.signature(file.path, source.format, most))
+    signatures, failed = _look(near, lambda file: columnar.signature(file.path, kind.name, most))
     return failed | find_damaged([file for file, schema in signatures.items() if schema is not None])
 
 
@@ -191,99 +190,111 @@ def _spelled(found: Iterable[Sequence[str]], target: Target) -> dict[str, str]:
     return target.spelling([name for names in found for name in names])
 
 
-def _open_delimited(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
-    heads, failed = _look(files, lambda file: read_head(file, source))
+def _open(spark: SparkSession, kind: Format, files: Sequence[Arrival], target: Target) -> Opened:
+    if isinstance(kind, TextFormat):
+        python_encoding(kind.encoding)
+    match kind:
+        case Csv():
+            return _open_delimited(spark, kind, files, target)
+        case Json() | JsonLines():
+            return _open_documents(spark, kind, files, target)
+        case Parquet() | Avro() | Orc():
+            return _open_typed(spark, kind, files, target)
+
+
+def _open_delimited(spark: SparkSession, dialect: Csv, files: Sequence[Arrival], target: Target) -> Opened:
+    heads, failed = _look(files, lambda file: read_head(file, dialect))
     declared = list(target.types)
-    empty = {f.path for f, head in heads.items() if head is None or (source.header and not head.more)}
+    empty = {f.path for f, head in heads.items() if head is None or (dialect.header and not head.more)}
     alike: dict[tuple[tuple[str, ...], Head], list[Arrival]] = {}
     for file, head in heads.items():
         if head is None or file.path in empty:
             continue
-        names = delimited.header_of(head, source, declared)
+        names = delimited.header_of(head, dialect, declared)
         if refusal := _refused(target, names):
-            failed[file.path] = refusal + delimited.other_delimiter(head, source)
+            failed[file.path] = refusal + delimited.other_delimiter(head, dialect)
         else:
             alike.setdefault((names, replace(head, cells=())), []).append(file)
     spelling = _spelled((names for names, _ in alike), target)
     groups = [
-        delimited.read_delimited(spark, source, some, [spelling[folded(n)] for n in names], head)
+        delimited.read_delimited(spark, dialect, some, [spelling[folded(n)] for n in names], head)
         for (names, head), some in alike.items()
     ]
     return Opened(groups, failed, frozenset(empty))
 
 
-def _open_documents(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
-    blanks, failed = _look(files, lambda file: is_blank(file, source))
+def _open_documents(spark: SparkSession, kind: Json | JsonLines, files: Sequence[Arrival], target: Target) -> Opened:
+    blanks, failed = _look(files, lambda file: is_blank(file, kind))
     empty = frozenset(f.path for f, blank in blanks.items() if blank)
     kept = [f for f, blank in blanks.items() if not blank]
-    keys, broken = _keys(spark, source, kept)
+    keys, broken = _keys(spark, kind, kept)
     kept = [f for f in kept if f.path not in broken]
     if target.types and target.new(json_documents.column_names(keys)):
-        refused = _with_new_keys(spark, source, kept, target)
+        refused = _with_new_keys(spark, kind, kept, target)
         broken |= refused
         kept = [f for f in kept if f.path not in refused]
-        keys = _keys(spark, source, kept)[0] if refused else keys
+        keys = _keys(spark, kind, kept)[0] if refused else keys
     if not kept:
         return Opened([], failed | broken, empty)
     names = json_documents.column_names(keys)
-    objects = json_documents.read_objects(spark, source, kept)
+    objects = json_documents.read_objects(spark, kind, kept)
     return Opened([json_documents.group_of(objects, target.spelling(names), keys)], failed | broken, empty)
 
 
-def _keys(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> tuple[list[str], dict[str, str]]:
+def _keys(spark: SparkSession, kind: Json | JsonLines, files: Sequence[Arrival]) -> tuple[list[str], dict[str, str]]:
     """The keys in the files that can be read, and the reasons for those that can't."""
     keys: dict[str, None] = {}
     odd = False
 
     def probe(some: Sequence[Arrival]) -> None:
         nonlocal odd
-        found, some_odd = json_documents.keys_of(json_documents.read_objects(spark, source, some))
+        found, some_odd = json_documents.keys_of(json_documents.read_objects(spark, kind, some))
         if len(found) > MOST_COLUMNS:
             raise Unreadable(TOO_MANY)
         keys.update(dict.fromkeys(found))
         odd = odd or some_odd
 
-    broken = bisect(source, files, probe)
-    refused = _not_lines(spark, source, [f for f in files if f.path not in broken]) if odd else {}
+    broken = bisect(kind, files, probe)
+    refused = _not_lines(spark, kind, [f for f in files if f.path not in broken]) if odd else {}
     if not refused:
         return list(keys), broken
-    found, others = _keys(spark, source, [f for f in files if f.path not in broken | refused])
+    found, others = _keys(spark, kind, [f for f in files if f.path not in broken | refused])
     return found, broken | refused | others
 
 
-def _not_lines(spark: SparkSession, source: Files, files: Sequence[Arrival]) -> dict[str, str]:
+def _not_lines(spark: SparkSession, kind: Json | JsonLines, files: Sequence[Arrival]) -> dict[str, str]:
     """The files declared `jsonl` that are something else, with the reason."""
-    if source.format != "jsonl":
+    if not isinstance(kind, JsonLines):
         return {}
-    objects = json_documents.read_objects(spark, source, files)
+    objects = json_documents.read_objects(spark, kind, files)
     suspects = json_documents.odd_lines(objects)
-    return {path: why for path, none in suspects.items() if (why := not_lines(path, source.encoding, none=none))}
+    return {path: why for path, none in suspects.items() if (why := not_lines(path, kind.encoding, none=none))}
 
 
-def _with_new_keys(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> dict[str, str]:
+def _with_new_keys(
+    spark: SparkSession, kind: Json | JsonLines, files: Sequence[Arrival], target: Target
+) -> dict[str, str]:
     """The files that have new keys, or can't be read, with the reason."""
     refused: dict[str, str] = {}
 
     def probe(some: Sequence[Arrival]) -> None:
-        for path, keys in json_documents.keys_by_file(json_documents.read_objects(spark, source, some)).items():
+        for path, keys in json_documents.keys_by_file(json_documents.read_objects(spark, kind, some)).items():
             if refusal := _refused(target, json_documents.column_names(keys)):
                 refused[path] = refusal
 
-    return bisect(source, files, probe) | refused
+    return bisect(kind, files, probe) | refused
 
 
-def _open_typed(spark: SparkSession, source: Files, files: Sequence[Arrival], target: Target) -> Opened:
+def _open_typed(spark: SparkSession, kind: Parquet | Avro | Orc, files: Sequence[Arrival], target: Target) -> Opened:
     most = batch_memory(spark)
-    signatures, failed = _look(
-        files, lambda file: columnar.signature(file.path, source.format, most, whole=is_near(file))
-    )
+    signatures, failed = _look(files, lambda file: columnar.signature(file.path, kind.name, most, whole=is_near(file)))
     read, odd = list[tuple[Group, Sequence[Arrival]]](), dict[Arrival, str]()
     for signature in dict.fromkeys(s for s in signatures.values() if s is not None):
         some = [f for f, s in signatures.items() if s == signature]
-        group, refused = _read_typed(spark, source, some)
+        group, refused = _read_typed(spark, kind, some)
         read += [(group, [f for f in some if f not in refused])] if group else []
         odd |= refused
-    converted, broken = _converted(spark, source, odd)
+    converted, broken = _converted(spark, kind, odd)
     failed |= broken
     groups = list[Group]()
     for found, its in read + converted:
@@ -297,7 +308,7 @@ def _open_typed(spark: SparkSession, source: Files, files: Sequence[Arrival], ta
 
 
 def _read_typed(
-    spark: SparkSession, source: Files, files: Sequence[Arrival]
+    spark: SparkSession, kind: Parquet | Avro | Orc, files: Sequence[Arrival]
 ) -> tuple[Group | None, dict[Arrival, str]]:
     """Files with one schema, and those, damaged perhaps, in which Spark doesn't find it, with the reason."""
     from pyspark.errors import PySparkException
@@ -305,7 +316,7 @@ def _read_typed(
     odd = dict[Arrival, str]()
     for number, file in enumerate(files):
         try:
-            return columnar.read_typed(spark, source, files[number:]), odd
+            return columnar.read_typed(spark, kind.name, files[number:]), odd
         except PySparkException as error:
             raise_if_gone(error)
             if still_there([file])[1]:  # it's about that file alone
@@ -315,13 +326,13 @@ def _read_typed(
 
 
 def _converted(
-    spark: SparkSession, source: Files, odd: Mapping[Arrival, str]
+    spark: SparkSession, kind: Parquet | Avro | Orc, odd: Mapping[Arrival, str]
 ) -> tuple[list[tuple[Group, Sequence[Arrival]]], dict[str, str]]:
     """Files that Spark doesn't read, with the reason, converted one by one; and those that can't be."""
     read, failed = list[tuple[Group, Sequence[Arrival]]](), dict[str, str]()
-    for file, found in convert(list(odd), source.format):
+    for file, found in convert(list(odd), kind.name):
         if isinstance(found, str):
-            failed[file.path] = f"{reason(source, file, odd[file])}; {found}"
+            failed[file.path] = f"{reason(kind, file, odd[file])}; {found}"
         elif is_comparable(file) and still_there([file])[1]:
             failed[file.path] = "it was overwritten while it was read"
         else:

@@ -12,17 +12,17 @@ from lakehouse_assets.engine.errors import SourceError, SparkUnavailable
 from lakehouse_assets.engine.sources.first_look.contents import Unreadable
 from lakehouse_assets.engine.sources.first_look.text_head import text_of
 from lakehouse_assets.engine.sources.formats.open_version import is_unplanned
+from lakehouse_assets.engine.spec.formats import Format, Json, TextFormat
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.arrivals.listing import Arrival
-    from lakehouse_assets.engine.spec.inputs import Files
 
 TOO_LARGE = "it takes more memory than the engine has; land it in smaller records or parts, or give the engine more"
 # How Hadoop's client tells of an answer that is about the account, or of none, once it has asked again.
 _REFUSED = re.compile(r'Operation failed: "[^"]*", (-1|401|403|429|5\d\d), |Status code: -1 ')
 
 
-def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Arrival]], object]) -> dict[str, str]:
+def bisect(kind: Format, files: Sequence[Arrival], probe: Callable[[Sequence[Arrival]], object]) -> dict[str, str]:
     """Path → reason, for the files with which `probe`, a Spark job over some of them, fails.
 
     Raises:
@@ -40,9 +40,9 @@ def bisect(source: Files, files: Sequence[Arrival], probe: Callable[[Sequence[Ar
         if is_unplanned(e):  # which file that is, is seen without Spark
             raise
         if len(files) == 1:
-            return {files[0].path: str(e) if isinstance(e, Unreadable) else reason(source, files[0], told(e))}
+            return {files[0].path: str(e) if isinstance(e, Unreadable) else reason(kind, files[0], told(e))}
         half = len(files) // 2
-        return bisect(source, files[:half], probe) | bisect(source, files[half:], probe)
+        return bisect(kind, files[:half], probe) | bisect(kind, files[half:], probe)
     return {}
 
 
@@ -77,12 +77,12 @@ def raise_if_gone(error: Exception) -> None:
         raise SourceError(f"Reading files: {why}; check the access rights and the network, and run again") from error
 
 
-def reason(source: Files, file: Arrival, error: str) -> str:
+def reason(kind: Format, file: Arrival, error: str) -> str:
     """Why a file can't be read: found out by Python where it can, else the root cause that Spark names."""
-    if source.format in ("csv", "jsonl", "json"):
+    if isinstance(kind, TextFormat):
         try:
-            text = text_of(file.path, source.encoding)
-            problem = _not_json("".join(text)) if source.format == "json" else _lost(any("\ufffd" in t for t in text))
+            text = text_of(file.path, kind.encoding)
+            problem = _not_json("".join(text)) if isinstance(kind, Json) else _lost(any("\ufffd" in t for t in text))
         except Unreadable as e:
             return str(e)
         if problem:

@@ -33,7 +33,7 @@ from lakehouse_assets.engine.sources.arrivals import notifications
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.azure import lake_at, queues_at
 from lakehouse_assets_tests.crash import die_at
@@ -42,7 +42,7 @@ from lakehouse_assets_tests.servers.azurite import Azurite, created
 NOON = datetime(2026, 5, 10, 12, tzinfo=UTC)
 ROW = b"origin\nJFK\n"
 LAKEHOUSE = open_lakehouse(strict=True)
-SOURCE = Files("weather/%Y/%m/%d/*.csv", files_per_batch=4_000)
+SOURCE = files("weather/%Y/%m/%d/*.csv", files_per_batch=4_000)
 TABLE = replace(LAKEHOUSE.tables["airlines.bronze.weather"], inputs={"landed": SOURCE})
 
 

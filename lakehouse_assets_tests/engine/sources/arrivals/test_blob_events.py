@@ -21,7 +21,6 @@ from lakehouse_assets.engine.sources.arrivals.blob_events import CREATED
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.notifications import Drained, Queues, drain
 from lakehouse_assets.engine.spec.declare import files, table
-from lakehouse_assets.engine.spec.inputs import Files
 
 
 @dataclass
@@ -289,7 +288,7 @@ def test_a_message_that_another_process_has_by_now_is_left_to_it(
 
 def test_a_ledger_that_is_damaged_keeps_its_messages_and_no_others(tmp_path: Path) -> None:
     peer = Peer(tmp_path, "orders", "refunds")
-    peer.tables[1] = replace(peer.tables[1], inputs={"landed": Files("refunds/**")})
+    peer.tables[1] = replace(peer.tables[1], inputs={"landed": files("refunds/**")})
     refund = told(subject=told()["subject"].replace("orders", "refunds"))
     damaged = Path(peer.lake.arrivals("shop.bronze.orders"), "_delta_log", f"{0:020}.json")
     damaged.parent.mkdir(parents=True)

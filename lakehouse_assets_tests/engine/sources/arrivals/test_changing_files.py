@@ -18,7 +18,7 @@ from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals
 from lakehouse_assets.engine.sources.formats import columnar
 from lakehouse_assets.engine.sources.formats.rescue import Group
-from lakehouse_assets.engine.spec.inputs import Format
+from lakehouse_assets.engine.spec.formats import FormatName
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.sources.reading import FORMATS, encoded, ledger
 from lakehouse_assets_tests.project import Project
@@ -49,7 +49,7 @@ CHANGES = [
 ]
 
 
-def changing(shop: Project, kind: Format, way: str, texts: list[str], table: str = MEANWHILE) -> None:
+def changing(shop: Project, kind: FormatName, way: str, texts: list[str], table: str = MEANWHILE) -> None:
     """Let three files arrive, one of which will become another as the table is built."""
     for name in ("a", "old", "z"):
         shop.land(f"orders/{name}", encoded([name], kind))
@@ -67,7 +67,7 @@ def change(way: str, old: Path, new: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize(("kind", "way", "texts"), CHANGES)
 def test_a_file_that_changes_between_plan_and_read_is_read_once_as_what_it_became(
-    project: Project, kind: Format, way: str, texts: list[str]
+    project: Project, kind: FormatName, way: str, texts: list[str]
 ) -> None:
     changing(project, kind, way, texts)
     assert project.run("bronze.orders").files == {"done": 2, "vanished": 1}
@@ -82,7 +82,7 @@ def test_a_file_that_changes_between_plan_and_read_is_read_once_as_what_it_becam
 @pytest.mark.parametrize("way", ["written over in place", "removed", "emptied"])
 @pytest.mark.parametrize(("kind", "new"), [("csv", "b\n1\n2\n"), ("csv", "b"), ("csv", "\xff"), ("parquet", "b")])
 def test_what_changes_before_it_is_looked_into_has_vanished_whatever_is_in_it_now(
-    project: Project, monkeypatch: pytest.MonkeyPatch, kind: Format, new: str, way: str
+    project: Project, monkeypatch: pytest.MonkeyPatch, kind: FormatName, new: str, way: str
 ) -> None:
     """Its columns would be refused, or it has none, or it isn't a file of its kind."""
     plan, old = Ledger.plan, project.root / "landing/shop/orders/old"
@@ -141,7 +141,7 @@ ANEW = [("a", "done", 1), ("old", "done", 1), ("old", "vanished", None), ("z", "
 @pytest.mark.parametrize("way", ["written over in place", "replaced"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_file_that_changes_between_listing_and_opening_is_read_once_as_what_it_became(
-    project: Project, kind: Format, way: str
+    project: Project, kind: FormatName, way: str
 ) -> None:
     changing(project, kind, way, ["new"], OPENING)
     assert project.run("bronze.orders").files == {"done": 3, "vanished": 1}

@@ -13,7 +13,7 @@ from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.arrivals.cleanup import put_away
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.sources.first_look.text_head import text_of
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.azurite import Azurite
@@ -98,7 +98,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 @pytest.mark.parametrize(("afterwards", "prefix"), [("archive", "_archive/000007/"), ("delete", None)])
 def test_files_of_any_name_are_put_away(folder: Folder, afterwards: Any, prefix: str | None) -> None:
-    source = Files("orders/**", afterwards=afterwards)
+    source = files("orders/**", afterwards=afterwards)
     for name in NAMES:
         folder.land(name, name)
     read = [(file, 7) for file in list_arrivals(source, folder.url)]
@@ -109,7 +109,7 @@ def test_files_of_any_name_are_put_away(folder: Folder, afterwards: Any, prefix:
 
 @pytest.mark.parametrize("afterwards", ["archive", "delete"])
 def test_a_version_that_came_after_the_one_that_was_read_stays(folder: Folder, afterwards: Any) -> None:
-    source = Files("orders/*", afterwards=afterwards)
+    source = files("orders/*", afterwards=afterwards)
     folder.land("1.csv", "old")
     read = [(file, 1) for file in list_arrivals(source, folder.url)]
     folder.land("1.csv", "newer")
@@ -123,7 +123,7 @@ def test_a_version_that_came_after_the_one_that_was_read_stays(folder: Folder, a
 def test_a_blob_that_someone_has_leased_is_read_and_put_away_after_its_release(
     container: str, azurite: Azurite, afterwards: Any, left: list[str]
 ) -> None:
-    folder, source = Folder(f"{container}/landing"), Files("orders/*", afterwards=afterwards)
+    folder, source = Folder(f"{container}/landing"), files("orders/*", afterwards=afterwards)
     folder.land("1.csv", "1")
     name = container.partition("//")[2].partition("@")[0]
     with BlobClient.from_connection_string(azurite.connection_string, name, "landing/orders/1.csv") as blob:

@@ -18,7 +18,7 @@ from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
 from lakehouse_assets.engine.sources.arrivals.ledger_state import SETTLED
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, still_there, version_of
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 
 
 def put(folder: Path, name: str, text: str = "a\n1\n") -> str:
@@ -33,11 +33,11 @@ def names(arrivals: list[Arrival]) -> list[str]:
 
 
 def listed(folder: Path, pattern: str = "**/*.csv") -> list[Arrival]:
-    return list_arrivals(Files(pattern), str(folder))
+    return list_arrivals(files(pattern), str(folder))
 
 
 def unread(ledger: Ledger, folder: Path) -> list[Arrival]:
-    return list_arrivals(Files("**/*.csv"), str(folder), ledger.state().settled())
+    return list_arrivals(files("**/*.csv"), str(folder), ledger.state().settled())
 
 
 def done(files: list[Arrival]) -> list[Outcome]:
@@ -123,10 +123,10 @@ def test_a_store_is_listed_by_url(tmp_path):
     for name in ("a.csv", "d/b.csv", "_x/c.csv", "d.csv/e.txt"):
         memory.pipe(f"/bucket-{tmp_path.name}/land/{name}", b"a\n1\n")
     landing = f"memory://bucket-{tmp_path.name}/land"
-    found = list_arrivals(Files("**/*.csv"), landing)
+    found = list_arrivals(files("**/*.csv"), landing)
     assert [a.path for a in found] == [f"{landing}/a.csv", f"{landing}/d/b.csv"]
     assert still_there(found) == (found, [])
-    assert list_arrivals(Files("**/*.csv"), landing, {version_of(found[0])}) == found[1:]
+    assert list_arrivals(files("**/*.csv"), landing, {version_of(found[0])}) == found[1:]
     memory.pipe(f"/bucket-{tmp_path.name}/land/a.csv", b"a\n22\n")
     assert names(still_there(found)[1]) == ["a.csv"]
 

@@ -13,13 +13,13 @@ from lakehouse_assets.engine.sources.arrivals.cleanup import put_away
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals, still_there
 from lakehouse_assets.engine.sources.formats.reader import read_files
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets_tests.engine.sources.reading import put
 from lakehouse_assets_tests.project import Project
 
 
 def names(folder: Path, pattern: str = "**") -> list[str]:
-    return [a.path.removeprefix(f"{folder}/") for a in list_arrivals(Files(pattern), str(folder))]
+    return [a.path.removeprefix(f"{folder}/") for a in list_arrivals(files(pattern), str(folder))]
 
 
 def told(project: Project) -> dict[str, tuple[str, str | None]]:
@@ -104,7 +104,7 @@ def test_folders_that_lead_to_each_other_are_listed_to_an_end(tmp_path: Path) ->
 
 
 def test_a_file_that_becomes_a_link_or_a_pipe_is_not_read(spark, tmp_path: Path) -> None:
-    source, folder = Files("*"), tmp_path / "landing"
+    source, folder = files("*"), tmp_path / "landing"
     for name in ("1.csv", "2.csv"):
         put(folder, name, "a\n1\n")
     planned = list_arrivals(source, str(folder))
@@ -119,7 +119,7 @@ def test_a_file_that_becomes_a_link_or_a_pipe_is_not_read(spark, tmp_path: Path)
 
 @pytest.mark.parametrize("afterwards", ["archive", "delete"])
 def test_nothing_is_put_away_through_a_link(tmp_path: Path, afterwards) -> None:
-    source, landing = Files("**", afterwards=afterwards), tmp_path / "landing"
+    source, landing = files("**", afterwards=afterwards), tmp_path / "landing"
     kept = put(landing, "_kept/1.csv", "a\n1\n")
     (landing / "1.csv").symlink_to(kept)
     put(landing, "in/2.csv", "a\n2\n")
@@ -135,7 +135,7 @@ def test_nothing_is_put_away_through_a_link(tmp_path: Path, afterwards) -> None:
 
 
 def test_an_archive_that_leads_out_takes_nothing_in(tmp_path: Path) -> None:
-    source, landing, outside = Files("*.csv", afterwards="archive"), tmp_path / "landing", tmp_path / "outside"
+    source, landing, outside = files("*.csv", afterwards="archive"), tmp_path / "landing", tmp_path / "outside"
     outside.mkdir()
     path = put(landing, "1.csv", "a\n1\n")
     (landing / "_archive").symlink_to(outside)

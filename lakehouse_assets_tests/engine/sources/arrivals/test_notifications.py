@@ -21,7 +21,7 @@ from lakehouse_assets.engine.sources.arrivals.blob_events import CREATED
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger, Outcome
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals
 from lakehouse_assets.engine.sources.arrivals.notifications import Drained, Queues, drain
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.resources.azure import queues_at
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.conftest import new_project
@@ -54,7 +54,7 @@ class Shop:
         return found
 
     def listed(self) -> list[Arrival]:
-        return list_arrivals(Files("orders/**/*.csv"), self.lake.landing_folder("shop"))
+        return list_arrivals(files("orders/**/*.csv"), self.lake.landing_folder("shop"))
 
     def event(self, file: Arrival, **changed: Any) -> dict[str, Any]:
         return {**created(file, self.container), **changed}

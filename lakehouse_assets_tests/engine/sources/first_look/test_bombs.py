@@ -27,7 +27,8 @@ from lakehouse_assets.engine.sources.formats.columnar import signature
 from lakehouse_assets.engine.sources.formats.converted import convert, find_damaged
 from lakehouse_assets.engine.sources.formats.not_lines import DOCUMENT, TOO_LONG, not_lines
 from lakehouse_assets.engine.sources.formats.reader import find_unreadable, list_arrivals
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
+from lakehouse_assets.engine.spec.formats import Csv, JsonLines
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
@@ -212,7 +213,7 @@ def test_what_ends_the_reader_of_a_file_fails_that_file_alone(monkeypatch, tmp_p
     monkeypatch.setattr(converted, "_CHILD", dying)
     for name in ("1", "2 bad", "3", "4 bad", "5"):
         put(tmp_path, name, encoded([name], "orc"))
-    ended = {Path(f.path).name: found for f, found in convert(list_arrivals(Files("*"), str(tmp_path)), "orc")}
+    ended = {Path(f.path).name: found for f, found in convert(list_arrivals(files("*"), str(tmp_path)), "orc")}
     assert {name: found if isinstance(found, str) else found.to_pylist() for name, found in ended.items()} == {
         **{name: [{"a": name}] for name in "135"}, "2 bad": converted._CRASHED, "4 bad": converted._CRASHED,
     }  # fmt: skip
@@ -227,7 +228,7 @@ def test_orc_over_which_sparks_reader_goes_on_for_hours_fails_and_stops_no_other
         content = taken.read()
     bad = project.land("orders/bad", content[:44] + b"\xff" * 4 + content[48:])  # a run of more days than there are
     project.land("orders/good", content)
-    listed = list_arrivals(Files("*"), str(Path(bad).parent))
+    listed = list_arrivals(files("*"), str(Path(bad).parent))
     assert find_damaged(listed) == {bad: DAMAGED_ORC}
     project.bronze("orders", "format='orc'")
     project.run("bronze.orders")
@@ -287,7 +288,7 @@ def test_the_limits_on_what_is_packed_and_on_endless_lines_hold_for_each_text(
     put(tmp_path, f"bomb.{end}", PACKS[end](whole + row * (3 * MB // len(row))))
     put(tmp_path, "endless", whole.strip().removesuffix(b"}") + (b"\n" if kind == "json" else b"\t") * (3 << 20))
     put(tmp_path, "good", whole)
-    reading = read(spark, tmp_path, Files("*", kind))
+    reading = read(spark, tmp_path, files("*", kind))
     assert data(reading) == [{"a": "1"}]
     failed = {Path(path).name: why for path, why in reading.failed.items()}
     assert "times its size; land it unpacked" in failed[f"bomb.{end}"]
@@ -325,11 +326,11 @@ def test_a_header_of_doubled_quotes_takes_time_by_its_length(tmp_path: Path, opt
 
     def look(number: int) -> None:
         end = '",b\n1,2\n' if size == "whole" else ""
-        (file,) = list_arrivals(Files("*"), str(put(tmp_path, "1", '"' + pair * number + end).parent))
+        (file,) = list_arrivals(files("*"), str(put(tmp_path, "1", '"' + pair * number + end).parent))
         if size == "whole":
-            read_head(file, Files("*", **options))
+            read_head(file, Csv(**options))
         else:
-            refused(lambda: read_head(file, Files("*", **options)))
+            refused(lambda: read_head(file, Csv(**options)))
 
     look(1000)
     once, four_times = seconds(lambda: look(1 << 18)), seconds(lambda: look(1 << 20))
@@ -338,9 +339,9 @@ def test_a_header_of_doubled_quotes_takes_time_by_its_length(tmp_path: Path, opt
 
 @pytest.mark.parametrize("text", ["a" * 8_000_000, "\n" * 8_000_000 + "a,b", " " * 8_000_000 + "\na,b\n1,2\n"])
 def test_no_beginning_of_a_file_takes_time_by_its_square(tmp_path: Path, text: str) -> None:
-    (file,) = list_arrivals(Files("*"), str(put(tmp_path, "1", text).parent))
-    assert seconds(lambda: read_head(file, Files("*"))) < 4
-    assert seconds(lambda: is_blank(file, Files("*", "jsonl"))) < 4
+    (file,) = list_arrivals(files("*"), str(put(tmp_path, "1", text).parent))
+    assert seconds(lambda: read_head(file, Csv())) < 4
+    assert seconds(lambda: is_blank(file, JsonLines())) < 4
     assert seconds(lambda: not_lines(file.path, "UTF-8", none=True)) < 4
 
 
@@ -358,7 +359,7 @@ def small_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkReso
 def test_a_value_that_no_footer_tells_of_fails_its_file_and_the_engine_lives(
     small_engine: SparkResource, tmp_path: Path
 ) -> None:
-    spark, source = small_engine.session(), Files("*", "parquet")
+    spark, source = small_engine.session(), files("*", "parquet")
     before = spark_server.running(small_engine.server_settings)
     rows = pa.table({"a": pa.array(["x" * (160 * MB), *[""] * 200_000])})
     put(tmp_path, "bomb", in_parquet(rows, use_dictionary=False, write_statistics=False))

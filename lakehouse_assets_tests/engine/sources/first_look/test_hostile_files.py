@@ -26,7 +26,7 @@ import pytest
 from pyarrow import orc, parquet
 
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
-from lakehouse_assets.engine.spec.inputs import Format
+from lakehouse_assets.engine.spec.formats import FormatName
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets_tests.project import Project
 
@@ -61,7 +61,7 @@ MARKS = (
 class Sample:
     """A real file: its format, its options, how its name ends and how many rows it has."""
 
-    kind: Format
+    kind: FormatName
     content: bytes
     rows: int
     end: str = ""

@@ -14,7 +14,7 @@ import pytest
 from pyarrow import orc, parquet
 
 from lakehouse_assets.engine.sources.formats.column_names import clean_header, folded
-from lakehouse_assets.engine.spec.inputs import Format
+from lakehouse_assets.engine.spec.formats import FormatName
 from lakehouse_assets_tests.engine.sources.reading import ledger
 from lakehouse_assets_tests.project import Project
 
@@ -35,7 +35,7 @@ def orders(raw: DataFrame) -> DataFrame:
 """
 
 
-def encoded(names: Sequence[str], row: Sequence[str], kind: Format) -> bytes:
+def encoded(names: Sequence[str], row: Sequence[str], kind: FormatName) -> bytes:
     """A file of one row of texts."""
     file, table = io.BytesIO(), pa.table([pa.array([text]) for text in row], names=list(names))
     match kind:
@@ -57,7 +57,7 @@ def encoded(names: Sequence[str], row: Sequence[str], kind: Format) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet", "orc", "avro"])
-def test_a_reserved_name_is_read_under_another_and_no_value_is_lost(project: Project, kind: Format) -> None:
+def test_a_reserved_name_is_read_under_another_and_no_value_is_lost(project: Project, kind: FormatName) -> None:
     project.table("bronze.orders", BESIDE_A_RULE.format(kind))
     project.table("silver.orders", READER)
     names = [*OF_DELTA, *OF_RUNS, *([] if kind == "avro" else [*FREE, *ALIKE])]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lakehouse_assets.engine.spec.columns import Column
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets_tests.engine.sources.reading import data, put, read, rows
 
-INFER = Files("*.csv", infer_types=True)
+INFER = files("*.csv", infer_types=True)
 
 
 def test_ids_of_32_digits_stay_apart(spark, tmp_path):
@@ -78,7 +78,7 @@ def test_a_text_that_its_columns_type_cant_give_back_is_rescued(spark, tmp_path,
     put(tmp_path, "1.csv", "\n".join(["n," + ",".join(names.values()), *(f"{i},{x}" for i, x in enumerate(lines)), ""]))
     columns = [Column(name, kind) for kind, name in names.items()] if declared else []
     known = {} if declared else {"n": "string", **{name: kind for kind, name in names.items()}}
-    found = sorted(rows(read(spark, tmp_path, Files("*.csv"), known, *columns)), key=lambda r: int(r["n"]))
+    found = sorted(rows(read(spark, tmp_path, files("*.csv"), known, *columns)), key=lambda r: int(r["n"]))
     held = sum(map(len, HELD.values()))
     assert [row["n"] for row in found[:held] if row["_rescued"]] == []
     assert all(any(row[name] is not None for name in names.values()) for row in found[:held])
@@ -91,7 +91,7 @@ def test_a_number_in_json_is_held_to_the_same_rule_as_a_text(spark, tmp_path):
         '{"n": 2, "x": 0.12345678901234567891, "money": 1.239, "count": 1.5}\n'
         '{"n": 3, "x": 1e400, "money": 12345678901, "count": 99999999999}\n')  # fmt: skip
     columns = [Column("x", "double"), Column("money", "decimal(10,2)"), Column("count", "int")]
-    found = rows(read(spark, tmp_path, Files("*.jsonl", "jsonl"), {}, *columns))
+    found = rows(read(spark, tmp_path, files("*.jsonl", "jsonl"), {}, *columns))
     assert [(row["x"], str(row["money"]), row["count"]) for row in found] == [
         (0.1, "1.20", 7), (None, "None", None), (None, "None", None)]  # fmt: skip
     assert [row["_rescued"] for row in found] == [

@@ -16,10 +16,10 @@ from pyarrow import orc, parquet
 
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.formats import converted
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets_tests.engine.sources.reading import data, put, read, rows
 
-PARQUET = Files("*.parquet", "parquet")
+PARQUET = files("*.parquet", "parquet")
 AT = datetime(2024, 1, 31, 10, 0, 0, 123456)
 
 
@@ -81,7 +81,7 @@ def test_names_that_differ_in_case_or_not_at_all_are_told_apart(spark, tmp_path)
             pa.table([pa.array([1]), pa.array([2]), pa.array([3])], names=["a", "A", "b c"]),
             str(tmp_path / f"1.{kind}"),
         )
-        assert data(read(spark, tmp_path, Files(f"*.{kind}", kind))) == [{"a": 1, "A_2": 2, "b_c": 3}]  # type: ignore[arg-type]
+        assert data(read(spark, tmp_path, files(f"*.{kind}", kind))) == [{"a": 1, "A_2": 2, "b_c": 3}]  # type: ignore[arg-type]
 
 
 def test_avro_that_spark_refuses_is_converted(spark, tmp_path):
@@ -90,13 +90,13 @@ def test_avro_that_spark_refuses_is_converted(spark, tmp_path):
     rows_ = [{"d": Decimal("1.50"), "n": {"d": Decimal(2), "n": None, "v": 3}, "v": 4}]
     with (tmp_path / "1.avro").open("wb") as file:
         fastavro.writer(file, {"type": "record", "name": "r", "fields": fields}, rows_)
-    (row,) = data(read(spark, tmp_path, Files("*.avro", "avro")))
+    (row,) = data(read(spark, tmp_path, files("*.avro", "avro")))
     assert (row["d"], row["v"]) == (Decimal("1.50"), 4)
 
 
 def test_orc_timestamps_with_a_zone_are_timestamps(spark, tmp_path):
     orc.write_table(pa.table({"at": pa.array([AT], pa.timestamp("us", "UTC"))}), str(tmp_path / "1.orc"))
-    reading = read(spark, tmp_path, Files("*.orc", "orc"))
+    reading = read(spark, tmp_path, files("*.orc", "orc"))
     assert reading.added == {"at": "timestamp"}
     assert data(reading)[0]["at"].astimezone(UTC).replace(tzinfo=None) == AT
 

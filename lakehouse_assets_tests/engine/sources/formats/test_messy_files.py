@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_assets.engine.sources.formats.reader import find_unreadable, list_arrivals, read_files
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets_tests.engine.sources.formats.test_reader import bad, data, put, read, rows
 
 
@@ -45,7 +45,7 @@ SPECTRUM = [
 @pytest.mark.parametrize("name", SPECTRUM)
 def test_the_csv_spectrum_reads_as_its_authors_expect(spark, messy, name):
     folder = messy / "csv_spectrum"
-    source = Files(f"csvs/{name}.csv", multiline="newlines" in name, nulls=())
+    source = files(f"csvs/{name}.csv", multiline="newlines" in name, nulls=())
     found = [{k: v.replace("\r\n", "\n") for k, v in row.items()} for row in data(read(spark, folder, source))]
     expected = json.loads((folder / "json" / f"{name}.json").read_text())
     expected = expected if isinstance(expected, list) else [expected]
@@ -79,7 +79,7 @@ def test_frictionless_tables_read_as_pythons_csv_reads_them(spark, messy, name, 
         r for r in csv.reader(io.StringIO(text, newline=""), delimiter=options.get("delimiter", ",")) if r
     ]
     literal = name.replace("[", "[[]")
-    reading = read(spark, path.parent, Files(literal, nulls=(), multiline=True, **options))
+    reading = read(spark, path.parent, files(literal, nulls=(), multiline=True, **options))
     assert reading.df is not None
     found = sorted(list(row)[: len(header)] for row in reading.df.collect())
     assert found == sorted(cells)
@@ -90,7 +90,7 @@ def test_blank_and_duplicate_headers_lose_no_cell(spark, messy):
     folder = messy / "frictionless_data" / "data"
     for name in ("blank-headers.csv", "duplicate-headers.csv"):
         header, *lines = list(csv.reader((folder / name).read_text().splitlines()))
-        reading = read(spark, folder, Files(name, nulls=()))
+        reading = read(spark, folder, files(name, nulls=()))
         assert reading.df is not None
         assert len(reading.df.columns) == len(header) + 2
         whole = [row for row in reading.df.collect() if row["_rescued"] is None]
@@ -103,7 +103,7 @@ def test_ragged_tables_keep_the_text_of_every_ragged_row(spark, messy):
     header, *lines = [line for line in path.read_text().splitlines() if line.strip()]
     ragged = {line for line in lines if len(next(csv.reader([line]))) != len(next(csv.reader([header])))}
     assert ragged
-    found = [r["_rescued"]["_corrupt"] for r in rows(read(spark, folder, Files(path.name))) if r["_rescued"]]
+    found = [r["_rescued"]["_corrupt"] for r in rows(read(spark, folder, files(path.name))) if r["_rescued"]]
     assert set(found) == ragged
 
 
@@ -131,7 +131,7 @@ def test_csvkit_examples_read_as_pythons_csv_reads_them(spark, messy, name):
 
         content = bz2.decompress(content)
     _header, *cells = csv.reader(io.StringIO(content.decode(encoding), newline=""))
-    reading = read(spark, path.parent, Files(path.name, encoding=encoding, multiline=True, nulls=()))
+    reading = read(spark, path.parent, files(path.name, encoding=encoding, multiline=True, nulls=()))
     assert reading.df is not None
     found = [[cell.replace("\n", "\r") for cell in list(r)[:-2]] for r in reading.df.collect()]
     assert sorted(found) == sorted([cell.replace("\n", "\r") for cell in row] for row in cells)
@@ -140,12 +140,12 @@ def test_csvkit_examples_read_as_pythons_csv_reads_them(spark, messy, name):
 def test_a_table_of_italian_towns_needs_its_encoding(spark, shared_data, tmp_path):
     content = (shared_data / "messy" / "frictionless_issue-811.csv.gz").read_bytes()
     put(tmp_path, "towns.csv.gz", content)
-    wrong = Files("*.csv.gz", delimiter=";")
+    wrong = files("*.csv.gz", delimiter=";")
     assert "not valid UTF-8" in bad(spark, tmp_path, wrong)["towns.csv.gz"]
     header, *cells = [
         r for r in csv.reader(io.StringIO(gzip.decompress(content).decode("cp1252")), delimiter=";") if any(r)
     ]
-    right = Files("*.csv.gz", delimiter=";", encoding="cp1252", multiline=True, nulls=())
+    right = files("*.csv.gz", delimiter=";", encoding="cp1252", multiline=True, nulls=())
     reading = read(spark, tmp_path, right)
     assert reading.df is not None
     found = [list(r)[: len(header)] for r in reading.df.collect()]
@@ -154,7 +154,7 @@ def test_a_table_of_italian_towns_needs_its_encoding(spark, shared_data, tmp_pat
 
 def test_every_json_document_of_the_suite_is_read_or_fails_as_python_says(spark, messy, tmp_path):
     suite = messy / "JSONTestSuite_parsing" / "test_parsing"
-    source = Files("*.json", format="json")
+    source = files("*.json", format="json")
     names = [p for p in sorted(suite.iterdir()) if p.name.startswith(("y_", "n_"))]
     chosen = names[::14]
     for path in chosen:
@@ -171,8 +171,8 @@ def test_every_json_document_of_the_suite_is_read_or_fails_as_python_says(spark,
 
 def test_sparks_own_hard_files(spark, messy):
     folder = messy / "spark_sql_test-data" / "test-data"
-    crazy = data(read(spark, folder, Files("cars-multichar-delim-crazy.csv", delimiter="_/-\\_")))
+    crazy = data(read(spark, folder, files("cars-multichar-delim-crazy.csv", delimiter="_/-\\_")))
     assert {"year", "make", "model"} <= {k.strip().strip('"') for k in crazy[0]}
-    assert "not valid UTF-8" in bad(spark, folder, Files("malformed_utf8.json", format="jsonl"))["malformed_utf8.json"]
-    utf16 = data(read(spark, folder, Files("utf16WithBOM.json", format="json", encoding="UTF-16")))
+    assert "not valid UTF-8" in bad(spark, folder, files("malformed_utf8.json", format="jsonl"))["malformed_utf8.json"]
+    utf16 = data(read(spark, folder, files("utf16WithBOM.json", format="json", encoding="UTF-16")))
     assert [r["firstName"] for r in utf16] == ["Chris", "Doug"]

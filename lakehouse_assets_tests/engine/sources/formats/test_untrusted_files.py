@@ -21,6 +21,7 @@ from pyarrow import orc, parquet
 from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.sources.first_look import text_head
 from lakehouse_assets.engine.sources.first_look.text_head import read_head
+from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets_tests.engine.sources.reading import FORMATS, data, encoded, ledger, put, read, rows
 
@@ -32,7 +33,7 @@ def reasons(folder: Path, source: Files) -> dict[str, str]:
     found = {}
     for file in list_arrivals(source, str(folder)):
         try:
-            read_head(file, source)
+            read_head(file, source.format)
         except text_head.Unreadable as e:
             found[Path(file.path).name] = str(e)
     return found
@@ -41,11 +42,11 @@ def reasons(folder: Path, source: Files) -> dict[str, str]:
 def test_a_line_break_in_a_cell_fails_the_file_that_isnt_declared_to_have_one(spark, tmp_path):
     put(tmp_path, "1.csv", 'a,b\n1,"x\n2,y"\n3,z\n')
     put(tmp_path, "2.csv", "a,b\n4,w\n")
-    reading = read(spark, tmp_path, Files("*.csv"))
+    reading = read(spark, tmp_path, files("*.csv"))
     assert data(reading) == [{"a": "4", "b": "w"}]
     assert "declare multiline=True" in reading.failed[str(tmp_path / "1.csv")]
     wanted = [{"a": "1", "b": "x\n2,y"}, {"a": "3", "b": "z"}, {"a": "4", "b": "w"}]
-    assert data(read(spark, tmp_path, Files("*.csv", multiline=True))) == wanted
+    assert data(read(spark, tmp_path, files("*.csv", multiline=True))) == wanted
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_line_break_in_a_cell_fails_the_file_that_isnt_declared_to_have_one(sp
 )  # fmt: skip
 def test_a_quote_that_is_left_open_fails_its_file_and_names_the_remedy(tmp_path, text, options, remedy):
     put(tmp_path, "1.csv", text)
-    assert remedy in reasons(tmp_path, Files("*.csv", **options))["1.csv"]
+    assert remedy in reasons(tmp_path, files("*.csv", **options))["1.csv"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_quote_that_is_left_open_fails_its_file_and_names_the_remedy(tmp_path,
 )
 def test_quotes_that_spark_reads_rightly_are_no_alarm(spark, tmp_path, text, options, wanted):
     put(tmp_path, "1.csv", text)
-    reading = read(spark, tmp_path, Files("*.csv", **options))
+    reading = read(spark, tmp_path, files("*.csv", **options))
     assert [tuple(row.values()) for row in data(reading)] == wanted
     assert not reading.failed
 
@@ -107,8 +108,8 @@ def test_random_tables_are_told_apart_as_pythons_csv_tells_them(tmp_path, monkey
         csv.writer(text, quoting=rng.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), lineterminator="\n").writerows(table)
         put(tmp_path, "1.csv", f"h,i\n{text.getvalue()}")
         several = any("\n" in cell for row in table for cell in row)
-        assert bool(reasons(tmp_path, Files("*.csv"))) == several, (number, text.getvalue())
-        assert not reasons(tmp_path, Files("*.csv", multiline=True)), (number, text.getvalue())
+        assert bool(reasons(tmp_path, files("*.csv"))) == several, (number, text.getvalue())
+        assert not reasons(tmp_path, files("*.csv", multiline=True)), (number, text.getvalue())
 
 
 @pytest.mark.parametrize("options", [{}, {"multiline": True}, {"encoding": "UTF-16"}])
@@ -117,7 +118,7 @@ def test_records_of_another_width_are_rescued_whole(spark, tmp_path, options):
     put(tmp_path, "1.csv", text.encode(options.get("encoding", "utf-8")))
     found = [
         (r["a"], r["b"], r["_rescued"] and r["_rescued"]["_corrupt"])
-        for r in rows(read(spark, tmp_path, Files("*.csv", **options)))
+        for r in rows(read(spark, tmp_path, files("*.csv", **options)))
     ]
     wanted = [("1", "x", None), ("2", None, "2"), ("3", "y", "3,y,z,,w"), ("4", "v", '"4","v","u"'), (None, None, ",,")]
     assert sorted(found, key=str) == sorted(wanted, key=str)
@@ -192,7 +193,7 @@ def test_a_file_that_isnt_what_its_name_says_fails_with_what_it_is(tmp_path):
     put(tmp_path, "orc.csv", "ORC,PAR,Obj\n1,2,3\n")
     put(tmp_path, "PKs.csv", "PK,BZh9\n1,2\n")
     put(tmp_path, "made.db", b"")
-    found = reasons(tmp_path, Files("*", encoding="cp1252"))
+    found = reasons(tmp_path, files("*", encoding="cp1252"))
     for name, (_, what) in {**PACKED, "27.csv": (b"", "an SQLite database")}.items():
         assert what in found.pop(name, ""), name
     assert found == {}
@@ -205,7 +206,7 @@ def test_other_bytes_than_the_formats_fail_their_file_only(spark, tmp_path, kind
     put(tmp_path, "page", "<html>\n")
     put(tmp_path, "packed", gzip.compress(encoded(["x"], kind)))
     put(tmp_path, "good", encoded(["x"], kind))
-    reading = read(spark, tmp_path, Files("*", kind))
+    reading = read(spark, tmp_path, files("*", kind))
     assert data(reading) == [{"a": "x"}]
     failed = {Path(path).name: why for path, why in reading.failed.items()}
     assert f"declare format='{other}'" in failed.pop("other")
@@ -218,7 +219,7 @@ def test_other_bytes_than_the_formats_fail_their_file_only(spark, tmp_path, kind
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_file_that_shares_no_column_with_the_table_fails(spark, tmp_path, kind, evolve):
     put(tmp_path, "good", encoded(["x"], kind))
-    source = Files("*", kind, evolve=evolve)
+    source = files("*", kind, evolve=evolve)
     put(tmp_path, "other", {
         "csv": b"b,c\n1,2\n", "jsonl": b'{"b": 1, "c": 2}\n', "json": b'[{"b": 1, "c": 2}]',
     }.get(kind) or encoded_as({"b": [1], "c": [2]}, kind))  # fmt: skip
@@ -244,14 +245,14 @@ def encoded_as(columns: dict[str, list[int]], kind: str) -> bytes:
 @pytest.mark.parametrize(("delimiter", "declared"), [(";", ","), ("\t", ","), ("|", ";"), (",", ";")])
 def test_a_file_with_another_delimiter_fails_and_says_which(spark, tmp_path, delimiter, declared):
     put(tmp_path, "1.csv", f"a{delimiter}b\n1{delimiter}2\n")
-    reading = read(spark, tmp_path, Files("*.csv", delimiter=declared), {"a": "string", "b": "string"})
+    reading = read(spark, tmp_path, files("*.csv", delimiter=declared), {"a": "string", "b": "string"})
     assert f"declare delimiter={delimiter!r}" in reading.failed[str(tmp_path / "1.csv")]
 
 
 def test_an_object_without_keys_is_a_row_and_its_file_no_stranger(spark, tmp_path):
     put(tmp_path, "1.jsonl", '{}\n{"new": 1, "a": 2}\n')
     put(tmp_path, "2.jsonl", "{}\n")
-    reading = read(spark, tmp_path, Files("*.jsonl", "jsonl"), {"a": "string"})
+    reading = read(spark, tmp_path, files("*.jsonl", "jsonl"), {"a": "string"})
     found = sorted(((row["a"], row["new"]) for row in data(reading)), key=str)
     assert found == [("2", "1"), (None, None), (None, None)]
 
