@@ -15,7 +15,7 @@ import fsspec
 import hypothesis as hypothesis  # before `defs()` hides from it, by gc.freeze, who holds trio's random numbers
 import pytest
 
-from lakehouse_assets.engine.run.small_runs import interpreted
+from lakehouse_assets.engine.plan.small_runs import interpreted
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT, read_settings

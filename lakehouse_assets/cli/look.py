@@ -142,7 +142,7 @@ def files(
 def quarantine(name: Name, rows: Rows = 20) -> None:
     """The rows of a table that broke an expectation and were set aside, with its name and the file they came from."""
     from lakehouse_assets.engine.lake.delta_log import read_log
-    from lakehouse_assets.engine.lake.delta_log import select as query
+    from lakehouse_assets.engine.lake.delta_rs import select as query
     from lakehouse_assets.engine.quality.quarantine import latest, waiting
 
     lake, table = open_lake(), find(open_lakehouse(), name)

@@ -14,7 +14,7 @@ import pytest
 
 from lakehouse_assets.definitions import definitions
 from lakehouse_assets.engine.lake.delta_log import read_log
-from lakehouse_assets.engine.run.small_runs import interpreted
+from lakehouse_assets.engine.plan.small_runs import interpreted
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark import SparkResource

@@ -180,7 +180,7 @@ def pending(table: Table, lake: Lake, days: Sequence[date] = (), *, listed: bool
     if they're `listed`, those in the folders of some days or in all.
     """
     from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
-    from lakehouse_assets.engine.sources.formats.reader import list_arrivals
+    from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 
     assert table.source is not None  # noqa: S101  (only tables with a source come here)
     state = Ledger(lake.arrivals(table.key), lake.storage).state()

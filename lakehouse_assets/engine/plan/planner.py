@@ -68,7 +68,7 @@ def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = Fals
 def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     from lakehouse_assets.engine.plan.undone import find_undone
     from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
-    from lakehouse_assets.engine.sources.formats.reader import list_arrivals
+    from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 
     state = Ledger(logs.lake.arrivals(table.key), logs.lake.storage).state()
     unfinished = state.open_batch()

@@ -23,7 +23,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_commits import Kind, mark_of
-from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select, text
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import select, text
 from lakehouse_assets.engine.lake.delta_write import once
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.tables import write_table

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import full_key
-from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import errors_of_delta_rs
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.quality.check_queries import query_of

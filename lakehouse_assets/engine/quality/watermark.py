@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import select
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.quality.quarantine import latest
 from lakehouse_assets.engine.spec.expectations import ON_TIME

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.lake.delta_log import arrow_of, errors_of_delta_rs, text
+from lakehouse_assets.engine.lake.delta_rs import arrow_of, errors_of_delta_rs, text
 
 if TYPE_CHECKING:
     import pyarrow as pa

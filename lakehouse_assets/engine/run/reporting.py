@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.lake.delta_log import TableLog, errors_of_delta_rs, read_log
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import errors_of_delta_rs
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality.judge import tally

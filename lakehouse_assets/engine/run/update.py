@@ -21,6 +21,7 @@ from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.plan.read import readable
+from lakehouse_assets.engine.plan.small_runs import interpreted, size
 from lakehouse_assets.engine.quality.snapshots import hold_back
 from lakehouse_assets.engine.quality.watermark import behind
 from lakehouse_assets.engine.query.column_lineage import column_lineage
@@ -28,7 +29,6 @@ from lakehouse_assets.engine.query.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
 from lakehouse_assets.engine.run.recover import inputs_of, recover
-from lakehouse_assets.engine.run.small_runs import interpreted, size
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import ContractError, LakehouseError, SparkUnavailable, Superseded, WriteFailed
-from lakehouse_assets.engine.lake.delta_log import is_conflict
+from lakehouse_assets.engine.lake.delta_rs import is_conflict
 from lakehouse_assets.engine.lake.stores import plain
 from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED, broken_expectation
 from lakehouse_assets.engine.spark_errors.causes import all_told, cause_of, remedy_for

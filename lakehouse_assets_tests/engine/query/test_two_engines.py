@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-from lakehouse_assets.engine.lake.delta_log import arrow_of
+from lakehouse_assets.engine.lake.delta_rs import arrow_of
 from lakehouse_assets.engine.modes.refresh.small_refresh import Touched, _condition, _differing, spark_condition
 from lakehouse_assets.engine.query.delta_rs_sql import PLAIN, expression
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lakehouse_assets.engine.errors import ExpectationFailed
-from lakehouse_assets.engine.run.small_runs import LITTLE
+from lakehouse_assets.engine.plan.small_runs import LITTLE
 from lakehouse_assets_tests.project import Project
 
 COMPILED, ADAPTIVE = "spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled"

@@ -14,7 +14,8 @@ from pyarrow import orc, parquet
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
-from lakehouse_assets.engine.sources.formats.reader import Reading, find_unreadable, list_arrivals, read_files
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
+from lakehouse_assets.engine.sources.formats.reader import Reading, find_unreadable, read_files
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.formats import FormatName
 from lakehouse_assets.engine.spec.inputs import Files

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import Superseded
-from lakehouse_assets.engine.lake.delta_log import TableLog, arrow_of, errors_of_delta_rs, is_conflict, read_log
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import arrow_of, errors_of_delta_rs, is_conflict
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.modes.refresh.changed_groups import (

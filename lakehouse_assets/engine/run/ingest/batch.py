@@ -19,12 +19,12 @@ from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import Committed, commit, settle
 from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.small_runs import interpreted
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.ingest.bad_files import Reader, gone, without_bad_files
 from lakehouse_assets.engine.run.ingest.overwritten_files import overwritten
-from lakehouse_assets.engine.run.small_runs import interpreted
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
 from lakehouse_assets.engine.sources.formats.open_version import listed_anew

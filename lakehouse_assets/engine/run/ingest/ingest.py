@@ -12,7 +12,8 @@ from dataclasses import replace
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.by_hand import quarantine_changed
-from lakehouse_assets.engine.lake.delta_log import TableLog, read_log, select
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import select
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan, Strategy
 from lakehouse_assets.engine.plan.undone import find_undone

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
-from lakehouse_assets.engine.lake.delta_log import is_conflict, undamaged
+from lakehouse_assets.engine.lake.delta_rs import is_conflict, undamaged
 from lakehouse_assets.engine.lake.stores import reaching, unreachable
 from lakehouse_assets.engine.sources.arrivals.ledger_state import (
     STATUSES,

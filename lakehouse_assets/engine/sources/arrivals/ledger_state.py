@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lakehouse_assets.engine.lake.delta_log import arrow, select, texts
+from lakehouse_assets.engine.lake.delta_rs import arrow, select, texts
 from lakehouse_assets.engine.lake.stores import reaching
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there, version_of
 

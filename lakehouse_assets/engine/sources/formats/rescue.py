@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.lake.delta_log import type_name
+from lakehouse_assets.engine.lake.delta_rs import type_name
 from lakehouse_assets.engine.sources.formats.column_names import Target, folded, quoted
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.sources.first_look import text_head
 from lakehouse_assets.engine.sources.first_look.contents import Unreadable
 from lakehouse_assets.engine.sources.first_look.text_head import is_blank, read_head
@@ -26,7 +27,7 @@ from lakehouse_assets.engine.sources.formats import converted
 from lakehouse_assets.engine.sources.formats.columnar import signature
 from lakehouse_assets.engine.sources.formats.converted import convert, find_damaged
 from lakehouse_assets.engine.sources.formats.not_lines import DOCUMENT, TOO_LONG, not_lines
-from lakehouse_assets.engine.sources.formats.reader import find_unreadable, list_arrivals
+from lakehouse_assets.engine.sources.formats.reader import find_unreadable
 from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets.engine.spec.formats import Csv, JsonLines
 from lakehouse_assets.resources import spark_server

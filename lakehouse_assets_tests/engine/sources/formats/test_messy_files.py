@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.engine.sources.formats.reader import find_unreadable, list_arrivals, read_files
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
+from lakehouse_assets.engine.sources.formats.reader import find_unreadable, read_files
 from lakehouse_assets.engine.spec.declare import files
 from lakehouse_assets_tests.engine.sources.formats.test_reader import bad, data, put, read, rows
 

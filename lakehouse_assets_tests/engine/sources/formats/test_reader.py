@@ -15,12 +15,13 @@ from pyarrow import orc, parquet
 from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 from lakehouse_assets.engine.sources.first_look import text_head
 from lakehouse_assets.engine.sources.first_look.text_head import Head
 from lakehouse_assets.engine.sources.formats.column_names import Target
 from lakehouse_assets.engine.sources.formats.columnar import signature
 from lakehouse_assets.engine.sources.formats.delimited import read_delimited
-from lakehouse_assets.engine.sources.formats.reader import list_arrivals, read_files
+from lakehouse_assets.engine.sources.formats.reader import read_files
 from lakehouse_assets.engine.sources.formats.rescue import conform
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.declare import files
