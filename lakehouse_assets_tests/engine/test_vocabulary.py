@@ -1,0 +1,22 @@
+"""What a domain file may import is pinned: a word that goes, or comes, is meant."""
+
+from __future__ import annotations
+
+import inspect
+
+from lakehouse_assets import engine
+
+WORDS = """
+Column Daily Domain Expectation TableCheck Watermark append between canal debezium drop extract fail files history http
+lookup matches maxwell merge not_null null_share one_of reconciled references refresh replace snapshots sql_table table
+typed up_to_date volume warn
+"""
+
+
+def test_the_vocabulary_is_what_it_was() -> None:
+    assert sorted(engine.__all__) == sorted(WORDS.split())
+
+
+def test_each_word_says_what_it_means() -> None:
+    for name in engine.__all__:
+        assert inspect.getdoc(getattr(engine, name)), name
