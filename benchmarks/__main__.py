@@ -42,7 +42,7 @@ def _run(names: list[str] | tuple[str, ...], repeat: int, small: bool) -> dict[s
         try:
             for name in names:
                 start = time.perf_counter()
-                found[name] = import_module(f"benchmarks.{name}").run(bench)
+                found[name] = import_module(f"benchmarks.measured.{name}").run(bench)
                 print(printed(name, found[name], time.perf_counter() - start), flush=True)
         finally:
             stop_engine(bench.settings)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.groups import all_flights, bring, flights_project, gold, land
 from benchmarks.measure import Bench, Row, timed
+from benchmarks.measured.groups import all_flights, bring, flights_project, gold, land
 from lakehouse_assets_tests.project import Project
 
 NEW = 1_000

@@ -16,7 +16,7 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from benchmarks.measure import Bench, Row, timed
-from benchmarks.tick import read_all
+from benchmarks.measured.tick import read_all
 from lakehouse_assets.engine.compile.sensors import evaluate
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.sources.arrivals.notifications import Queues, drain

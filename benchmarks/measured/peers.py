@@ -20,9 +20,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks import peer_scd2
 from benchmarks.measure import Bench, Row, timed
-from benchmarks.peer_scd2 import BATCHES, right_keys
+from benchmarks.measured import peer_scd2
+from benchmarks.measured.peer_scd2 import BATCHES, right_keys
 from lakehouse_assets.resources.jars import jar_folder
 from lakehouse_assets.resources.spark_server import CONF
 from lakehouse_assets_tests.project import Project
