@@ -5,10 +5,8 @@ What loads PySpark or Dagster is imported when it's asked for, as most commands 
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.settings import Settings, read_settings
@@ -24,26 +22,11 @@ def open_lakehouse(settings: Settings | None = None, *, strict: bool = False) ->
     """All declared tables, unless `strict` without those that have a problem.
 
     Raises:
-        SettingsError: LAKEHOUSE_DOMAINS names no package.
         DeclarationError: a declaration has a problem, and `strict`.
     """
     from lakehouse_assets.engine.graph.validate import load
 
-    package = (settings or read_settings()).domains
-    if not _is_package(package):
-        raise SettingsError(
-            f"LAKEHOUSE_DOMAINS is {package!r}, and no package of that name can be imported here; install it into this "
-            "environment, or name one that is (a folder of domains with an __init__.py)"
-        )
-    return load(package, strict=strict)
-
-
-def _is_package(name: str) -> bool:
-    try:
-        spec = find_spec(name)
-    except (ImportError, ValueError):
-        return False
-    return bool(spec and spec.submodule_search_locations)
+    return load((settings or read_settings()).domains, strict=strict)
 
 
 def open_lake(settings: Settings | None = None) -> Lake:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import SettingsError
@@ -72,13 +73,14 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process.
 
     Raises:
-        SettingsError: a number isn't one, or the Spark address or the Data Factory has a form we don't know.
+        SettingsError: a number isn't one, the Spark address or the Data Factory has a form we don't know, or the domains
+            are no package.
     """
     env = os.environ if env is None else env
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
     return Settings(
         home=home,
-        domains=env.get("LAKEHOUSE_DOMAINS") or "lakehouse_assets.domains",
+        domains=_package(env.get("LAKEHOUSE_DOMAINS") or "lakehouse_assets.domains"),
         lake=_root(env.get("LAKEHOUSE_LAKE") or str(home / "lake")),
         catalog=env.get("LAKEHOUSE_CATALOG") or "",
         landing=_root(env.get("LAKEHOUSE_LANDING") or str(home / "landing")),
@@ -126,6 +128,19 @@ def dagster_home(env: Mapping[str, str] | None = None) -> Path:
 def _root(path: str) -> str:
     # Absolute, as the command and Dagster change the current folder.
     return path if "://" in path else str(Path(path).absolute())
+
+
+def _package(name: str) -> str:
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec and spec.submodule_search_locations:
+        return name
+    raise SettingsError(
+        f"LAKEHOUSE_DOMAINS is {name!r}, and no package of that name can be imported here; install it into this "
+        "environment, or name one that is (a folder of domains with an __init__.py)"
+    )
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -45,7 +45,7 @@ def doctor() -> None:
 def _findings() -> Iterator[Found]:
     version = platform.python_version()
     yield sys.version_info[:2] == (3, 11), "Python", f"{version} (3.11 is needed)"
-    lakehouse = open_lakehouse()
+    lakehouse = open_lakehouse(sound_settings()[0])
     named = {name for table, source in lakehouse.source_tables() for name in VARIABLE.findall(repr(source))}
     settings, told = sound_settings(named)
     yield from told

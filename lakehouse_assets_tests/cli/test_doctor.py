@@ -21,7 +21,7 @@ def lines(said: Said) -> dict[str, str]:
 
 
 NAMES = ["Python", "Java", "JARs", "declared tables", "lake", "lake by delta-rs", "landing folder", "room", "Spark",
-         "Dagster's folder", "arrivals queue", "data factory", "LAKEHOUSE_HOME", "LAKEHOUSE_SPARK_MEMORY",
+         "Dagster's folder", "arrivals queue", "data factory", "LAKEHOUSE_HOME", "LAKEHOUSE_DOMAINS", "LAKEHOUSE_SPARK_MEMORY",
          "LAKEHOUSE_SPARK_CORES", "LAKEHOUSE_SPARK_IDLE_MINUTES", "LAKEHOUSE_SPARK", "LAKEHOUSE_LANDIN",
          "LAKEHOUSE_FEED_URL", "LAKEHOUSE_CACHE"]  # fmt: skip
 
@@ -55,6 +55,7 @@ def test_what_is_wrong_is_a_line_each_and_an_exit_code(command: Command, monkeyp
     assert "Traceback" not in said.out + said.err
     assert "secret" not in said.out
     for what, expected in {
+        "LAKEHOUSE_DOMAINS": "✓ ",
         "LAKEHOUSE_LANDIN": "✗ no setting has this name; did you mean LAKEHOUSE_LANDING?",
         "LAKEHOUSE_SPARK_MEMORY": "✗ LAKEHOUSE_SPARK_MEMORY is '3 gigs'; use a number with m or g behind it, as in 3g",
         "LAKEHOUSE_SPARK_CORES": "✗ LAKEHOUSE_SPARK_CORES is 'nan'; set it to a number above zero",

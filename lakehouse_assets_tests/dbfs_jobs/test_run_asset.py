@@ -46,4 +46,4 @@ def test_it_builds_a_table_and_says_what_it_did(engine: SparkResource, tmp_path:
 def test_a_table_it_does_not_know_is_named_with_those_it_does(engine: SparkResource) -> None:
     done = run_asset(engine, "airlines.gold.nothing", "--lake", "x", "--landing", "y")
     assert done.returncode == 2
-    assert "no table is called 'airlines.gold.nothing'; there are airlines.bronze.airports" in done.stderr
+    assert "Running 'airlines.gold.nothing': no table is called that; there are airlines.bronze.airports" in done.stderr

@@ -43,7 +43,7 @@ picture.src = address;
 MODULE = """
 from lakehouse_assets.definitions import location
 from lakehouse_assets.settings import read_settings
-defs = location(read_settings(), "{package}")
+defs = location(read_settings())
 """
 SILVER = """
 @table(raw="bronze.orders", expect=[{rules}], write=append(),
@@ -91,7 +91,7 @@ def served(command: Command, listener: Listener) -> Iterator[str]:
     build(command.project, hostile(listener))
     command("run")
     folder = command.project.root
-    (folder / "lake_of_the_test.py").write_text(MODULE.format(package=command.project.package))
+    (folder / "lake_of_the_test.py").write_text(MODULE)
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     environment["PYTHONPATH"] = os.pathsep.join([str(folder), str(PROJECT)])
     start = [sys.executable, "-c", TIED_TO_US, sys.executable, "-m", "lakehouse_assets.serve", "--port", "0"]

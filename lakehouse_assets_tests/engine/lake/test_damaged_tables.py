@@ -121,7 +121,8 @@ def test_what_delta_rs_cannot_write_is_no_conflict_and_the_way_that_is_named_wor
     """)  # fmt: skip
     project.land("o/1.csv", "id\n1\n9\n")
     project.run("bronze.o")
-    path = {"ledger": project.lake.arrivals, "quarantine": project.lake.quarantine}[what]("shop.bronze.o")
+    kept = project.lake.quarantine("shop.bronze.o")
+    path = {"ledger": project.lake.arrivals("shop.bronze.o"), "quarantine": kept.path}[what]
     feature = "SET TBLPROPERTIES ('delta.feature.allowColumnDefaults' = 'supported')"
     project.engine.session().sql(f"ALTER TABLE delta.`{path}` {feature}").collect()
     project.land("o/2.csv", "id\n2\n3\n")

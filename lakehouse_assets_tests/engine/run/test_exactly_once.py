@@ -145,7 +145,7 @@ def test_rejected_rows_of_a_killed_run_survive_though_more_rows_came_meanwhile(s
 def test_a_replaced_table_killed_at_its_write_is_right_after_the_next_run(shop: Project, moment: str) -> None:
     second_batch(shop, *TABLES)
     run(shop, "bronze.orders", "silver.orders")
-    assert run_and_die(shop, "gold.totals", f"{moment} {ENGINE}.write:overwrite") == -9
+    assert run_and_die(shop, "gold.totals", f"{moment} {ENGINE}.lake.delta_write:overwrite") == -9
     assert shop.rows("gold.totals") == ([(2, 30)] if moment == "before" else [(3, 90)])
     run(shop, "gold.totals")
     assert state(shop, "gold.totals") == EXPECTED["gold.totals"]
