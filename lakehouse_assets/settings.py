@@ -73,8 +73,8 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process.
 
     Raises:
-        SettingsError: a number isn't one, the Spark address or the Data Factory has a form we don't know, or the domains
-            are no package.
+        SettingsError: a number isn't one, the Spark address or the Data Factory has a form we don't know, or no package
+            has the name of the domains'.
     """
     env = os.environ if env is None else env
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()

@@ -209,7 +209,7 @@ def outcomes(project: Project) -> dict[str, tuple[str, str | None]]:
 
 
 def test_what_ends_the_reader_of_a_file_fails_that_file_alone(monkeypatch, tmp_path: Path) -> None:
-    dying = "from lakehouse_assets.engine.sources import converted as c; import os; whole = c._table; "
+    dying = "from lakehouse_assets.engine.sources.formats import converted as c; import os; whole = c._table; "
     dying += "c._table = lambda file, *of: os.abort() if 'bad' in str(file.name) else whole(file, *of); c.main()"
     monkeypatch.setattr(converted, "_CHILD", dying)
     for name in ("1", "2 bad", "3", "4 bad", "5"):
