@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.execution.api import execute_run
-from dagster._core.execution.plan import active as dagster_steps
-from dagster._core.execution.plan.objects import ErrorSource
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from sqlalchemy.exc import DBAPIError
 
 from lakehouse_assets.cli.app import count
@@ -22,6 +15,7 @@ from lakehouse_assets.cli.terminal import console, grid, line, tell, tell_lines
 from lakehouse_assets.definitions import LOCATION, definitions
 from lakehouse_assets.engine.compile.assets import asset_key, op_name
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.private.dagster import hush_steps, origin_of, run_here, was_interrupted
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
@@ -45,13 +39,13 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str) -> 
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # we tell of progress ourselves
     }
     # It warns of checks that a skipped step has no result of, as if what reads the table weren't skipped too.
-    logging.getLogger(dagster_steps.__name__).setLevel(logging.ERROR)
+    hush_steps()
     with console.status(line("starting")) as status, instance() as home:
         job = definitions(read_settings(), lakehouse).resolve_implicit_global_asset_job_def()
         run = _created(home, job, frozenset(asset_key(k) for k in keys), config)
         home.add_event_listener(run.run_id, lambda entry: _progress(entry, lambda now: status.update(line(now)), home))
         try:
-            result = execute_run(InMemoryJob(job), run, home)
+            result = run_here(job, run, home)
         except DBAPIError as error:
             raise LakehouseError(f"Writing what the run does into Dagster's history: {error.orig}") from error
         if result.dagster_run.status is dg.DagsterRunStatus.CANCELED:
@@ -63,13 +57,12 @@ def _created(
     home: dg.DagsterInstance, job: dg.JobDefinition, keys: frozenset[dg.AssetKey], config: Mapping[str, Any]
 ) -> dg.DagsterRun:
     """The record of the run, with the origin of one from the UI, so that it's in the timeline and on the job's page."""
-    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), SINGLETON_REPOSITORY_NAME)
     return home.create_run_for_job(
         job.get_subset(asset_selection=keys),
         run_config=config,
         tags={"lakehouse/launched_by": "command line"},
         asset_selection=keys,
-        remote_job_origin=origin.get_job_origin(job.name),
+        remote_job_origin=origin_of(job.name, LOCATION),
     )
 
 
@@ -88,7 +81,7 @@ def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.
     elif event.is_asset_observation:
         reason = event.asset_observation_data.asset_observation.metadata["reason"].value
         tell(("–", "yellow"), f" {table}  not built: ", (str(reason), "dim"))
-    elif event.is_step_failure and event.step_failure_data.error_source is ErrorSource.INTERRUPT:
+    elif was_interrupted(event):
         # Else Dagster takes an interrupt that nobody announced for a failure, of the run and of its tables.
         run = home.get_run_by_id(entry.run_id)
         assert run is not None  # noqa: S101  (this is an event of it)

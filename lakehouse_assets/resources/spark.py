@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from lakehouse_assets.engine.errors import SparkUnavailable
+from lakehouse_assets.private.pyspark import activate, errors_of_connect, hush_logs, opened_by, ready, retry
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import azure_storage, in_azure
 from lakehouse_assets.resources.engine_state import Server
@@ -21,8 +21,6 @@ from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from pyspark.sql.connect.client import DefaultChannelBuilder
-    from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 
 ANSWER_SECONDS = 5  # an engine in another region answers within one
@@ -86,7 +84,7 @@ class SparkResource(dg.ConfigurableResource[None]):
         url = engine.url if engine else _with_token(self.address)
         if self._session is None or url != self._url:
             self._session, self._url = _connected(url, self.stores, engine), url
-        _activate(self._session)
+        activate(self._session)
         return self._session
 
     def interrupt(self) -> None:
@@ -115,10 +113,7 @@ _sessions: dict[tuple[int, str, tuple[tuple[str, str], ...]], list[SparkSession]
 
 
 def _connected(url: str, stores: Sequence[str], engine: Server | None) -> SparkSession:
-    # Its errors come to us as exceptions; the client's JSON lines on stderr, and Java stack traces, add nothing.
-    # Spark has switched the second one off, and Dagster on again; both repeat values just as they are.
-    for name in ("SQLQueryContextLogger", "pyspark.sql.connect.logging"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    hush_logs()  # its errors come to us as exceptions; lines on stderr repeat values just as they are
     told = {**_meaning(stores), **ERRORS}
     made = _sessions.setdefault((get_ident(), url, tuple(sorted(told.items()))), [])
     if not made or not _is_open(made[-1]):
@@ -126,21 +121,18 @@ def _connected(url: str, stores: Sequence[str], engine: Server | None) -> SparkS
         _greet(session, url, told)
         made.append(session)
         if engine is None:
-            _be_patient(session)
+            retry(session)  # one that is elsewhere and has answered once may be away for a moment
     return made[-1]
 
 
 def _opened(url: str, engine: Server | None) -> SparkSession:
     from pyspark.sql import SparkSession
-    from pyspark.sql.connect.session import SparkSession as RemoteSession
 
-    from lakehouse_assets.resources.spark_channel import EngineChannel
+    from lakehouse_assets.resources.spark_channel import engine_channel
 
     if engine is None:
         return cast("SparkSession", SparkSession.builder.remote(url).create())
-    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as `remote` does, for PySpark's functions to make columns for it
-    channel = cast("DefaultChannelBuilder", EngineChannel(engine))  # any builder will do, whatever its annotation says
-    return cast("SparkSession", RemoteSession.builder.channelBuilder(channel).create())
+    return opened_by(engine_channel(engine))
 
 
 def _greet(session: SparkSession, url: str, told: Mapping[str, str]) -> None:
@@ -150,18 +142,18 @@ def _greet(session: SparkSession, url: str, told: Mapping[str, str]) -> None:
         SparkUnavailable: it doesn't, or it doesn't let us in.
     """
     import grpc
-    from pyspark.errors.exceptions.connect import SparkConnectException
 
-    remote = cast("RemoteSession", session)  # what `remote(…).create()` makes, whatever its annotation says
-    _give_up_soon(remote)
+    of_server, _ = errors_of_connect()
+    # On loopback a lost connection means that the engine is gone: retrying for ten minutes would only hide it.
+    retry(session, max_retries=3, max_backoff=1000)
     try:
-        grpc.channel_ready_future(remote.client._channel).result(timeout=ANSWER_SECONDS)
+        ready(session).result(timeout=ANSWER_SECONDS)
         _tell(session, told)
     except grpc.FutureTimeoutError:
         raise _unavailable(url, f"no answer within {ANSWER_SECONDS} s") from None
     except grpc.RpcError as error:
         raise _unavailable(url, str(error.details())) from error
-    except SparkConnectException as error:
+    except of_server as error:
         raise _unavailable(url, str(error).splitlines()[0]) from error
 
 
@@ -174,11 +166,10 @@ def _unavailable(url: str, why: str) -> SparkUnavailable:
 
 def _is_open(session: SparkSession) -> bool:
     """Whether the server still has it; one that isn't used for an hour is closed there."""
-    from pyspark.errors.exceptions.connect import SparkConnectGrpcException
-
+    _, of_transport = errors_of_connect()
     try:
         session.conf.get("spark.sql.session.timeZone")
-    except SparkConnectGrpcException as error:
+    except of_transport as error:
         if "INVALID_HANDLE.SESSION" not in str(error):
             raise
         return False
@@ -199,27 +190,3 @@ def _meaning(stores: Sequence[str]) -> dict[str, str]:
 def _tell(session: SparkSession, told: Mapping[str, str]) -> None:
     for name, value in told.items():
         session.conf.set(name, value)
-
-
-def _activate(session: SparkSession) -> None:
-    """Make it the session whose settings PySpark's functions ask for; else that stays the first one of the process,
-    which may be on an engine that is long gone.
-    """
-    from pyspark.sql.connect.session import SparkSession as RemoteSession
-
-    RemoteSession._default_session = cast("RemoteSession", session)
-    RemoteSession._active_session.session = session
-
-
-def _give_up_soon(session: RemoteSession) -> None:
-    """On loopback a lost connection means that the engine is gone: retrying for ten minutes would only hide it."""
-    from pyspark.sql.connect.client.retries import DefaultPolicy
-
-    session.client.set_retry_policies([DefaultPolicy(max_retries=3, max_backoff=1000)])
-
-
-def _be_patient(session: SparkSession) -> None:
-    """An engine that is elsewhere and has answered once may be away for a moment."""
-    from pyspark.sql.connect.client.retries import DefaultPolicy
-
-    cast("RemoteSession", session).client.set_retry_policies([DefaultPolicy()])

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
-from pyspark.sql.connect.client.core import ChannelBuilder
 
 from lakehouse_assets.loopback import Listener, can_tell
+from lakehouse_assets.private.pyspark import channel_to
 from lakehouse_assets.resources.engine_state import Server, listener_of
+
+if TYPE_CHECKING:
+    from lakehouse_assets.private.pyspark import ChannelBuilder
 
 
 class EngineGone(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
@@ -33,23 +36,12 @@ class EngineGone(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
         return f"{self.code()}: {self.details()}"
 
 
-class EngineChannel(ChannelBuilder):
-    """A channel to 127.0.0.1 with the engine's token, past any proxy of the environment."""
-
-    def __init__(self, server: Server) -> None:
-        super().__init__([("grpc.enable_http_proxy", 0)])
-        self._server = server
-        self.add_interceptor(_OnlyToTheEngine(listener_of(server)))
-
-    @property
-    def host(self) -> str:
-        return "127.0.0.1"
-
-    def toChannel(self) -> grpc.Channel:
-        loopback = grpc.local_channel_credentials(grpc.LocalConnectionType.LOCAL_TCP)
-        token = grpc.access_token_call_credentials(self._server.token)
-        told = grpc.composite_channel_credentials(loopback, token)
-        return self._secure_channel(f"{self.host}:{self._server.port}", told)
+def engine_channel(server: Server) -> ChannelBuilder:
+    """A channel to 127.0.0.1 with the engine's token."""
+    loopback = grpc.local_channel_credentials(grpc.LocalConnectionType.LOCAL_TCP)
+    token = grpc.access_token_call_credentials(server.token)
+    told = grpc.composite_channel_credentials(loopback, token)
+    return channel_to(f"127.0.0.1:{server.port}", told, _OnlyToTheEngine(listener_of(server)))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from lakehouse_assets.engine.errors import UnsafeFolder
 from lakehouse_assets.engine.printable import printable, printable_lines
 from lakehouse_assets.folders import private_folder, refuse_unsafe
+from lakehouse_assets.private.dagster import DAEMON
 from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
 
 DEFINITIONS = "lakehouse_assets.definitions"
@@ -84,7 +85,7 @@ def _serve(wanted: Address, module: str, folder: Path) -> None:
         group.watch(until=lambda: _answers(address))
         print(printable(f"The lakehouse is at {address.url} (Ctrl-C stops it)"), flush=True)
         # The daemon starts last: the UI does not need it to answer, and on two cores it would cost it seconds.
-        group.start("daemon", [*_dagster("dagster._daemon"), "run", "--workspace", str(scratch / "workspace.json")])
+        group.start("daemon", [*_dagster(DAEMON), "run", "--workspace", str(scratch / "workspace.json")])
         group.watch(until=lambda: False)
 
 

@@ -13,13 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
-from dagster._cli.utils import get_instance_for_cli
-from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster_webserver.version import __version__
-from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 
+from lakehouse_assets.private.dagster_webserver import (
+    DagsterWebserver,
+    WorkspaceFileTarget,
+    WorkspaceProcessContext,
+    WorkspaceRequestContext,
+    __version__,
+    get_instance_for_cli,
+)
 from lakehouse_assets.serve.guard import guard
 
 LIVE_DATA_MILLISECONDS = 2000  # how often an open page asks for news; the default of `dagster dev`

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import (
-    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
-)
 
 from lakehouse_assets.engine.compile.source_checks import files_spec, snapshots_spec
 from lakehouse_assets.engine.markdown import as_code, as_text
@@ -16,6 +13,7 @@ from lakehouse_assets.engine.run.report import CheckReport
 from lakehouse_assets.engine.spec.checks import FILES_READABLE, SNAPSHOTS_PLAUSIBLE, Check
 from lakehouse_assets.engine.spec.expectations import Action, Expectation
 from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.private.dagster import evaluated
 
 _MEANING: Mapping[Action, str] = {
     "warn": "rows that break it are kept and counted",
@@ -102,7 +100,7 @@ def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheck
     storage = context.instance.event_log_storage
     for key in (k for k in context.selected_asset_check_keys if k.name not in (FILES_READABLE, SNAPSHOTS_PLAUSIBLE)):
         # Left out are those that were planned and not evaluated, as this run's own.
-        history = storage.get_asset_check_execution_history(key, limit=1, status=EVALUATED)
+        history = storage.get_asset_check_execution_history(key, limit=1, status=evaluated())
         last = history[0].evaluation if history else None
         if last is not None:
             yield dg.AssetCheckResult(

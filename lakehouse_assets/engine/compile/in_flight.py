@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 # The root of the lake that a run writes to: two lakes may have domains of the same names in one Dagster instance.
 LAKE_TAG = "lakehouse/lake"
 PROCESS_TAG = "lakehouse/process"
+# Dagster's own (https://docs.dagster.io/deployment/execution/run-retries).
+MAX_RETRIES_TAG = "dagster/max_retries"
 # A run's process notes itself before its first step; a run that starts takes 2 to 20 s until then.
 START_SECONDS = 120
 

@@ -16,7 +16,7 @@ from lakehouse_assets.engine.quality.watermark import late_rows
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
+    from lakehouse_assets.private.dagster import Job
 
 RUN_TAG, DAYS_TAG = "lakehouse/late_rows", "lakehouse/late_days"
 # Rows that are late are in no hurry; together they cost one run.

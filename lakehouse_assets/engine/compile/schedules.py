@@ -9,7 +9,7 @@ import dagster as dg
 from lakehouse_assets.engine.spec.asset import Domain
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
+    from lakehouse_assets.private.dagster import Job
 
 
 def domain_job(name: str, domain: Domain) -> Job:

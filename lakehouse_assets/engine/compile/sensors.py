@@ -24,7 +24,7 @@ from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
+    from lakehouse_assets.private.dagster import Job
 
 TICK_SECONDS = 30
 # Where folders are dated, a tick looks at yesterday's and today's, and tomorrow's for clocks that are ahead.

@@ -13,6 +13,7 @@ from lakehouse_assets.engine.lake.delta_commits import Commit, Kind, commit_of, 
 from lakehouse_assets.engine.lake.delta_rs import arrow, errors_of_delta_rs, select, texts, type_name, undamaged
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.stores import reaching
+from lakehouse_assets.private.deltalake import storage_options
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,7 +112,7 @@ class TableLog:
 
         if self.by_hand is None or self.last_run is None:
             return self
-        options, version = self.table._storage_options, self.last_run.version
+        options, version = storage_options(self.table), self.last_run.version
         with undamaged(self.table.table_uri):
             return TableLog(DeltaTable(self.table.table_uri, version=version, storage_options=options))
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.private.adlfs import ask, is_azure, set_waits
 
 # By these Azure's client waits 3, 5 and 9 seconds before it asks a busy account again, three more or less. By itself it
 # waits 18, 24 and 42: a listing, which is two requests, held a tick up for three minutes.
@@ -30,8 +31,8 @@ def opened(url: str) -> tuple[Any, str]:
     import fsspec
 
     store, path = fsspec.core.url_to_fs(url)
-    if hasattr(store, "service_client"):  # adlfs hands no settings on to Azure's client
-        vars(store.service_client._config.retry_policy).update(WAITS)
+    if is_azure(store):
+        set_waits(store, WAITS)
     return store, path
 
 
@@ -40,11 +41,8 @@ def blobs_below(store: Any, folder: str) -> dict[str, dict[str, Any]]:
 
     Not by adlfs's `find`, which takes a blob `1.csv/` for `1.csv`, and finds one alone if it's named as the folder.
     """
-    from fsspec.asyn import sync
-
     container, _, prefix = f"{folder}/".partition("/")
-    found: dict[str, dict[str, Any]] = sync(store.loop, _listed, store.service_client, container, prefix)
-    return found
+    return ask(store, _listed, container, prefix)
 
 
 async def _listed(service: Any, container: str, prefix: str) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from lakehouse_assets.private.pyspark import explained
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -77,20 +79,20 @@ def analysed(df: DataFrame) -> Node | None:
     """The operator that puts out a DataFrame's rows; None if Spark's explanation isn't understood."""
     # Spark explains how it would run, too, for which Delta looks for files, or for a table's size: up to 0.4 s, without
     # any rows 0.02.
-    explained = df.where("false")._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
-    return if_understood(lambda: parse(explained).children[0])
+    text = explained(df.where("false"))
+    return if_understood(lambda: parse(text).children[0])
 
 
-def parse(explained: str) -> Node:
+def parse(text: str) -> Node:
     """The same from the text of an extended explain.
 
     Raises:
         ValueError, LookupError: it isn't one, or a list in it was cut.
     """
-    text = explained.split("== Analyzed Logical Plan ==\n", 1)[1].split("\n== Optimized", 1)[0]
-    if _CUT.search(text):
+    plan = text.split("== Analyzed Logical Plan ==\n", 1)[1].split("\n== Optimized", 1)[0]
+    if _CUT.search(plan):
         raise ValueError("a list is cut")
-    lines = [line for line in text.splitlines()[1:] if line.strip()]  # the first line is the schema
+    lines = [line for line in plan.splitlines()[1:] if line.strip()]  # the first line is the schema
     above: list[tuple[int, Node]] = []
     for line in lines:
         match = _LINE.match(line)

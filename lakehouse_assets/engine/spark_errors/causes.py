@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.stores import remedy_of
+from lakehouse_assets.private.pyspark import stack_of
 
 if TYPE_CHECKING:
     from pyspark.errors import PySparkException
@@ -72,8 +73,7 @@ def is_about_values(error: PySparkException) -> bool:
 
 
 def _messages(error: PySparkException) -> list[str]:
-    stack = getattr(error, "getStackTrace", str)() or ""
-    return [str(error).strip(), *(message.strip() for message in _CAUSE.findall(stack))]
+    return [str(error).strip(), *(message.strip() for message in _CAUSE.findall(stack_of(error)))]
 
 
 def _of_python(text: str) -> str:

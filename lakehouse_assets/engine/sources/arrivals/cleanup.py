@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.lake.stores import errors_of_stores, opened, unreachable
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, is_remote, local_etag, root_and_pattern
+from lakehouse_assets.private.adlfs import ask, is_azure
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.inputs import Files
@@ -72,13 +73,11 @@ def _back(moved: Path, path: Path) -> bool:
 
 
 def _in_azure(file: Arrival, to: str) -> bool:
-    from fsspec.asyn import sync
-
     store, name = opened(file.path)
-    if not hasattr(store, "service_client"):
+    if not is_azure(store):
         raise SourceError(f"Putting away {file.path}: only on a disk and in Azure Storage; remove afterwards=… here")
     target = opened(to)[1] if to else ""
-    moved: bool = sync(store.loop, _moved, store.service_client, name, f'"{file.etag}"', target)
+    moved = ask(store, _moved, name, f'"{file.etag}"', target)
     store.invalidate_cache()
     return moved
 

@@ -29,6 +29,7 @@ from lakehouse_assets.engine.sources.arrivals.globs import (
     of_days,
 )
 from lakehouse_assets.engine.sources.arrivals.links import BARRED, is_barred, within
+from lakehouse_assets.private.adlfs import is_azure
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.inputs import Files
@@ -261,7 +262,7 @@ def _found_below(root: str, folder: str) -> tuple[str, Mapping[str, Mapping[str,
     fs, base = opened(root)
     fs.invalidate_cache()
     inside = f"{base}/{folder}".rstrip("/")
-    infos = blobs_below(fs, inside) if hasattr(fs, "service_client") else fs.find(inside, detail=True)
+    infos = blobs_below(fs, inside) if is_azure(fs) else fs.find(inside, detail=True)
     bucket = base.partition("/")[0]
     if not infos and bucket and ":" not in bucket and not fs.exists(bucket):
         raise OSError(f"there is no container {bucket!r}")

@@ -13,6 +13,7 @@ from lakehouse_assets.engine.sources.first_look.contents import Unreadable
 from lakehouse_assets.engine.sources.first_look.text_head import text_of
 from lakehouse_assets.engine.sources.formats.open_version import is_unplanned
 from lakehouse_assets.engine.spec.formats import Format, Json, TextFormat
+from lakehouse_assets.private.pyspark import errors_of_connect, stack_of
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.arrivals.listing import Arrival
@@ -48,7 +49,7 @@ def bisect(kind: Format, files: Sequence[Arrival], probe: Callable[[Sequence[Arr
 
 def told(error: Exception) -> str:
     """What an error says, and the causes that Spark Connect tells of beside it."""
-    return f"{error}\n{getattr(error, 'getStackTrace', str)() or ''}"
+    return f"{error}\n{stack_of(error)}"
 
 
 def named_in(error: Exception, files: Sequence[Arrival]) -> dict[str, str]:
@@ -66,10 +67,9 @@ def raise_if_gone(error: Exception) -> None:
         SparkUnavailable: the engine went away.
         SourceError: an account is busy, or has let nobody in.
     """
-    from pyspark.errors.exceptions.connect import SparkConnectGrpcException
-
+    _, of_transport = errors_of_connect()
     # A failed query has a class of its own; this one itself is what the transport raises.
-    if type(error) is SparkConnectGrpcException and re.search("UNAVAILABLE|DEADLINE_EXCEEDED|_Rendezvous", str(error)):
+    if type(error) is of_transport and re.search("UNAVAILABLE|DEADLINE_EXCEEDED|_Rendezvous", str(error)):
         problem = f"the Spark engine stopped answering: {_first_line(str(error))}"
         raise SparkUnavailable(f"Reading files: {problem}; run again") from error
     if _REFUSED.search(str(error)):

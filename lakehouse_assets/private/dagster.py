@@ -1,0 +1,61 @@
+"""What is used of Dagster beyond `import dagster`. Read from Dagster 1.13.27.
+
+When the version is raised, look at `dagster job execute` (`dagster._cli.job`), which starts runs in its own process as
+`run_here` does; at `RemoteRepositoryOrigin`, whose fields are what the UI knows a job by; and at the storage's
+`get_asset_check_execution_history`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+    from dagster._core.remote_origin import RemoteJobOrigin
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+    # What `dg.define_asset_job` returns, whose type `dagster` doesn't export.
+    Job: TypeAlias = UnresolvedAssetJobDefinition
+
+# The module of `dagster-daemon`; the program of that name may be one of another environment.
+DAEMON = "dagster._daemon"
+
+
+def run_here(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance) -> dg.JobExecutionResult:
+    """Carry out a run that is recorded already; `execute_in_process` records one itself, without an origin."""
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.execution.api import execute_run
+
+    return execute_run(InMemoryJob(job), run, instance)
+
+
+def origin_of(job: str, location: str) -> RemoteJobOrigin:
+    """By which the UI takes a run for one of a job that it shows; `create_run_for_job` takes no other form of it."""
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), SINGLETON_REPOSITORY_NAME)
+    return repository.get_job_origin(job)
+
+
+def was_interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether a step failed by Ctrl-C or SIGTERM; nothing public tells that from another failure."""
+    from dagster._core.execution.plan.objects import ErrorSource
+
+    return event.is_step_failure and event.step_failure_data.error_source is ErrorSource.INTERRUPT
+
+
+def hush_steps() -> None:
+    """Let what Dagster logs of a plan's steps be errors alone; its logger is known by the name of its module only."""
+    from dagster._core.execution.plan import active
+
+    logging.getLogger(active.__name__).setLevel(logging.ERROR)
+
+
+def evaluated() -> set[AssetCheckExecutionRecordStatus]:
+    """The states of checks that were judged, by which the storage is asked; `dagster` exports none of them."""
+    from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+
+    return set(COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES)

@@ -1,0 +1,104 @@
+"""What is used of PySpark's client of Spark Connect beyond its public interface. Read from PySpark 4.0.5.
+
+When the version is raised, look at `pyspark/sql/connect`: `client/core.py` for the channel and its builder,
+`client/retries.py` for the policies, `session.py` for the sessions of a process, `dataframe.py` for `_explain_string`,
+`logging.py` and `pyspark/logger` for who writes to stderr; and at `pyspark/errors/exceptions/connect.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    import grpc
+    from pyspark.errors import PySparkException
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+    from pyspark.sql.connect.client.core import ChannelBuilder as ChannelBuilder  # which others name as a type
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+
+def explained(df: DataFrame) -> str:
+    """The plans of a query as a text; `explain` only prints it."""
+    text: str = df._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
+    return text
+
+
+def channel_to(address: str, credentials: grpc.ChannelCredentials, interceptor: Any) -> ChannelBuilder:
+    """A channel past any proxy of the environment; the public builder knows no credentials but those of TLS."""
+    from pyspark.sql.connect.client.core import ChannelBuilder
+
+    class Channel(ChannelBuilder):
+        @property
+        def host(self) -> str:
+            return address.rpartition(":")[0]
+
+        def toChannel(self) -> grpc.Channel:
+            return self._secure_channel(address, credentials)
+
+    made = Channel([("grpc.enable_http_proxy", 0)])
+    made.add_interceptor(interceptor)
+    return made
+
+
+def opened_by(channel: ChannelBuilder) -> SparkSession:
+    """A session by a channel of one's own; `SparkSession.builder` takes none."""
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as `remote` does, for PySpark's functions to make columns for it
+    builder = cast("DefaultChannelBuilder", channel)  # any builder will do, whatever its annotation says
+    return cast("SparkSession", RemoteSession.builder.channelBuilder(builder).create())
+
+
+def ready(session: SparkSession) -> Future[None]:
+    """Done once the engine has answered; the client itself tells of no answer only after its retries."""
+    import grpc
+
+    found: Future[None] = grpc.channel_ready_future(_remote(session).client._channel)
+    return found
+
+
+def retry(session: SparkSession, **limits: int) -> None:
+    """How often, and how far apart, a lost connection is tried again: nothing public says so for one session."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    _remote(session).client.set_retry_policies([DefaultPolicy(**limits)])
+
+
+def activate(session: SparkSession) -> None:
+    """Make it the session whose settings PySpark's functions ask for; else that stays the first one of the process,
+    which may be on an engine that is long gone.
+    """
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+    RemoteSession._default_session = _remote(session)
+    RemoteSession._active_session.session = session
+
+
+def hush_logs() -> None:
+    """Let the client's JSON lines on stderr be: it has switches for them, which Dagster turns on again."""
+    for name in ("SQLQueryContextLogger", "pyspark.sql.connect.logging"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def errors_of_connect() -> tuple[type[PySparkException], type[PySparkException]]:
+    """What the client raises of all that goes wrong with a server, and of it what the transport raises.
+
+    `pyspark.errors` has no class that tells them from errors of a query.
+    """
+    from pyspark.errors.exceptions.connect import SparkConnectException, SparkConnectGrpcException
+
+    return SparkConnectException, SparkConnectGrpcException
+
+
+def stack_of(error: Exception) -> str:
+    """What the server tells beside an error, such as its causes; errors of other kinds have none."""
+    return getattr(error, "getStackTrace", str)() or ""
+
+
+def _remote(session: SparkSession) -> RemoteSession:
+    return cast("RemoteSession", session)  # what `remote(…).create()` makes, whatever its annotation says
