@@ -10,7 +10,7 @@ from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
-from lakehouse_assets.engine.modes.refresh.group_routes import Routes
+from lakehouse_assets.engine.modes.refresh.routes import Routes
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.spec.table import Table
 

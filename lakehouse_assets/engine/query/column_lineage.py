@@ -10,11 +10,17 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from lakehouse_assets.engine.query.query_plan import Attribute, Node, attributes, definition, split
+from lakehouse_assets.engine.query.query_plan import Attribute, Node, definition, only_attributes, split
 
 Lineage = dict[str, list[tuple[str, str]]]
 
 _ID = re.compile(r"#(\d+)")
+_SCALAR = re.compile(r"\bscalar-subquery#(\d+)")
+# Operators that put out what they read. Of others, such as those of a later Spark, it isn't known what they put out.
+_PASSING = {"Filter", "View", "Sort", "Distinct", "Deduplicate", "ResolvedHint", "Repartition", "RebalancePartitions",
+            "RepartitionByExpression", "GlobalLimit", "LocalLimit", "Offset", "Tail", "Sample", "WithCTE",
+            "CollectMetrics"}  # fmt: skip
+_OF_ONE_SIDE = ("Join LeftSemi", "Join LeftAnti")
 
 
 @dataclass
@@ -43,30 +49,35 @@ def outputs(node: Node) -> list[Attribute]:
 def _outputs(node: Node, trace: _Trace) -> list[Attribute]:
     """The (name, id) pairs an operator puts out; fills in where their values come from."""
     below = [_outputs(child, trace) for child in node.children]
-    inner = below[-1] if below else []  # the plans of scalar subqueries come before an operator's own input
+    inner = below[-1] if below else []  # the plans of subqueries come before an operator's own input
+    _answered(node.text, below[:-1], trace)
     lists = node.lists
     match node.operator:
-        case "Project" | "Aggregate" if lists:  # an aggregate's groups come first, unless it has none
+        case "Project" | "Aggregate":  # an aggregate's groups come first, unless it has none
             return _items(lists[-1], trace)
-        case "Window" if lists:
+        case "Window":
             return inner + _items(lists[0], trace)
-        case "Generate" if lists:
+        case "Generate":
             return inner + _generated(node.text, lists[-1], trace)
+        case "Expand":
+            return _expanded(lists[0], lists[1], trace)
         case "Join":
-            return [out for outs in below for out in outs]
-        case "Union" if below:
+            return below[-2] if node.text.startswith(_OF_ONE_SIDE) else below[-2] + below[-1]
+        case "Union":
             return _united(below, trace)
+        case "Intersect" | "Except":
+            return below[0]
         case "SubqueryAlias":
             return _named(node.alias, inner, trace)
         case "CTERelationDef":
             trace.ctes[node.number] = inner
             return inner
-        case "CTERelationRef" if lists:
+        case "CTERelationRef":
             return _referred(node.number, lists[0], trace)
         case _ if not below:
-            return attributes(lists[0]) if lists else []
-        case _:
-            return inner
+            return only_attributes(lists[0]) if lists else []
+        case operator:
+            return inner if operator in _PASSING else []
 
 
 def _named(key: str, outputs: list[Attribute], trace: _Trace) -> list[Attribute]:
@@ -84,15 +95,30 @@ def _items(listed: str, trace: _Trace) -> list[Attribute]:
             trace.origin[own] = trace.of(int(i) for i in _ID.findall(expr))
             outputs.append((name, own))
         else:
-            outputs += attributes(item)
+            outputs += only_attributes(item)
     return outputs
 
 
 def _generated(text: str, listed: str, trace: _Trace) -> list[Attribute]:
-    outputs = attributes(listed)
+    outputs = only_attributes(listed)
     generator = text[: text.rindex(f"[{listed}]")]
     origin = trace.of(int(i) for i in _ID.findall(generator))
     trace.origin.update(dict.fromkeys((i for _, i in outputs), origin))
+    return outputs
+
+
+def _answered(text: str, plans: list[list[Attribute]], trace: _Trace) -> None:
+    """The values of scalar subqueries, whose plans come in the order in which an operator names them."""
+    named = _SCALAR.findall(text)
+    if len(named) == len(plans):  # else there are some of another kind
+        trace.origin.update({int(i): trace.of(iter([own])) for i, ((_, own), *_) in zip(named, plans, strict=True)})
+
+
+def _expanded(rows: str, listed: str, trace: _Trace) -> list[Attribute]:
+    """Several rows of each, for totals: the items of each row feed the outputs by position."""
+    outputs, items = only_attributes(listed), [split(row[1:-1]) for row in split(rows)]
+    for position, (_, own) in enumerate(outputs):
+        trace.origin[own] = trace.of(int(i) for row in items for i in _ID.findall(row[position]))
     return outputs
 
 
@@ -104,7 +130,7 @@ def _united(branches: list[list[Attribute]], trace: _Trace) -> list[Attribute]:
 
 
 def _referred(cte: str, listed: str, trace: _Trace) -> list[Attribute]:
-    outputs = attributes(listed)
+    outputs = only_attributes(listed)
     for (_, own), (_, defined) in zip(outputs, trace.ctes.get(cte, []), strict=False):
         trace.origin[own] = trace.origin.get(defined, frozenset())
     return outputs

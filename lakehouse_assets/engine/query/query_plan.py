@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _LINE = re.compile(r"(?P<indent>(?:[ :]  )*(?:[+:]- )?)(?P<text>.*)")
-_ATTRIBUTE = re.compile(r"(?P<name>[^\s\[\](),]+|[^\[\](),]+?)#(?P<id>\d+)L?")
+# A column that was given no name has its expression for one: `max(day)#12`.
+_ATTRIBUTE = re.compile(r"(?P<name>(?:(?!#\d+L?[),]| AS ).)+)#(?P<id>\d+)L?", re.DOTALL)
 _ALIASED = re.compile(r"(?P<expr>.*) AS (?P<name>.+)#(?P<id>\d+)L?", re.DOTALL)
+# Texts are printed without quotes, so a bracket in one may hide where the next item begins.
+_TWO_ITEMS = re.compile(r" AS [^,]+#\d+L?, ")
 
 T = TypeVar("T")
 # Name and id of an attribute.
@@ -132,7 +135,25 @@ def attributes(listed: str) -> list[Attribute]:
     return [(m["name"], int(m["id"])) for m in found if m]
 
 
+def only_attributes(listed: str) -> list[Attribute]:
+    """The same of a list of nothing else, whose places matter.
+
+    Raises:
+        ValueError: an item isn't one.
+    """
+    found = attributes(listed)
+    if len(found) != len(split(listed)):
+        raise ValueError(f"not attributes: {listed}")
+    return found
+
+
 def definition(item: str) -> tuple[str, str, int] | None:
-    """The expression, name and id of an item that gives an expression a name; None for others."""
+    """The expression, name and id of an item that gives an expression a name; None for others.
+
+    Raises:
+        ValueError: it isn't seen where the item ends.
+    """
+    if _TWO_ITEMS.search(item):
+        raise ValueError(f"more than one item: {item}")
     found = _ALIASED.fullmatch(item)
     return (found["expr"], found["name"], int(found["id"])) if found else None

@@ -14,8 +14,8 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import commit, settle
-from lakehouse_assets.engine.modes.refresh.changed_groups import as_json
 from lakehouse_assets.engine.modes.refresh.refresh import narrowed
+from lakehouse_assets.engine.modes.refresh.routes import as_json
 from lakehouse_assets.engine.modes.refresh.small_refresh import rebuilding
 from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read

@@ -12,8 +12,8 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import scd1, scd2, unavailable
-from lakehouse_assets.engine.modes.refresh.changed_groups import from_json
 from lakehouse_assets.engine.modes.refresh.refresh import differing, groups_of, of_groups
+from lakehouse_assets.engine.modes.refresh.routes import from_json
 from lakehouse_assets.engine.plan.read import whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.watermark import late_rows

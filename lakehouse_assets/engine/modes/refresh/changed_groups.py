@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from lakehouse_assets.engine.modes.refresh.group_routes import Hop, Route, Routes
+from lakehouse_assets.engine.modes.refresh.routes import Hop, Route, Routes
 from lakehouse_assets.engine.plan.plan import Read
 
 
@@ -60,21 +59,3 @@ def changed_routes(routes: Routes, reads: Iterable[Read]) -> list[Route]:
         assert not isinstance(route, str), f"{key}: {route}"  # noqa: S101  (the plan would say "full")
         found += route
     return found
-
-
-def as_json(routes: Routes) -> dict[str, Any]:
-    """Routes as they are kept in the table's log."""
-    return {k: r if isinstance(r, str) else [_packed(route) for route in r] for k, r in routes.items()}
-
-
-def from_json(kept: Mapping[str, Any]) -> Routes:
-    return {k: r if isinstance(r, str) else tuple(_unpacked(route) for route in r) for k, r in kept.items()}
-
-
-def _packed(route: Route) -> list[Any]:
-    return [route.key, list(route.own), [[list(hop.theirs), _packed(hop.route)] for hop in route.via]]
-
-
-def _unpacked(packed: Sequence[Any]) -> Route:
-    key, own, via = packed
-    return Route(key, tuple(own), tuple(Hop(tuple(theirs), _unpacked(route)) for theirs, route in via))

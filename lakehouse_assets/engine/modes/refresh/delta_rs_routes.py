@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.modes.refresh.group_routes import Hop, Route
+from lakehouse_assets.engine.modes.refresh.routes import Hop, Route
 from lakehouse_assets.engine.query.delta_rs_sql import expression
 
 if TYPE_CHECKING:

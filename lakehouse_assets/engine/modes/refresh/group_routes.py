@@ -9,10 +9,11 @@ a change of that input rebuilds the table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lakehouse_assets.engine.modes.refresh.routes import Hop, Route, Routes
 from lakehouse_assets.engine.query.column_lineage import outputs
 from lakehouse_assets.engine.query.expressions import ID, Expressions, Exprs, all_of, by_name, in_sql, renumbered
 from lakehouse_assets.engine.query.query_plan import Node, nodes
@@ -27,30 +28,8 @@ _FICKLE = re.compile(
     r"\b(current_timestamp|current_date|localtimestamp|now|rand|randn|randstr|uniform|uuid|shuffle"
     r"|monotonically_increasing_id|spark_partition_id|input_file_name)\("
 )
+_UNSEEN = "the query doesn't show how it is used"
 
-
-@dataclass(frozen=True)
-class Hop:
-    """Rows of another table, found by the values of some SQL expressions, are touched as if they had changed."""
-
-    theirs: tuple[str, ...]
-    route: Route
-
-
-@dataclass(frozen=True)
-class Route:
-    """How the changed rows of table `key` lead to groups: `own` are SQL expressions over its columns.
-
-    Their values are the groups, or with `via` those by which rows of other tables are found that lead on.
-    """
-
-    key: str
-    own: tuple[str, ...]
-    via: tuple[Hop, ...] = ()
-
-
-# Upstream key → its routes, or why a change of it can't be followed to groups.
-Routes = Mapping[str, tuple[Route, ...] | str]
 # The SQL expression over a table's columns, as Spark analyses it, each attribute as its name in backticks.
 Analyse = Callable[[str, str], str | None]
 
@@ -72,14 +51,16 @@ def find_routes(plan: Node, by: Sequence[str], keys: Collection[str], analyse: A
         return dict.fromkeys(keys, f"{fickle}() gives another answer each time")
     put_out = dict(outputs(plan))
     groups = tuple(f"#{put_out[c]}" for c in by)
-    found = _Walk(plan, keys, analyse).need(plan, groups, ())
+    walk = _Walk(plan, keys, analyse)
+    found = walk.need(plan, groups, ())
+    found += walk.missed(found)
     return {key: _of_table([f.result for f in found if f.leaf.alias == key]) for key in keys}
 
 
 def _of_table(results: Sequence[Route | str]) -> tuple[Route, ...] | str:
     reasons = [r for r in results if isinstance(r, str)]
     routes = dict.fromkeys(r for r in results if isinstance(r, Route))
-    return reasons[0] if reasons else tuple(routes) or "the query doesn't show how it is used"
+    return reasons[0] if reasons else tuple(routes) or _UNSEEN
 
 
 @dataclass(frozen=True)
@@ -111,6 +92,11 @@ class _Walk:
         reads = self._inputs(node)
         asides = [c for c in node.children if c.operator != "CTERelationDef" and not any(c is r for r in reads)]
         return found + [f for aside in asides for f in self._none(aside, "a subquery reads all of it")]
+
+    def missed(self, found: Sequence[_Found]) -> list[_Found]:
+        """The uses of tables to which no operator led that is known here."""
+        uses = (node for node in nodes(self.plan) if self._is_table(node))
+        return [_Found(node, _UNSEEN) for node in uses if not any(f.leaf is node for f in found)]
 
     def _none(self, node: Node, why: str) -> list[_Found]:
         return [_Found(leaf, why) for leaf in self._tables(node)]
@@ -234,6 +220,8 @@ class _Walk:
     def _trace(self, node: Node, exprs: Exprs) -> list[tuple[Node, Exprs]]:
         if self._is_table(node):
             return [(node, exprs)]
+        if not self._inputs(node):
+            raise _NotLocal("some of its rows are in no table")
         return [at for child, inner in self._below(node, exprs) for at in self._trace(child, inner)]
 
     def _sql(self, leaf: Node, exprs: Exprs) -> tuple[str, ...]:
@@ -243,6 +231,8 @@ class _Walk:
             _NotLocal: one can't be told in SQL so that Spark would understand the same by it.
         """
         texts = [by_name(e, leaf) for e in exprs]
+        if not all_of(exprs, leaf):
+            raise _NotLocal("its groups aren't computed from its columns alone")
         for expr, text in zip(exprs, texts, strict=True):
             if text == expr or not re.fullmatch(r"#\d+", expr):
                 self._verify(leaf.alias, text)

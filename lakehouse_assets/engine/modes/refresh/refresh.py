@@ -21,7 +21,8 @@ from lakehouse_assets.engine.modes.refresh.changed_groups import (
     looked_up,
     whole_of,
 )
-from lakehouse_assets.engine.modes.refresh.group_routes import Route, Routes, find_routes
+from lakehouse_assets.engine.modes.refresh.group_routes import find_routes
+from lakehouse_assets.engine.modes.refresh.routes import Route, Routes
 from lakehouse_assets.engine.modes.refresh.small_refresh import (
     ROWS,
     decided,

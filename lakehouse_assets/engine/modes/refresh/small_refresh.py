@@ -17,13 +17,12 @@ from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
     changed_routes,
     changes_of,
-    from_json,
     groups_query,
     looked_up,
     whole_of,
 )
 from lakehouse_assets.engine.modes.refresh.delta_rs_routes import in_delta_rs_sql
-from lakehouse_assets.engine.modes.refresh.group_routes import Route
+from lakehouse_assets.engine.modes.refresh.routes import Route, from_json
 from lakehouse_assets.engine.modes.work import Group, Touched
 from lakehouse_assets.engine.plan.plan import Plan, Read
 from lakehouse_assets.engine.query import delta_rs_sql
