@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from lakehouse_assets.engine.query.query_plan import Attribute, Node, definition, only_attributes, split
+from lakehouse_assets.engine.query.query_plan import Attribute, Node, attributes, definition, only_attributes, split
 
 Lineage = dict[str, list[tuple[str, str]]]
 
@@ -87,15 +87,18 @@ def _named(key: str, outputs: list[Attribute], trace: _Trace) -> list[Attribute]
 
 
 def _items(listed: str, trace: _Trace) -> list[Attribute]:
-    outputs = []
+    outputs, begun = list[Attribute](), ""
     for item in split(listed):
-        defined = definition(item)
-        if defined:
+        if defined := definition(item):
             expr, name, own = defined
-            trace.origin[own] = trace.of(int(i) for i in _ID.findall(expr))
-            outputs.append((name, own))
+            trace.origin[own] = trace.of(int(i) for i in _ID.findall(f"{begun}{expr}"))
+            outputs, begun = [*outputs, (name, own)], ""
+        elif begun or not attributes(item):
+            begun += f"{item}, "  # up to a comma in a text: its name is yet to come
         else:
-            outputs += only_attributes(item)
+            outputs += attributes(item)
+    if begun:
+        raise ValueError(f"an expression without a name: {begun}")
     return outputs
 
 
