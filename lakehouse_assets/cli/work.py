@@ -42,7 +42,7 @@ def run(
     names: Names = None,
     full: Full = False,
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="also if rows can't be had again, or most are gone")
+        bool, typer.Option("--accept-loss", help="though rows or versions go, or a dump was held back")
     ] = False,
     downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
 ) -> None:
