@@ -1,7 +1,7 @@
 """What is used of Azure's client behind fsspec's `adlfs`. Read from adlfs 2026.8.0, fsspec 2026.9.0, azure-core 1.41.0.
 
 When a version is raised, look at `AzureBlobFileSystem.do_connect` in `adlfs/spec.py`, which makes the client, and at
-`RetryPolicy` in `azure/storage/blob/_shared/policies_async.py`, which reads these waits.
+`ExponentialRetry` in `azure/storage/blob/_shared/policies_async.py`, which reads these waits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is used of Dagster beyond `import dagster`. Read from Dagster 1.13.27.
 
-When the version is raised, look at `dagster job execute` (`dagster._cli.job`), which starts runs in its own process as
-`run_here` does; at `RemoteRepositoryOrigin`, whose fields are what the UI knows a job by; and at the storage's
+When the version is raised, look at `execute_run` in `dagster/_core/execution/api.py`; at `RemoteRepositoryOrigin`, by
+whose fields the UI knows a job; at the sources of errors in `execution/plan/objects.py`; and at the storage's
 `get_asset_check_execution_history`.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     # What `dg.define_asset_job` returns, whose type `dagster` doesn't export.
     Job: TypeAlias = UnresolvedAssetJobDefinition
 
-# The module of `dagster-daemon`; the program of that name may be one of another environment.
+# The module of the program `dagster-daemon`, for it to be that of this Python and no other.
 DAEMON = "dagster._daemon"
 
 

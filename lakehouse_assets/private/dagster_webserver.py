@@ -4,7 +4,7 @@ When the version is raised, look at `dagster_webserver/cli.py`: its `host_dagste
 what `serve/webserver.py` does with a guard in front. It takes seconds to load, so only that program imports this.
 """
 
-# The instance that DAGSTER_HOME names or, without one, one that ends with the process, as `dagster dev` has it.
+# The instance that DAGSTER_HOME names, opened as Dagster's own commands open it.
 from dagster._cli.utils import get_instance_for_cli
 
 # What the server asks of code servers: its constructor takes nothing else.

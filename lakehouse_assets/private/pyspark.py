@@ -80,7 +80,7 @@ def activate(session: SparkSession) -> None:
 
 
 def hush_logs() -> None:
-    """Let the client's JSON lines on stderr be: it has switches for them, which Dagster turns on again."""
+    """Let the client's JSON lines on stderr be: Spark switches off one of the two, which Dagster turns on again."""
     for name in ("SQLQueryContextLogger", "pyspark.sql.connect.logging"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

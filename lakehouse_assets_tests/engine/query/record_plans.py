@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def _rows(spark: SparkSession, case: PlanCase, inputs: dict[str, DataFrame]) -> 
     return spark.sql(query)
 
 
-FUNCTIONS = {"semi_join": semi_join, "mapped": mapped}
+FUNCTIONS: dict[str, Callable[..., DataFrame]] = {"semi_join": semi_join, "mapped": mapped}
 
 
 def _recorded(case: PlanCase, rows: DataFrame) -> PlanCase:
@@ -86,7 +87,7 @@ def _counted_anew(text: str) -> str:
     """The same with the ids of attributes, and of named subqueries, from 1 in their order."""
     for ids in (r"(?<=#)\d+", r"(?<=CTERelationDef )\d+|(?<=CTERelationRef )\d+"):
         known: dict[str, str] = {}
-        text = re.sub(ids, lambda m, known=known: known.setdefault(m[0], str(len(known) + 1)), text)  # type: ignore[misc]
+        text = re.sub(ids, lambda m, known=known: known.setdefault(m[0], str(len(known) + 1)), text)
     return text
 
 
