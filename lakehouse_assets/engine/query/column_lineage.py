@@ -15,6 +15,7 @@ from lakehouse_assets.engine.query.query_plan import Attribute, Node, attributes
 Lineage = dict[str, list[tuple[str, str]]]
 
 _ID = re.compile(r"#(\d+)")
+_OUTER = re.compile(r"^outer\((.+)\)$")  # in a subquery, a column of the query around it
 _SCALAR = re.compile(r"\bscalar-subquery#(\d+)")
 # Operators that put out what they read. Of others, such as those of a later Spark, it isn't known what they put out.
 _PASSING = {"Filter", "View", "Sort", "Distinct", "Deduplicate", "ResolvedHint", "Repartition", "RebalancePartitions",
@@ -88,7 +89,7 @@ def _named(key: str, outputs: list[Attribute], trace: _Trace) -> list[Attribute]
 
 def _items(listed: str, trace: _Trace) -> list[Attribute]:
     outputs, begun = list[Attribute](), ""
-    for item in split(listed):
+    for item in (_OUTER.sub(r"\1", one) for one in split(listed)):
         if defined := definition(item):
             expr, name, own = defined
             trace.origin[own] = trace.of(int(i) for i in _ID.findall(f"{begun}{expr}"))
