@@ -6,15 +6,18 @@ import re
 import shlex
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 import typer
 import yaml
 from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config_schema
+from dagster_dg_cli.cli.launch import launch_command
 
 from lakehouse_assets import engine
 from lakehouse_assets.cli import app
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.settings import PROJECT, VARIABLES
 from lakehouse_assets_tests.documents import BLOCKS, PAGES, Page, commands
 
@@ -112,6 +115,16 @@ def test_the_server_has_the_options_that_are_named() -> None:
         [sys.executable, "-m", "lakehouse_assets.serve", "--help"], capture_output=True, text=True, check=True
     ).stdout
     assert set(re.findall(r"--[\w-]+", line)) <= set(re.findall(r"--[\w-]+", told))
+
+
+def test_dagsters_command_takes_the_range_of_days_that_is_named() -> None:
+    """It isn't run, as that takes half a minute; `engine/run/test_backfill.py` runs ranges of days."""
+    (line,) = [c for c in commands() if c.startswith("dg ")]
+    words, options = shlex.split(line), {option for known in launch_command.params for option in known.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+    table = open_lakehouse().tables[words[words.index("--assets") + 1].removeprefix("key:").replace("/", ".")]
+    assert table.partitions
+    assert table.partitions.start <= date.fromisoformat(words[-1].partition("...")[0])
 
 
 def test_the_settings_are_all_told_and_no_other() -> None:
