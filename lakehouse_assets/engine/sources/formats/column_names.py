@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SYSTEM = ("_rescued", "_source", "_batch", "_ingested_at")
 IN_RESCUED = ("_corrupt", "_unparsed", "_raw")  # keys that we ourselves put into `_rescued`
-# What Delta's change feed adds to a row, and what we do for as long as a row is judged (see `run/check.py`).
+# What Delta's change feed adds to a row, and what we do for as long as a row is judged (see `quality/judge.py`).
 _ADDED = re.compile(r"_change_type|_commit_version|_commit_timestamp|__is_cdc|__raw|__broken_\d+")
 FORBIDDEN = re.compile(r"[ ,;{}()=\x00-\x1f\x7f-\x9f]")  # what Delta doesn't allow in a name, and control characters
 
