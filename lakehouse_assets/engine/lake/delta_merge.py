@@ -38,14 +38,12 @@ def others(table: Table, mode: Merge | History) -> list[str]:
 def order(table: Table, mode: Merge | History, side: str, gone: str, have: Collection[str] | None = None) -> str:
     """The order of a key's events as SQL: by `mode.order`, then a deletion after the others, then by the other columns.
 
-    Declared columns that are not among those a table has yet are null. The fields have names, as native engines compare
-    structs by these.
+    Declared columns that are not among those a table has yet are null.
     """
     kinds = {c.name: c.type for c in table.columns}
     told = {c: f"{side}`{c}`" if have is None or c in have else f"CAST(NULL AS {kinds[c]})" for c in kinds}
-    newest = {c: told.get(c, f"{side}`{c}`") for c in mode.order}
-    fields = newest | {GONE: gone} | {c: told[c] for c in others(table, mode)}
-    return f"struct({', '.join(f'{value} AS `{name}`' for name, value in fields.items())})"
+    newest = [told.get(c, f"{side}`{c}`") for c in mode.order]
+    return f"struct({', '.join([*newest, gone, *(told[c] for c in others(table, mode))])})"
 
 
 def ordering(table: Table, mode: Merge | History) -> list[str]:

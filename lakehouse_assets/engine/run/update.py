@@ -56,8 +56,8 @@ def update(
 def _arrivals(table: Table, context: Context, logs: Logs, full: bool, accept_loss: bool) -> Outcome:
     from lakehouse_assets.engine.run.ingest.ingest import bring_back, ingest  # which loads PySpark
 
-    recover(table, context, logs)
     why = "" if full else bring_back(table, context, accept_loss)
+    recover(table, context, logs)
     done = ingest(table, context, full, accept_loss)
     return replace(done, plan=replace(done.plan, reason=why)) if why else done
 

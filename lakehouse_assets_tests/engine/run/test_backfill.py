@@ -87,7 +87,7 @@ def test_a_range_of_most_rows_or_of_a_table_that_is_not_there_computes_all(shop:
     assert shop.backfill("gold.other", FIRST, LAST).plan.reason == "first build"
 
 
-@pytest.mark.parametrize("where", ["before modes.refresh.refresh:write", "after modes.refresh.refresh:commit"])
+@pytest.mark.parametrize("where", ["before modes.refresh.refresh:write", "after modes.refresh.refresh:write"])
 def test_a_backfill_killed_half_way_is_right_after_the_next_run(shop: Project, where: str) -> None:
     tamper(shop, 12)
     deliver(shop, 1, "13,2024-01-13,500")
