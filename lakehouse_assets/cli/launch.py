@@ -13,7 +13,7 @@ from lakehouse_assets.cli.app import count
 from lakehouse_assets.cli.home import instance
 from lakehouse_assets.cli.terminal import console, grid, line, tell, tell_lines
 from lakehouse_assets.definitions import LOCATION, definitions
-from lakehouse_assets.engine.compile.assets import asset_key, op_name
+from lakehouse_assets.engine.compile.names import asset_key, op_name
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.private.dagster import hush_steps, origin_of, run_here, was_interrupted
 from lakehouse_assets.settings import read_settings

@@ -154,14 +154,17 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
     from importlib import import_module
     from importlib.util import find_spec
 
-    package = f"{read_settings().domains}.{domain}"
-    if not (domain.isidentifier() and find_spec(package) and find_spec(f"{package}.feed")):
-        raise NotFound(f"No domain {domain!r} has a sample feed; airlines has")
-    landing = read_settings().landing
+    settings = read_settings()
+    feeds = {name: f"{settings.domains}.{name}.feed" for name in open_lakehouse().domains}
+    there = [name for name, feed in feeds.items() if find_spec(feed)]
+    if domain not in there:
+        having = ", ".join(there) or "none"
+        raise NotFound(f"The domain {domain!r} has no sample feed; those of {settings.domains} that have one: {having}")
+    landing = settings.landing
     if "://" in landing:
         raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
     folder = own_folder(Path(landing), "the landing folder") / domain
-    written = import_module(f"{package}.feed").land(folder)
+    written = import_module(feeds[domain]).land(folder)
     tell(f"{count(written)} new files landed in {folder}.")
 
 

@@ -9,8 +9,8 @@ import dagster as dg
 
 from lakehouse_assets.engine.compile.checks import check_specs, stopped
 from lakehouse_assets.engine.compile.events import events
-from lakehouse_assets.engine.compile.landing import landing_key
 from lakehouse_assets.engine.compile.metadata import declared_metadata
+from lakehouse_assets.engine.compile.names import asset_key, landing_key, op_name
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import CheckFailed, ExpectationFailed, LakehouseError, SparkUnavailable
@@ -36,15 +36,6 @@ class RunOptions(dg.Config):
     replay: bool = False
     forget: str = ""
     reason: str = ""
-
-
-def asset_key(key: str) -> dg.AssetKey:
-    return dg.AssetKey(key.split("."))
-
-
-def op_name(key: str) -> str:
-    """The name of a table's step, by which run config finds it."""
-    return key.replace(".", "__")
 
 
 def build_asset(table: Table, lakehouse: Lakehouse, runner: Runner | None = None) -> dg.AssetsDefinition:

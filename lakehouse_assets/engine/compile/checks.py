@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.source_checks import files_spec, snapshots_spec
 from lakehouse_assets.engine.markdown import as_code, as_text
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
@@ -24,7 +25,7 @@ _MEANING: Mapping[Action, str] = {
 
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
     """One check per expectation and per table check. Those that are errors block what is downstream."""
-    asset = dg.AssetKey(table.key.split("."))
+    asset = asset_key(table.key)
     expectations = [
         _expectation_spec(expectation, asset, table.expectations_version) for expectation in table.expectations
     ]
@@ -34,7 +35,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
 
 
 def _expectation_spec(expectation: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:
-    metadata = {"condition": expectation.condition, "action": expectation.action, "rules_version": version}
+    metadata = {"condition": expectation.condition, "action": expectation.action, "expectations_version": version}
     doc = expectation.doc or f"{as_code(expectation.condition)}: {_MEANING[expectation.action]}."
     return dg.AssetCheckSpec(
         expectation.name, asset=asset, description=doc, blocking=expectation.action == "fail", metadata=metadata
@@ -59,10 +60,10 @@ def _expectation_result(table: Table, expectation: Expectation, rows: int, judge
         "rows_judged": judged,
         "rows_broken": rows,
         "action": expectation.action,
-        "rules_version": table.expectations_version,
+        "expectations_version": table.expectations_version,
     }
     return dg.AssetCheckResult(
-        passed=rows == 0, check_name=expectation.name, asset_key=dg.AssetKey(table.key.split(".")),
+        passed=rows == 0, check_name=expectation.name, asset_key=asset_key(table.key),
         severity=severity, metadata=metadata,
     )  # fmt: skip
 
@@ -70,7 +71,7 @@ def _expectation_result(table: Table, expectation: Expectation, rows: int, judge
 def stopped(table: Table, check: str, message: str) -> dg.AssetCheckResult:
     """The verdict of the expectation or check that stopped the write."""
     return dg.AssetCheckResult(
-        passed=False, check_name=check, asset_key=dg.AssetKey(table.key.split(".")),
+        passed=False, check_name=check, asset_key=asset_key(table.key),
         severity=dg.AssetCheckSeverity.ERROR, description=as_text(message), metadata={"action": "fail"},
     )  # fmt: skip
 
@@ -81,7 +82,7 @@ def table_results(table: Table, reports: Sequence[CheckReport]) -> Iterator[dg.A
     for report in reports:
         error = declared[report.name].severity == "error"
         yield dg.AssetCheckResult(
-            passed=report.passed, check_name=report.name, asset_key=dg.AssetKey(table.key.split(".")),
+            passed=report.passed, check_name=report.name, asset_key=asset_key(table.key),
             severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN, metadata=_shown(report),
         )  # fmt: skip
 

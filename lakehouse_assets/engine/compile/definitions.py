@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -10,11 +10,12 @@ import dagster as dg
 from lakehouse_assets.engine.compile.assets import build_asset
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
-from lakehouse_assets.engine.compile.left_out import left_out_assets
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.graph.collector import collector_paused
 from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.markdown import as_text
 
 
 @collector_paused()
@@ -32,7 +33,7 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
         assets=[
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
             *(build_asset(t, lakehouse) for t in lakehouse.tables.values()),
-            *left_out_assets(lakehouse),
+            *_left_out_assets(lakehouse),
         ],
         jobs=[checks_job()] if lakehouse.tables else [],
         schedules=[domain_schedule(lakehouse.domains[name], job) for name, job in jobs.items()],
@@ -40,6 +41,16 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
         resources={name: _fixed(made) for name, made in {**resources, **unused}.items()},
         executor=dg.in_process_executor,
     )
+
+
+def _left_out_assets(lakehouse: Lakehouse) -> Iterator[dg.AssetSpec]:
+    """An asset in the place of each table that is left out: what was materialised before stays to be seen."""
+    for key, why in lakehouse.left_out.items():
+        domain = key.split(".")[0]
+        group = domain if domain.isidentifier() and domain.isascii() else None
+        yield dg.AssetSpec(
+            asset_key(key), description=f"**Not loaded.** {as_text(why)}", group_name=group, kinds={"not loaded"}
+        )
 
 
 def _fixed(resource: Any) -> dg.ResourceDefinition:

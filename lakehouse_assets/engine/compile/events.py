@@ -9,6 +9,7 @@ import dagster as dg
 
 from lakehouse_assets.engine.compile.checks import carried_results, expectation_results, table_results
 from lakehouse_assets.engine.compile.metadata import run_metadata
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.partitions import written_days
 from lakehouse_assets.engine.compile.source_checks import files_result, snapshots_result
 from lakehouse_assets.engine.printable import printable
@@ -23,7 +24,7 @@ def events(table: Table, report: Report, context: dg.AssetExecutionContext) -> I
         return
     context.log.info(printable(f"{table.key}: {report.strategy} ({report.reason})"))
     if report.stored is None:  # it waits for files or for another table; what reads it is skipped
-        context.log_event(dg.AssetObservation(_key(table), metadata=run_metadata(table, report)))
+        context.log_event(dg.AssetObservation(asset_key(table.key), metadata=run_metadata(table, report)))
         yield from _selected(_source_results(table, report), context)
         return
     for event in written_days(table, report):
@@ -31,7 +32,7 @@ def events(table: Table, report: Report, context: dg.AssetExecutionContext) -> I
     judged = [*expectation_results(table, report.counts), *table_results(table, report.checks)]
     results = [*(judged if report.written else carried_results(context)), *_source_results(table, report)]
     yield dg.MaterializeResult(
-        asset_key=_key(table),
+        asset_key=asset_key(table.key),
         metadata=run_metadata(table, report),
         data_version=dg.DataVersion(f"{report.stored.id}@{report.stored.version}"),
         check_results=[*_selected(results, context)],
@@ -57,7 +58,3 @@ def _selected(results: list[dg.AssetCheckResult], context: dg.AssetExecutionCont
         assert result.check_name is not None  # noqa: S101
         if dg.AssetCheckKey(result.asset_key, result.check_name) in context.selected_asset_check_keys:
             yield result
-
-
-def _key(table: Table) -> dg.AssetKey:
-    return dg.AssetKey(table.key.split("."))

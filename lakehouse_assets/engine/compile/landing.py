@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.names import landing_key
 from lakehouse_assets.engine.deploy.data_factory import copied, pipeline_name
 from lakehouse_assets.engine.deploy.data_factory_run import Copied, copy
 from lakehouse_assets.engine.errors import LakehouseError
@@ -11,10 +12,6 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_code
 from lakehouse_assets.engine.spec.inputs import Files
 from lakehouse_assets.engine.spec.table import Table
-
-
-def landing_key(table: Table) -> dg.AssetKey:
-    return dg.AssetKey([table.domain, "landing", table.name])
 
 
 def landing_assets(lakehouse: Lakehouse, by_factory: bool) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:

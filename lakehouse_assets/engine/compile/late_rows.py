@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.assets import op_name
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
+from lakehouse_assets.engine.compile.names import op_name
 from lakehouse_assets.engine.compile.sensors import Decision, Waiting, Watch, by_table, downstream, lake_sensor, one_run
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake

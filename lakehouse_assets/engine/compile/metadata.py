@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import Preview, Report, Written
@@ -85,7 +86,7 @@ def _lineage(lineage: Mapping[str, list[tuple[str, str]]]) -> dict[str, Any]:
     if not lineage:
         return {}
     deps = {
-        column: [dg.TableColumnDep(dg.AssetKey(key.split(".")), name) for key, name in origins]
+        column: [dg.TableColumnDep(asset_key(key), name) for key, name in origins]
         for column, origins in lineage.items()
     }
     return {"dagster/column_lineage": dg.TableColumnLineage(deps)}

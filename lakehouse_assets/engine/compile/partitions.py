@@ -7,6 +7,7 @@ from datetime import date
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.spec.table import Table
 
@@ -35,4 +36,4 @@ def written_days(table: Table, report: Report) -> Iterator[dg.AssetMaterializati
     for day in report.written.days:
         if known.has_partition_key(day) and not (told and told[0] <= day <= told[1]):
             metadata = {"delta_version": report.written.version, "strategy": report.strategy}
-            yield dg.AssetMaterialization(dg.AssetKey(table.key.split(".")), partition=day, metadata=metadata)
+            yield dg.AssetMaterialization(asset_key(table.key), partition=day, metadata=metadata)

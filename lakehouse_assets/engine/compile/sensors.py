@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.assets import asset_key
 from lakehouse_assets.engine.compile.cursor import Cursor, read_cursor
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.markdown import as_table, as_text
 from lakehouse_assets.engine.run.report import Report, Unreadable
 from lakehouse_assets.engine.spec.checks import FILES_READABLE, SNAPSHOTS_PLAUSIBLE
@@ -22,7 +23,7 @@ def files_result(report: Report) -> dg.AssetCheckResult:
     if found.number:
         metadata["files"] = dg.MetadataValue.md(as_table(["file", "reason"], found.some))
     return dg.AssetCheckResult(
-        passed=not found.number, check_name=FILES_READABLE, asset_key=dg.AssetKey(report.table.split(".")),
+        passed=not found.number, check_name=FILES_READABLE, asset_key=asset_key(report.table),
         severity=dg.AssetCheckSeverity.ERROR, metadata=metadata, description=_told(found),
     )  # fmt: skip
 
@@ -47,6 +48,6 @@ def snapshots_result(report: Report) -> dg.AssetCheckResult:
     empty = report.empty_snapshot
     told = f"{empty} has no row, so that the table has what the snapshot before it says; land it whole"
     return dg.AssetCheckResult(
-        passed=not empty, check_name=SNAPSHOTS_PLAUSIBLE, asset_key=dg.AssetKey(report.table.split(".")),
+        passed=not empty, check_name=SNAPSHOTS_PLAUSIBLE, asset_key=asset_key(report.table),
         severity=dg.AssetCheckSeverity.WARN, description=as_text(told) if empty else None,
     )  # fmt: skip

@@ -174,10 +174,10 @@ def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-Check = Callable[[Table, Mapping[str, Domain], Mapping[str, Table]], Iterator[str]]
+_Problems = Callable[[Table, Mapping[str, Domain], Mapping[str, Table]], Iterator[str]]
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[_Problems, ...] = (
     _domain_problems,
     _label_problems,
     _parameter_problems,

@@ -10,7 +10,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.lake.delta_commits import Commit, Kind, commit_of, time_of
-from lakehouse_assets.engine.lake.delta_rs import arrow, errors_of_delta_rs, select, texts, type_name, undamaged
+from lakehouse_assets.engine.lake.delta_rs import (
+    arrow,
+    delta_table,
+    errors_of_delta_rs,
+    select,
+    texts,
+    type_name,
+    undamaged,
+)
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.stores import reaching
 from lakehouse_assets.private.deltalake import storage_options
@@ -247,11 +255,10 @@ def read_log(table: TableRef) -> TableLog | None:
     Raises:
         DamagedTable: there is one, and its log can't be read.
     """
-    from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
     try:
         with undamaged(table.path), reaching("Reading the log of", table.path):
-            return TableLog(DeltaTable(table.path, storage_options=dict(table.storage) or None))
+            return TableLog(delta_table(table))
     except TableNotFoundError:
         return None

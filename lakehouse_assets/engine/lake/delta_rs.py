@@ -8,10 +8,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import DamagedTable
+from lakehouse_assets.engine.lake.places import TableRef
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
+
+
+def delta_table(table: TableRef, version: int | None = None) -> DeltaTable:
+    """A table as delta-rs has it, as it is or as it was at a version."""
+    from deltalake import DeltaTable
+
+    return DeltaTable(table.path, version=version, storage_options=dict(table.storage) or None)
 
 
 def select(table: DeltaTable, name: str, query: str) -> list[dict[str, Any]]:

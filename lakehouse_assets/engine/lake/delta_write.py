@@ -34,9 +34,9 @@ class Stamp:
     """Who commits (`app`, the table's key), which of its runs this is, and what the commit says about itself.
 
     `remembers` says that its table's state is written after it; `routes` how changes upstream lead to groups;
-    `watermark` the value (SQL) that its rows were held against; `replay`, in the commit of one, what it judged and by
-    which rules; `days`, in that of a backfill, the first and the last (ISO); `forgot` the files that a rebuild is
-    without, as they were forgotten upstream.
+    `watermark` the value (SQL) that its rows were held against; `rules` is the version of the expectations, and
+    `replay`, in the commit of one, what it judged and by which of them; `days`, in that of a backfill, the first and
+    the last (ISO); `forgot` the files that a rebuild is without, as they were forgotten upstream.
     """
 
     app: str

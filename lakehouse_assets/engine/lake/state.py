@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class StatePart:
     """What a run, or a replay, adds to what a table remembers, as the transaction `run` of `app`.
 
     A `fresh` one is all that's remembered. `before` is the version of the table that it came to; None as long as that
@@ -48,7 +48,7 @@ def last_run(table: Table, lake: Lake) -> int:
     return log.transaction(table.key) if log else 0
 
 
-def write_state(rows: DataFrame, part: Part) -> None:
+def write_state(rows: DataFrame, part: StatePart) -> None:
     """Add the part of a run, or of a replay, unless it's there; `fresh` forgets what was before."""
     mode: Literal["append", "overwrite"] = "overwrite" if part.fresh else "append"
     write_table(rows, part.lake.state(part.table.key), mode, once(part.app, part.run))

@@ -31,12 +31,12 @@ def read_changes(spark: SparkSession, table: TableRef, after: int, to: int) -> D
 def read_table(spark: SparkSession, table: TableRef, options: Mapping[str, str]) -> DataFrame:
     """What Delta reads of a table with some options."""
     reader = spark.read.format("delta").options(**options)
-    return reader.table(_quoted(table)) if _in_catalog(spark, table) else reader.load(table.path)
+    return reader.table(_quoted(table)) if in_catalog(spark, table) else reader.load(table.path)
 
 
 def in_sql(spark: SparkSession, table: TableRef) -> str:
     """A table as SQL statements name it."""
-    return _quoted(table) if _in_catalog(spark, table) else f"delta.`{table.path}`"
+    return _quoted(table) if in_catalog(spark, table) else f"delta.`{table.path}`"
 
 
 def write_table(
@@ -47,9 +47,9 @@ def write_table(
 
     follow = {"mergeSchema" if mode == "append" else "overwriteSchema": "true"}
     writer = df.write.format("delta").mode(mode).options(**options, **follow)
-    if not _in_catalog(df.sparkSession, table):
+    if not in_catalog(df.sparkSession, table):
         writer.save(table.path)
-        _in_catalog(df.sparkSession, table)
+        in_catalog(df.sparkSession, table)
     elif mode == "append":
         writer.saveAsTable(_quoted(table))
     else:  # by saveAsTable it would be another table, without the history of this one
@@ -60,7 +60,7 @@ def _quoted(table: TableRef) -> str:
     return ".".join(f"`{part}`" for part in table.name.split("."))
 
 
-def _in_catalog(spark: SparkSession, table: TableRef) -> bool:
+def in_catalog(spark: SparkSession, table: TableRef) -> bool:
     """Whether Spark finds the table by its name. One that is at its path, and in no catalog yet, is put into it."""
     if not table.name:
         return False

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.errors import WriteFailed
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.lake.state import StatePart
+from lakehouse_assets.engine.lake.tables import in_catalog
 from lakehouse_assets.engine.modes import append, scd1, scd2
 from lakehouse_assets.engine.modes.refresh import refresh
 from lakehouse_assets.engine.modes.replace import rebuild
@@ -66,7 +67,7 @@ def _write(rows: DataFrame, work: Work, stamp: Stamp) -> Done:
             return rebuild(rows, work, stamp)
 
 
-def complete_state(rows: DataFrame, part: Part) -> None:
+def complete_state(rows: DataFrame, part: StatePart) -> None:
     """Write to the state of a table what a run that ended too early left out, of the rows it had accepted."""
     match part.table.write:
         case Merge() as mode:
@@ -128,3 +129,6 @@ def settle(built: DataFrame, plan: Plan, seen: ExpectationCounts, lake: Lake) ->
         quarantine.keep(built, plan, kept, seen)
     elif plan.table.has_quarantine:
         quarantine.mark_complete(kept, quarantine.Part(plan.table.key, plan.run, plan.strategy == "full"))
+    else:
+        return
+    in_catalog(built.sparkSession, kept)  # delta-rs, which may have written it, knows of no catalog

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.lake import delta_merge, state
 from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, order, persisted, same_key, with_gone
 from lakehouse_assets.engine.lake.delta_write import Stamp
-from lakehouse_assets.engine.lake.state import Part, last_run, read_state
+from lakehouse_assets.engine.lake.state import StatePart, last_run, read_state
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import unavailable
 from lakehouse_assets.engine.modes.replace import put, rebuild
@@ -51,7 +51,7 @@ def write(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> Done:
     if work.whole and not mode.delete_when and OPEN not in changes.columns:
         return rebuild(living(changes), work, stamp)
     past = None if work.whole else read_state(work.spark, table, work.lake)
-    part = Part(table, work.lake, stamp.app, stamp.run, work.whole)
+    part = StatePart(table, work.lake, stamp.app, stamp.run, work.whole)
     # Judged once more, because PySpark can't join what is observed with itself.
     judged = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
     with (
@@ -72,7 +72,7 @@ def _commit(found: Settled, work: Work, mode: Merge, stamp: Stamp) -> Done:
     return Done(committed(work, stamp))
 
 
-def complete_state(rows: DataFrame, part: Part, mode: Merge) -> None:
+def complete_state(rows: DataFrame, part: StatePart, mode: Merge) -> None:
     """Write to the state what a run that ended too early left out, of the rows it had accepted."""
     past = None if part.fresh else read_state(rows.sparkSession, part.table, part.lake)
     changes = newest_per_key(unavailable.marked(rows, mode), part.table, mode)
@@ -81,7 +81,9 @@ def complete_state(rows: DataFrame, part: Part, mode: Merge) -> None:
 
 
 @contextmanager
-def _settled(changes: DataFrame, rows: DataFrame, past: DataFrame | None, mode: Merge, part: Part) -> Iterator[Settled]:
+def _settled(
+    changes: DataFrame, rows: DataFrame, past: DataFrame | None, mode: Merge, part: StatePart
+) -> Iterator[Settled]:
     """What comes of rows, of whose keys `changes` has the newest, given what is remembered."""
     deleted, opened = unavailable.found_in(changes, mode)
     if opened or (past is not None and UNAVAILABLE in past.columns):

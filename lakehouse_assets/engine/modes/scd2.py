@@ -21,7 +21,7 @@ from lakehouse_assets.engine.lake.delta_merge import (
     with_gone,
 )
 from lakehouse_assets.engine.lake.delta_write import Stamp
-from lakehouse_assets.engine.lake.state import Part, read_state
+from lakehouse_assets.engine.lake.state import StatePart, read_state
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import unavailable
 from lakehouse_assets.engine.modes.replace import rebuild
@@ -93,11 +93,11 @@ def write(rows: DataFrame, work: Work, mode: History, stamp: Stamp) -> Done:
         else:
             _merge_versions(events, work, mode, stamp)
             done = Done(committed(work, stamp))
-        state.write_state(events, Part(table, work.lake, stamp.app, stamp.run, work.whole))
+        state.write_state(events, StatePart(table, work.lake, stamp.app, stamp.run, work.whole))
         return done
 
 
-def complete_state(rows: DataFrame, part: Part, mode: History) -> None:
+def complete_state(rows: DataFrame, part: StatePart, mode: History) -> None:
     """Write to the state what a run that ended too early left out, of the rows it had accepted."""
     state.write_state(with_gone(rows, mode), part)
 

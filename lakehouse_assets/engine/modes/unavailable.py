@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, of_keys, ordering, persisted, with_gone
-from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.lake.state import StatePart
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge
 from lakehouse_assets.engine.spec.table import Table
@@ -78,7 +78,7 @@ def found_in(changes: DataFrame, mode: Merge) -> tuple[bool, bool]:
     return bool(row[0]), bool(row[1])
 
 
-def known(past: DataFrame | None, part: Part, spark: SparkSession) -> Known:
+def known(past: DataFrame | None, part: StatePart, spark: SparkSession) -> Known:
     """What is known before a part, given what is remembered."""
     from pyspark.sql import functions as F
 

@@ -14,7 +14,7 @@ from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
-from lakehouse_assets.engine.sources.arrivals.downloads import unset
+from lakehouse_assets.engine.sources.arrivals.downloads import downloaded, unset
 from lakehouse_assets.engine.spec.inputs import Files, Http
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
 from lakehouse_assets.engine.spec.table import Table
@@ -83,15 +83,16 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     if undone.refused or undone.again or undone.back:
         strategy: Strategy = "refused" if undone.refused else "append"
         return Plan(table, strategy, undone.refused or undone.reason or "forgotten rows are back", files=found)
-    if isinstance(source.delivered_by, Http) and logs.lake.downloads and not unset(source.delivered_by):
+    by = downloaded(source, logs.lake)
+    if by and not unset(by):
         return Plan(table, "append", f"{found} new files, and its addresses are asked for more", files=found)
     if not found:
-        return Plan(table, "nothing", _nothing_new(source, logs.lake))
+        return Plan(table, "nothing", _nothing_new(by))
     return Plan(table, "append", f"{found} new files", files=found)
 
 
-def _nothing_new(source: Files, lake: Lake) -> str:
-    off = unset(source.delivered_by) if isinstance(source.delivered_by, Http) and lake.downloads else []
+def _nothing_new(by: Http | None) -> str:
+    off = unset(by) if by else []
     return f"no new files; {', '.join(off)} isn't set, so nothing is downloaded" if off else "no new files"
 
 

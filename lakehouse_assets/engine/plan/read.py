@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.tables import read_changes, read_rows
-from lakehouse_assets.engine.plan.plan import Read
+from lakehouse_assets.engine.plan.plan import Plan, Read
 from lakehouse_assets.engine.spark_errors.causes import cause_of
 from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.inputs import Upstream
+from lakehouse_assets.engine.spec.modes import Refresh
+from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -20,12 +23,34 @@ if TYPE_CHECKING:
 _CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
+def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
+    """The rows that a plan reads, by parameter."""
+    whole = isinstance(plan.table.write, Refresh)  # its query is that of the whole table, narrowed to some groups
+    return whole_inputs(spark, plan.reads) if whole else _read_inputs(spark, plan.reads)
+
+
+def recorded(reads: Mapping[str, Read]) -> dict[str, Any]:
+    """What a run writes down of what it read, by the key of the table."""
+    return {r.key: {"id": r.id, "to": r.to, "after": r.after} for r in reads.values()}
+
+
+def reads_of(read: Mapping[str, Any], table: Table, context: Context) -> dict[str, Read]:
+    """What a run wrote down that it had read, by parameter."""
+    return {
+        parameter: Read(key, context.lake.table(key), read[key]["id"], read[key]["to"], upstream, read[key]["after"])
+        for (parameter, key), upstream in zip(
+            context.lakehouse.upstreams(table).items(), table.upstreams.values(), strict=True
+        )
+        if key in read
+    }
+
+
 def whole_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, DataFrame]:
     """Parameter name → the whole table, whatever of it was consumed before."""
-    return read_inputs(spark, {parameter: replace(read, after=None) for parameter, read in reads.items()})
+    return _read_inputs(spark, {parameter: replace(read, after=None) for parameter, read in reads.items()})
 
 
-def read_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, DataFrame]:
+def _read_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, DataFrame]:
     """Parameter name → its rows: a whole table at a pinned version, or what was added or changed since another.
 
     Each is aliased with its table's key, by which the lineage of columns finds it again in the query plan.

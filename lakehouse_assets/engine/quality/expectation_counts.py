@@ -30,16 +30,16 @@ class ExpectationCounts:
     witnesses: tuple[int, ...] = ()
 
 
-def summed(verdicts: Sequence[ExpectationCounts]) -> ExpectationCounts:
+def summed(counts: Sequence[ExpectationCounts]) -> ExpectationCounts:
     """Those of several batches."""
-    by_expectation = sum((Counter(dict(v.by_expectation)) for v in verdicts), Counter[str]())
-    names = dict.fromkeys(name for v in verdicts for name, _ in v.by_expectation)
-    judged, rejected = sum(v.judged for v in verdicts), sum(v.rejected for v in verdicts)
+    by_expectation = sum((Counter(dict(one.by_expectation)) for one in counts), Counter[str]())
+    names = dict.fromkeys(name for one in counts for name, _ in one.by_expectation)
+    judged, rejected = sum(one.judged for one in counts), sum(one.rejected for one in counts)
     return ExpectationCounts(judged, rejected, tuple((name, by_expectation[name]) for name in names))
 
 
 def from_histograms(row: Mapping[str, Any], expectations: Sequence[Expectation]) -> ExpectationCounts | None:
-    """The verdicts told by the columns `judged`, `rejected`, and for each mask its histogram and number of rows.
+    """The counts told by the columns `judged`, `rejected`, and for each mask its histogram and number of rows.
 
     None if a histogram is full, or doesn't tell of all those rows: where two threads of Spark read one observation, it
     may come out empty (seen once in some thousand runs, on a busy machine).
@@ -64,7 +64,7 @@ def from_histograms(row: Mapping[str, Any], expectations: Sequence[Expectation])
 
 
 def from_counts(row: Mapping[str, Any], expectations: Sequence[Expectation]) -> ExpectationCounts:
-    """The verdicts told by the columns `judged`, `rejected`, and `r0`, `r1` … for the expectations."""
+    """The counts told by the columns `judged`, `rejected`, and `r0`, `r1` … for the expectations."""
     counted = [
         (i, expectation, row[f"r{i}"]) for i, expectation in enumerate(expectations) if expectation.action != "fail"
     ]

@@ -6,7 +6,7 @@
 | row | the rejected row as JSON, as the table's function made it; with the texts that came, if one doesn't parse |
 | broken | the names of the expectations it broke, warnings among them |
 | accepted | whether this verdict let the row into the table |
-| expectations | the version (hash) of the expectation set that judged it |
+| rules | the version (hash) of the expectations that judged it |
 | source | the file it came from; for rows made of many, the tables and versions that were read |
 | run | the run of the table that rejected it first |
 | replay | the replay that judged it again and came to another verdict; null for the first one |

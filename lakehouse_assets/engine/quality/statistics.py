@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import delta_table
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.spec.table import Table
 
@@ -57,9 +58,7 @@ def _stored(log: TableLog, place: TableRef) -> Iterator[tuple[int, int, Nulls]]:
 @lru_cache(maxsize=1000)
 def _counts(place: TableRef, _id: str, version: int) -> tuple[int, Nulls]:
     """Rows and nulls of a version, which stay what they are for as long as the table is the one with this id."""
-    from deltalake import DeltaTable
-
-    log = TableLog(DeltaTable(place.path, version=version, storage_options=dict(place.storage) or None))
+    log = TableLog(delta_table(place, version))
     return log.rows, log.nulls
 
 

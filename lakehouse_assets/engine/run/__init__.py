@@ -1,1 +1,1 @@
-"""read → build → check → write → report: the path of every materialisation, one file a step."""
+"""The path of every materialisation, one file a step; `run/materialize.py` has the list of the steps."""

@@ -11,8 +11,9 @@ from datetime import date
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.plan.plan import Logs, Plan
+from lakehouse_assets.engine.plan.read import reads_of
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
-from lakehouse_assets.engine.run.recover import reads_of, recover
+from lakehouse_assets.engine.run.recover import recover
 from lakehouse_assets.engine.run.update import execute, update
 from lakehouse_assets.engine.spec.table import Table
 

@@ -39,7 +39,7 @@ def materialize(request: Request, context: Context) -> Report:
     table = _named(request.table, context)
     if request.only_checks:
         return as_stored(table, context)
-    before = read_log(context.lake.table(table.key))
+    before = read_log(context.lake.table(table.key)) if table.partitions else None
     return report_of(_carried_out(table, request, context), context, before.version if before else None)
 
 

@@ -5,22 +5,20 @@ A run may end at any point. Its quarantine or its state may be one run behind th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake import state
 from lakehouse_assets.engine.lake.delta_commits import Commit, Kind
 from lakehouse_assets.engine.lake.delta_merge import persisted
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.lake.state import Part
+from lakehouse_assets.engine.lake.state import StatePart
 from lakehouse_assets.engine.modes.commit import complete_state, settle
 from lakehouse_assets.engine.modes.refresh.refresh import narrowed
 from lakehouse_assets.engine.modes.work import Work
-from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
-from lakehouse_assets.engine.plan.read import read_inputs, readable, whole_inputs
+from lakehouse_assets.engine.plan.plan import Logs, Plan, Strategy
+from lakehouse_assets.engine.plan.read import inputs_of, readable, reads_of
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.quality.watermark import at
 from lakehouse_assets.engine.query.query_plan import analysed
@@ -29,9 +27,6 @@ from lakehouse_assets.engine.run.replayed_rows import Judging, app_of, rows_of, 
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.table import Table
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
@@ -48,9 +43,9 @@ class Left:
     def run(self) -> int:
         return int(self.commit.mark["run"])
 
-    def part(self, lake: Lake, *, fresh: bool = False) -> Part:
+    def part(self, lake: Lake, *, fresh: bool = False) -> StatePart:
         """What is to be added to the state."""
-        return Part(self.table, lake, self.app, self.run, fresh, self.commit.version - 1)
+        return StatePart(self.table, lake, self.app, self.run, fresh, self.commit.version - 1)
 
 
 def recover(table: Table, context: Context, logs: Logs) -> None:
@@ -108,20 +103,3 @@ def _complete_replay(left: Left, context: Context) -> None:
             judged = judge.judge(rows_of(waiting, judging), judging.rules)
             complete_state(judge.accepted(judged, judging.rules), left.part(context.lake))
         settle_replay(waiting, table, context, judging, left.run)
-
-
-def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
-    """The rows that a plan reads, by parameter."""
-    whole = isinstance(plan.table.write, Refresh)  # its query is that of the whole table, narrowed to some groups
-    return whole_inputs(spark, plan.reads) if whole else read_inputs(spark, plan.reads)
-
-
-def reads_of(read: Mapping[str, Any], table: Table, context: Context) -> dict[str, Read]:
-    """What a run wrote that it had read, by parameter."""
-    return {
-        parameter: Read(key, context.lake.table(key), read[key]["id"], read[key]["to"], upstream, read[key]["after"])
-        for (parameter, key), upstream in zip(
-            context.lakehouse.upstreams(table).items(), table.upstreams.values(), strict=True
-        )
-        if key in read
-    }

@@ -9,7 +9,6 @@ can be completed by whatever runs next.
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
@@ -27,9 +26,6 @@ from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import VALIDITY, Refresh, Replace
 from lakehouse_assets.engine.spec.table import Table
-
-if TYPE_CHECKING:
-    pass
 
 
 def replay(table: Table, context: Context) -> Outcome:

@@ -28,7 +28,7 @@ UNREADABLE_SHOWN = 20
 
 
 def report_of(outcome: Outcome, context: Context, before: int | None) -> Report:
-    """The report of a run that found the table at the version `before`; None if it wasn't there."""
+    """The report of a run. A table of days was at the version `before` until then; None if it wasn't there."""
     plan, table = outcome.plan, outcome.plan.table
     log = read_log(context.lake.table(table.key))
     report = replace(

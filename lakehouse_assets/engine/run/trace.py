@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import ExpectationFailed, LakehouseError
 from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.read import inputs_of
 from lakehouse_assets.engine.plan.small_runs import interpreted
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.recover import inputs_of
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.formats.lines import lines_of
 from lakehouse_assets.engine.spark_errors.broken_expectation import FAILED, told_of
@@ -47,7 +47,7 @@ def traced(plan: Plan, context: Context) -> Iterator[None]:
     """Tells of a row that broke a `fail` where it came from, and what can be done about it.
 
     Raises:
-        RuleFailed: that.
+        ExpectationFailed: that.
     """
     try:
         yield

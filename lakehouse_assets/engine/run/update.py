@@ -6,9 +6,7 @@ a quarantine or a state that is one run behind its table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnreadableInput
@@ -18,9 +16,9 @@ from lakehouse_assets.engine.modes.refresh.refresh import narrowed
 from lakehouse_assets.engine.modes.refresh.routes import as_json
 from lakehouse_assets.engine.modes.refresh.small_refresh import rebuilding
 from lakehouse_assets.engine.modes.work import Work
-from lakehouse_assets.engine.plan.plan import Logs, Plan, Read
+from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
-from lakehouse_assets.engine.plan.read import readable
+from lakehouse_assets.engine.plan.read import inputs_of, readable, recorded
 from lakehouse_assets.engine.plan.small_runs import interpreted, size
 from lakehouse_assets.engine.quality.snapshots import hold_back
 from lakehouse_assets.engine.quality.watermark import behind
@@ -28,7 +26,7 @@ from lakehouse_assets.engine.query.column_lineage import column_lineage
 from lakehouse_assets.engine.query.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
-from lakehouse_assets.engine.run.recover import inputs_of, recover
+from lakehouse_assets.engine.run.recover import recover
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table
@@ -102,11 +100,7 @@ def execute(plan: Plan, context: Context) -> Outcome:
 
 def _stamp(work: Work) -> Stamp:
     table = work.plan.table
-    stamp = Stamp.of(table, work.plan.run, _as_read(work.plan.reads), as_json(work.routes))
+    stamp = Stamp.of(table, work.plan.run, recorded(work.plan.reads), as_json(work.routes))
     days = tuple(day.isoformat() for day in work.plan.days or ())
     watermark = table.watermark.behind if table.watermark else ""
     return replace(stamp, watermark=watermark, days=days, forgot=work.plan.forgot)
-
-
-def _as_read(reads: Mapping[str, Read]) -> dict[str, Any]:
-    return {r.key: {"id": r.id, "to": r.to, "after": r.after} for r in reads.values()}

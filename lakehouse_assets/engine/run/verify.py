@@ -14,11 +14,10 @@ from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import scd1, scd2, unavailable
 from lakehouse_assets.engine.modes.refresh.refresh import differing, groups_of, of_groups
 from lakehouse_assets.engine.modes.refresh.routes import from_json
-from lakehouse_assets.engine.plan.read import whole_inputs
+from lakehouse_assets.engine.plan.read import reads_of, whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.watermark import late_rows
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.recover import reads_of
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Table

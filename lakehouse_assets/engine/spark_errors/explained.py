@@ -26,7 +26,7 @@ def explained(table: Table) -> Iterator[None]:
     """Turns what Spark raises while a table is written into errors that say what happened and what to do.
 
     Raises:
-        RuleFailed: a row broke a `fail` expectation.
+        ExpectationFailed: a row broke a `fail` expectation.
         ContractError: a column has another type than in the table.
         Superseded: another writer committed first, or whether this one did is to be seen.
         SparkUnavailable: the engine went away.

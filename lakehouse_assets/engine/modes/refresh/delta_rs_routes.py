@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.modes.refresh.routes import Hop, Route
 from lakehouse_assets.engine.query.delta_rs_sql import expression
-
-if TYPE_CHECKING:
-    pass
 
 
 def in_delta_rs_sql(

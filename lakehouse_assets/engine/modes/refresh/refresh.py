@@ -91,7 +91,7 @@ def _groups(work: Work, mode: Refresh, chosen: list[Route], whole: Mapping[str, 
 def _few(work: Work, chosen: list[Route], own: TableLog, *, bound: bool) -> Work | None:
     if set(own.columns) != set(work.rows.columns) - {RAW}:
         return None
-    found = touched_groups(work.table, chosen, work.plan.reads.values(), work.lake.storage, own)
+    found = touched_groups(work.table, chosen, work.plan.reads.values(), own)
     if found is None or found.rows > ROWS:
         return None
     plan = _decided(work.plan, len(found.groups), found.rows, own, bound=bound)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_rs import arrow_of, errors_of_delta_rs, is_conflict
+from lakehouse_assets.engine.lake.delta_rs import arrow_of, delta_table, errors_of_delta_rs, is_conflict
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
@@ -42,27 +42,21 @@ ROWS = 200_000
 MOST = 0.5
 
 
-def touched_groups(
-    table: Table, routes: Sequence[Route], reads: Iterable[Read], storage: Mapping[str, str], own: TableLog
-) -> Touched | None:
+def touched_groups(table: Table, routes: Sequence[Route], reads: Iterable[Read], own: TableLog) -> Touched | None:
     """The groups that changes lead to; None where that's too much to look at here, or delta-rs can't be relied on."""
     assert isinstance(table.write, Refresh)  # noqa: S101  (nothing else has groups)
     by, kinds = table.write.by, {c.name: c.type for c in table.columns}
     try:
-        found = _found(routes, {read.key: read for read in reads}, {name: kinds[name] for name in by}, storage)
+        found = _found(routes, {read.key: read for read in reads}, {name: kinds[name] for name in by})
         groups = None if found is None or found.num_rows > GROUPS else _tuples(found, by)
         return None if groups is None else Touched(by, groups, _stored(own, by, groups))
     except errors_of_delta_rs():  # a feature that it lacks, change files that are gone, a value that it can't hold
         return None
 
 
-def _found(
-    routes: Sequence[Route], changed: Mapping[str, Read], by: Mapping[str, str], storage: Mapping[str, str]
-) -> pa.Table | None:
-    from deltalake import DeltaTable
-
+def _found(routes: Sequence[Route], changed: Mapping[str, Read], by: Mapping[str, str]) -> pa.Table | None:
     whole = {
-        key: DeltaTable(changed[key].table.path, version=changed[key].to, storage_options=dict(storage) or None)
+        key: delta_table(changed[key].table, changed[key].to)
         for key in {route.key for route in routes} | looked_up(routes)
     }
     columns = {key: TableLog(table).columns for key, table in whole.items()}
@@ -143,7 +137,7 @@ def planned(plan: Plan, lake: Lake) -> Plan:
     if own is None or last is None:
         return plan
     routes = changed_routes(from_json(last.get("routes", {})), plan.reads.values())
-    found = touched_groups(plan.table, routes, plan.reads.values(), lake.storage, own)
+    found = touched_groups(plan.table, routes, plan.reads.values(), own)
     return decided(plan, len(found.groups), found.rows, own) if found else plan
 
 
@@ -168,11 +162,11 @@ def put(rows: pa.Table, found: Touched, place: TableRef, stamp: Stamp) -> bool:
     Raises:
         Superseded: another run of the table committed first.
     """
-    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+    from deltalake import CommitProperties, Transaction, write_deltalake
     from deltalake.exceptions import CommitFailedError
 
     try:
-        table = DeltaTable(place.path, storage_options=dict(place.storage) or None)
+        table = delta_table(place)
         if (table.transaction_version(stamp.app) or 0) >= stamp.run:
             raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
         new, groups = _changed(rows, found, table)

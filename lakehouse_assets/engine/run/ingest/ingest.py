@@ -28,7 +28,6 @@ from lakehouse_assets.engine.sources.arrivals.ledger import VANISHED, Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger import Outcome as Ending
 from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry, State
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, list_arrivals, version_of
-from lakehouse_assets.engine.spec.inputs import Http
 from lakehouse_assets.engine.spec.table import Table
 
 GIVEN_UP = "forgotten by a rebuild with --accept-loss, as it was gone"
@@ -59,8 +58,8 @@ def ingest(table: Table, context: Context, full: bool, accept_loss: bool = False
 def _downloaded(table: Table, context: Context) -> dict[str, str]:
     """Land what changed at the addresses of the source, if it has any; those where that failed, with the reason."""
     source = source_of(table)
-    by = source.delivered_by
-    if not isinstance(by, Http) or not context.lake.downloads or downloads.unset(by):
+    by = downloads.downloaded(source, context.lake)
+    if by is None or downloads.unset(by):
         return {}
     return downloads.fetch(by, f"{context.lake.landing_folder(table.domain)}/{table.name}", f".{source.format.name}")
 

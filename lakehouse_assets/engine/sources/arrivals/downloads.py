@@ -18,15 +18,22 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.stores import opened
 from lakehouse_assets.engine.sources.arrivals.listing import is_remote
-from lakehouse_assets.engine.spec.inputs import VARIABLE, Http
+from lakehouse_assets.engine.spec.inputs import VARIABLE, Files, Http
 
 _CHUNK = 1 << 20
 _KNOWN = "_downloads.json"  # a name that isn't taken for an arrival
 # A file's name has 255 bytes at most. These leave room for the number, the digest and what tells addresses apart.
 _STEM_BYTES = 150
 _END_BYTES = 50
+
+
+def downloaded(source: Files, lake: Lake) -> Http | None:
+    """How a lake downloads the files of a source itself; None where they come otherwise."""
+    by = source.delivered_by
+    return by if isinstance(by, Http) and lake.downloads else None
 
 
 def fetch(source: Http, folder: str, suffix: str) -> dict[str, str]:
