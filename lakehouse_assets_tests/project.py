@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import fsspec
 
-from lakehouse_assets.engine.compile.assets import build_asset, op_name
+from lakehouse_assets.engine.compile.assets import build_asset
 from lakehouse_assets.engine.compile.definitions import compile_definitions
+from lakehouse_assets.engine.compile.names import op_name
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load

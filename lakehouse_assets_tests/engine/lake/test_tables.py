@@ -97,6 +97,9 @@ def test_the_catalog_has_each_table_its_quarantine_and_its_state_at_their_places
         "silver.current": f"{folder}/silver/current",
         "silver.versions": f"{folder}/silver/versions",
         "gold.names": f"{folder}/gold/names",
+        "quarantine.gold_names": f"{folder}/quarantine/gold_names",
+        "quarantine.silver_current": f"{folder}/quarantine/silver_current",
+        "quarantine.silver_versions": f"{folder}/quarantine/silver_versions",
         "state.silver_current": f"{folder}/memory/silver_current",
         "state.silver_versions": f"{folder}/memory/silver_versions",
     }

@@ -179,19 +179,33 @@ def test_a_row_that_cannot_be_read_stays_and_says_so(shop: Project) -> None:
     ]  # fmt: skip
 
 
+BRONZE = """
+@table(landed=files("orders/*"), expect=[drop("{}")])
+def orders(landed: DataFrame) -> DataFrame:
+    return landed
+"""
+
+
 def test_rejected_rows_of_arriving_files_are_replayed_into_bronze(shop: Project) -> None:
-    text = """
-        @table(landed=files("orders/*"), expect=[drop("{}")])
-        def orders(landed: DataFrame) -> DataFrame:
-            return landed
-    """
-    shop.table("bronze.orders", text.format("amount <> 'x'"))
+    shop.table("bronze.orders", BRONZE.format("amount <> 'x'"))
     deliver(shop, 1, "1,1,x,upsert", "2,1,7,upsert")
-    shop.table("bronze.orders", text.format("true"))
+    shop.table("bronze.orders", BRONZE.format("true"))
     assert shop.replay("bronze.orders").plan.strategy == "replay"
     deliver(shop, 2, "3,1,9,upsert")
     assert shop.rows("bronze.orders", "id", "amount", "_batch") == [("1", "x", 1), ("2", "7", 1), ("3", "9", 2)]
     assert shop.run("bronze.orders").plan.strategy == "nothing"
+
+
+def test_a_replay_of_arriving_files_killed_after_its_commit_is_completed_by_the_next_run(shop: Project) -> None:
+    shop.table("bronze.orders", BRONZE.format("amount <> 'x'"))
+    deliver(shop, 1, "1,1,x,upsert", "2,1,7,upsert")
+    shop.table("bronze.orders", BRONZE.format("true"))
+    assert run_and_die(shop, "bronze.orders", f"after {ENGINE}.modes.append:write", "replay") == -9
+    assert not any(accepted for (accepted,) in shop.rejected("bronze.orders", "accepted"))
+    deliver(shop, 2, "3,1,9,upsert")
+    assert shop.rows("bronze.orders", "id") == [("1",), ("2",), ("3",)]
+    assert sum(accepted for (accepted,) in shop.rejected("bronze.orders", "accepted")) == 1
+    assert shop.replay("bronze.orders").plan.reason == "no row is in quarantine"
 
 
 BOUNDARIES = [

@@ -1,0 +1,48 @@
+"""What is set in the environment reaches what works with it, and what is wrong is told in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from lakehouse_assets.environment import open_lake
+from lakehouse_assets.resources.lake import LakeResource
+from lakehouse_assets.settings import SettingsError, read_settings
+from lakehouse_assets_tests.cli.command import Command
+
+KPIS = "airlines.gold.kpis"
+
+
+def test_the_catalog_names_the_tables_of_the_command_and_of_dagster_alike() -> None:
+    settings = read_settings({"LAKEHOUSE_CATALOG": "main", "LAKEHOUSE_LAKE": "/lake"})
+    for lake in (open_lake(settings), LakeResource.from_settings(settings).lake()):
+        table = lake.table(KPIS)
+        assert (table.name, table.path) == ("main.airlines_gold.kpis", "/lake/airlines/gold/kpis")
+
+
+def test_without_a_catalog_a_table_has_its_path_alone() -> None:
+    settings = read_settings({"LAKEHOUSE_LAKE": "/lake"})
+    assert {open_lake(settings).table(KPIS).name, LakeResource.from_settings(settings).lake().table(KPIS).name} == {""}
+
+
+@pytest.mark.parametrize("name", ["no_such_package", "no.such.package", "json.decoder", "../domains", ".", "a b"])
+def test_domains_that_are_no_package_are_refused_by_their_name(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"LAKEHOUSE_DOMAINS is .*, and no package of that name .* install it"):
+        read_settings({"LAKEHOUSE_DOMAINS": name})
+
+
+def test_a_command_without_its_domains_says_so_in_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_DOMAINS", "no_such_package")
+    said = command("tables")
+    assert said.code == 1
+    assert (said.out + said.err).count("\n") == 1
+    assert "LAKEHOUSE_DOMAINS is 'no_such_package'" in said.out + said.err
+
+
+def test_a_sample_feed_that_no_domain_has_is_refused_with_those_that_there_are(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = command("land", "airlines")
+    assert (said.code, said.out.endswith("that have one: none\n")) == (1, True)
+    monkeypatch.setenv("LAKEHOUSE_DOMAINS", "lakehouse_assets.domains")
+    said = command("land", "netflix")
+    assert (said.code, said.out.endswith("that have one: airlines\n")) == (1, True)
