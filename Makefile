@@ -15,7 +15,7 @@ lock.write_text(json.dumps(told, indent=2) + "\n")
 endef
 export WITHOUT_ADDRESSES
 
-.PHONY: run test soak lint bench dev setup azurite lock clean
+.PHONY: run test soak lint bench dev wheel setup azurite lock clean
 
 run: setup
 	@$(BIN)/lakehouse land airlines
@@ -37,6 +37,11 @@ bench: setup
 # exec, so that Ctrl-C and TERM reach the server itself.
 dev: setup
 	@exec $(BIN)/lakehouse dev
+
+# What a cluster installs: no tests, no samples, and nothing in place of its own Spark.
+wheel: setup
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@rm -rf build && ls dist/*.whl
 
 setup: .venv/.installed
 
@@ -63,7 +68,7 @@ azurite:
 
 # Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv` and `npm`.
 lock:
-	uv pip compile pyproject.toml --extra azure --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile pyproject.toml --extra local --extra azure --extra databricks --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
 	npm install --prefix $(dir $(AZURITE_LOCK)) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(PYTHON) -c "$$WITHOUT_ADDRESSES" $(AZURITE_LOCK)
