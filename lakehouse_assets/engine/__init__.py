@@ -4,6 +4,7 @@ from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.cdc import canal, debezium, maxwell
 from lakehouse_assets.engine.spec.checks import TableCheck, null_share, reconciled, references, up_to_date, volume
 from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.compute import Cluster, ExistingCluster, Serverless
 from lakehouse_assets.engine.spec.declare import (
     append,
     extract,
@@ -33,10 +34,13 @@ from lakehouse_assets.engine.spec.expectations import (
 from lakehouse_assets.engine.spec.modes import Daily
 
 __all__ = [
+    "Cluster",
     "Column",
     "Daily",
     "Domain",
+    "ExistingCluster",
     "Expectation",
+    "Serverless",
     "TableCheck",
     "Watermark",
     "append",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from lakehouse_assets.engine.spec.compute import Compute
+
 Layer = Literal["bronze", "silver", "gold"]
 
 
@@ -17,9 +19,11 @@ class Domain:
     """A business domain: who owns its tables, when they're refreshed, and how old they may get.
 
     `schedule` is a cron line in UTC. `freshness` is the longest time between two materialisations of a table.
+    `compute` is what computes the tables where Databricks does; by default a small cluster for each run of one.
     """
 
     owner: str
     schedule: str
     freshness: timedelta
     doc: str = ""
+    compute: Compute | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from lakehouse_assets.engine.spec.checks import Check
 from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.engine.spec.expectations import Expectation, Watermark
 from lakehouse_assets.engine.spec.formats import Format, FormatName, format_of, options_of
 from lakehouse_assets.engine.spec.inputs import AzureSql, Delivery, Files, Http, Intake, Upstream
@@ -36,13 +37,14 @@ def table(
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
+    compute: Compute | None = None,
     **inputs: Input,
 ) -> Callable[[Callable[..., DataFrame]], Table]:
     """Declare the decorated function as a table; each further keyword binds a parameter to a table or a source.
 
     Domain and layer are the folders of the file, the name is the function's, the description its docstring (or the
-    file's). Without `write`, a table with a source appends and any other is replaced. Owner and freshness come from
-    the domain unless they're given.
+    file's). Without `write`, a table with a source appends and any other is replaced. Owner, freshness and compute
+    come from the domain unless they're given.
     """
 
     def declare(fn: Callable[..., DataFrame]) -> Table:
@@ -52,6 +54,7 @@ def table(
             fn.__name__, Path(code.co_filename), code.co_firstlineno, doc, inputs,
             fn=fn, columns=tuple(columns), expect=expect, checks=tuple(checks), write=write,
             owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
+            compute=compute,
         )  # fmt: skip
 
     return declare
@@ -69,6 +72,7 @@ def sql_table(
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
+    compute: Compute | None = None,
     **inputs: Input,
 ) -> Table:
     """Declare a table by a SELECT, in which each input has the name of its keyword.
@@ -82,6 +86,7 @@ def sql_table(
         file.stem, file, caller.f_lineno, caller.f_globals.get("__doc__") or "", inputs,
         sql=query, columns=tuple(columns), expect=expect, checks=tuple(checks), write=write,
         owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
+            compute=compute,
     )  # fmt: skip
 
 

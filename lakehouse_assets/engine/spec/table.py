@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailable
 from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Expectation, Watermark
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
 from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
@@ -44,6 +45,7 @@ class Table:
     watermark: Watermark | None = None
     partitions: Daily | None = None
     typed: tuple[Typed, ...] = ()
+    compute: Compute | None = None
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:
