@@ -1,44 +1,51 @@
-"""Brings one table up to date on the Spark session of the cluster it runs on.
+"""Brings tables up to date, one after the other, on the Spark session of the cluster it runs on.
 
-    python -m dbfs_jobs.run_asset airlines.silver.flights --lake abfss://… --landing abfss://… [--full]
+    lakehouse-run-asset airlines.silver.flights --lake abfss://… --landing abfss://… [--full]
 
-Prints its report as one line of JSON (`engine/run/report.py`). Ends with an error, and a trace, if the table could not
-be brought up to date.
+Prints the report of each as one line of JSON (`engine/run/report.py`). Ends with an error, and a trace, at the first
+table that could not be brought up to date.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-from pyspark.sql import SparkSession
-
-from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.errors import UnknownTable
+from dbfs_jobs.places import add_places, opened
+from dbfs_jobs.telling import telling
+from lakehouse_assets.engine.errors import LakehouseError, UnknownTable
 from lakehouse_assets.engine.run.materialize import materialize
-from lakehouse_assets.engine.run.plain_json import to_json
+from lakehouse_assets.engine.run.plain_json import failure_of, from_json
 from lakehouse_assets.engine.run.request import Request
-from lakehouse_assets.environment import open_lakehouse
-from lakehouse_assets.resources.azure import lake_at
-from lakehouse_assets.resources.spark import configured
 
 
-def main() -> None:
-    """Parse the arguments, run the table, say what was done."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the arguments, run the tables, say what was done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", help="domain.layer.name")
-    parser.add_argument("--lake", required=True, help="root of the Delta tables")
-    parser.add_argument("--landing", required=True, help="root of the landing folders")
-    parser.add_argument("--full", action="store_true", help="rebuild the table")
-    given = parser.parse_args()
-    stores = (given.lake, given.landing)
-    context = Context(
-        open_lakehouse(), lake_at(*stores), lambda: configured(SparkSession.builder.getOrCreate(), stores)
-    )
+    parser.add_argument("tables", nargs="*", help="domain.layer.name, in the order in which they run")
+    parser.add_argument("--full", action="store_true", help="rebuild the tables")
+    parser.add_argument("--request", action="append", default=[], help="a request as JSON, in place of a table's name")
+    add_places(parser)
+    given = parser.parse_args(arguments)
+    requests = [Request(table, full=given.full) for table in given.tables]
+    requests += [from_json(Request, text) for text in given.request]
+    if not requests:
+        parser.error("name a table")
     try:
-        report = materialize(Request(given.table, full=given.full), context)
+        _run(requests, given)
     except UnknownTable as error:
         parser.error(str(error))
-    print(to_json(report))
+
+
+def _run(requests: Sequence[Request], given: argparse.Namespace) -> None:
+    with telling() as tell:
+        try:
+            context = opened(given)
+            for request in requests:
+                tell(materialize(request, context))
+        except LakehouseError as error:
+            tell(failure_of(error))
+            raise
 
 
 if __name__ == "__main__":

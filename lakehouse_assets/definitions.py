@@ -9,7 +9,7 @@ import dagster as dg
 from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.printable import printable
-from lakehouse_assets.environment import open_lakehouse, open_resources
+from lakehouse_assets.environment import open_lakehouse, open_resources, open_runner
 from lakehouse_assets.settings import Settings, read_settings
 
 # The name of the code location in workspace.yaml, in pyproject.toml, under `dagster dev` and `lakehouse dev`.
@@ -38,4 +38,5 @@ def location(settings: Settings) -> dg.Definitions:
 
 def definitions(settings: Settings, lakehouse: Lakehouse | None = None) -> dg.Definitions:
     """The same for a process that makes them more than once, as tests do."""
-    return compile_definitions(lakehouse or open_lakehouse(settings), open_resources(settings))
+    lakehouse = lakehouse or open_lakehouse(settings)
+    return compile_definitions(lakehouse, open_resources(settings), open_runner(settings, lakehouse))

@@ -14,6 +14,7 @@ from lakehouse_assets.settings import Settings, read_settings
 if TYPE_CHECKING:
     import dagster as dg
 
+    from lakehouse_assets.engine.compile.assets import Runner
     from lakehouse_assets.engine.context import Context
     from lakehouse_assets.engine.graph.discover import Lakehouse
 
@@ -54,6 +55,18 @@ def open_resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]
         "spark": SparkResource.from_settings(settings),
         "lake": LakeResource.from_settings(settings),
     }
+    if settings.compute == "databricks":
+        from lakehouse_assets.resources.databricks import DatabricksResource
+
+        resources["databricks"] = DatabricksResource.from_settings(settings)
     if settings.data_factory:
         resources["data_factory"] = DataFactoryResource.from_settings(settings)
     return resources
+
+
+def open_runner(settings: Settings, lakehouse: Lakehouse) -> Runner:
+    """Who carries out the steps: their own process, or jobs of Databricks."""
+    from lakehouse_assets.engine.compile.assets import in_process
+    from lakehouse_assets.resources.databricks import on_databricks
+
+    return on_databricks(lakehouse) if settings.compute == "databricks" else in_process(lakehouse)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +24,8 @@ VARIABLES = tuple(
     f"LAKEHOUSE_{name}"
     for name in (
         "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK",
-        "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE",
+        "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
+        "DATABRICKS_WHEELS", "DATABRICKS_SECRETS",
     )
 )  # fmt: skip
 
@@ -47,6 +49,10 @@ class Settings:
     | LAKEHOUSE_SPARK_CORES | threads of the local engine | the machine's cores |
     | LAKEHOUSE_SPARK_IDLE_MINUTES | the local engine stops after so long without a client | `30` |
     | LAKEHOUSE_CACHE | JARs, and the local engine's state | `~/.cache/lakehouse-assets` |
+    | LAKEHOUSE_COMPUTE | `local` (the Spark above), or `databricks` (jobs of a workspace) | `local` |
+    | LAKEHOUSE_DATABRICKS_VOLUME | a folder of a volume, `/Volumes/CATALOG/SCHEMA/VOLUME/…` | none |
+    | LAKEHOUSE_DATABRICKS_WHEELS | the wheels that jobs install, with commas between | this one, in `wheels/` there |
+    | LAKEHOUSE_DATABRICKS_SECRETS | the secret scope by which jobs reach the lake's account | none |
     """
 
     home: Path
@@ -62,6 +68,10 @@ class Settings:
     spark_cores: int
     spark_idle_minutes: float
     cache: Path
+    compute: str
+    databricks_volume: str
+    databricks_wheels: tuple[str, ...]
+    databricks_secrets: str
 
     @property
     def stores(self) -> tuple[str, ...]:
@@ -78,6 +88,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if env is None else env
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
+    volume = (env.get("LAKEHOUSE_DATABRICKS_VOLUME") or "").rstrip("/")
     return Settings(
         home=home,
         domains=_package(env.get("LAKEHOUSE_DOMAINS") or "lakehouse_assets.domains"),
@@ -92,6 +103,10 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         spark_cores=_whole(env, "LAKEHOUSE_SPARK_CORES", os.cpu_count() or 2),
         spark_idle_minutes=_number(env, "LAKEHOUSE_SPARK_IDLE_MINUTES", 30),
         cache=Path(env.get("LAKEHOUSE_CACHE") or Path.home() / ".cache" / "lakehouse-assets").absolute(),
+        compute=_compute(env),
+        databricks_volume=volume,
+        databricks_wheels=_wheels(env.get("LAKEHOUSE_DATABRICKS_WHEELS") or "", volume),
+        databricks_secrets=env.get("LAKEHOUSE_DATABRICKS_SECRETS") or "",
     )
 
 
@@ -172,6 +187,23 @@ def _spark(address: str) -> str:
         return address
     shown = address.split(";")[0]  # without a token
     raise SettingsError(f"LAKEHOUSE_SPARK is {shown!r}; use `local`, or `sc://host:port` of a Spark Connect server")
+
+
+def _compute(env: Mapping[str, str]) -> str:
+    compute = env.get("LAKEHOUSE_COMPUTE") or "local"
+    if compute not in ("local", "databricks"):
+        raise SettingsError(f"LAKEHOUSE_COMPUTE is {compute!r}; use `local` or `databricks`")
+    return compute
+
+
+def _wheels(text: str, volume: str) -> tuple[str, ...]:
+    named = tuple(part.strip() for part in text.split(",") if part.strip())
+    return named or ((f"{volume}/wheels/{wheel_name()}",) if volume else ())
+
+
+def wheel_name() -> str:
+    """The file name of this project's wheel, as `make wheel` builds it."""
+    return f"lakehouse_assets-{version('lakehouse-assets')}-py3-none-any.whl"
 
 
 def _resource_id(text: str) -> str:

@@ -87,6 +87,14 @@ class SparkUnavailable(LakehouseError):
     """No Spark engine could be reached or started."""
 
 
+class JobFailed(LakehouseError):
+    """A job on Databricks ended otherwise than well, or without a report; the message has its page."""
+
+
+class WorkspaceUnavailable(LakehouseError):
+    """A Databricks workspace didn't answer for a long while, or refused what it was asked."""
+
+
 class UnsafeFolder(LakehouseError):
     """A folder that the lakehouse trusts belongs to another user of the machine, or is open to all of them."""
 

@@ -14,9 +14,10 @@ from pydantic import Field, PrivateAttr
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.private.pyspark import activate, errors_of_connect, hush_logs, opened_by, ready, retry
 from lakehouse_assets.resources import spark_server
-from lakehouse_assets.resources.azure import azure_storage, in_azure
+from lakehouse_assets.resources.azure import in_azure
 from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.spark_server import ServerSettings
+from lakehouse_assets.resources.spark_session import meaning, tell
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 5  # an engine in another region answers within one
 
-# What a table's rows depend on, so it's the same wherever they are computed.
-MEANING = {
-    "spark.sql.session.timeZone": "UTC",
-    # Spark's default, INT96, is read by Arrow, and so by delta-rs, as nanoseconds: the year 12024 comes out as 2086.
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # A cluster may be set to pass over files that are gone or damaged: their rows would be lost in silence.
-    "spark.sql.files.ignoreMissingFiles": "false",
-    "spark.sql.files.ignoreCorruptFiles": "false",
-}
 ERRORS = {
     "spark.sql.connect.serverStacktrace.enabled": "false",
     "spark.sql.pyspark.jvmStacktrace.enabled": "false",
@@ -114,7 +106,7 @@ _sessions: dict[tuple[int, str, tuple[tuple[str, str], ...]], list[SparkSession]
 
 def _connected(url: str, stores: Sequence[str], engine: Server | None) -> SparkSession:
     hush_logs()  # its errors come to us as exceptions; lines on stderr repeat values just as they are
-    told = {**_meaning(stores), **ERRORS}
+    told = {**meaning(stores), **ERRORS}
     made = _sessions.setdefault((get_ident(), url, tuple(sorted(told.items()))), [])
     if not made or not _is_open(made[-1]):
         session = _opened(url, engine)
@@ -148,7 +140,7 @@ def _greet(session: SparkSession, url: str, told: Mapping[str, str]) -> None:
     retry(session, max_retries=3, max_backoff=1000)
     try:
         ready(session).result(timeout=ANSWER_SECONDS)
-        _tell(session, told)
+        tell(session, told)
     except grpc.FutureTimeoutError:
         raise _unavailable(url, f"no answer within {ANSWER_SECONDS} s") from None
     except grpc.RpcError as error:
@@ -174,19 +166,3 @@ def _is_open(session: SparkSession) -> bool:
             raise
         return False
     return True
-
-
-def configured(session: SparkSession, stores: Sequence[str]) -> SparkSession:
-    """The session, set so that tables come out as they do anywhere else, and told how to reach these stores."""
-    _tell(session, _meaning(stores))
-    return session
-
-
-def _meaning(stores: Sequence[str]) -> dict[str, str]:
-    reaching = [azure_storage(store).for_spark() for store in stores if in_azure(store)]
-    return {**MEANING, **{name: value for told in reaching for name, value in told.items()}}
-
-
-def _tell(session: SparkSession, told: Mapping[str, str]) -> None:
-    for name, value in told.items():
-        session.conf.set(name, value)

@@ -1,6 +1,7 @@
 """A table as a Dagster asset. (Dagster reads the annotations of a step as values, so they aren't postponed here.)"""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from getpass import getuser
 from typing import Any
@@ -20,8 +21,13 @@ from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.table import Table
 
-# What carries out a request of a step, wherever that may be.
-Runner = Callable[[Request, dg.AssetExecutionContext], Report]
+
+@dataclass(frozen=True)
+class Runner:
+    """What carries out the request of a step, wherever that may be, and the resources that it needs."""
+
+    carry_out: Callable[[Request, dg.AssetExecutionContext], Report]
+    needs: frozenset[str]
 
 
 class RunOptions(dg.Config):
@@ -44,25 +50,27 @@ def build_asset(table: Table, lakehouse: Lakehouse, runner: Runner | None = None
     The step materialises the table; where only checks were selected, it judges the table as stored. It's carried out
     by the runner, by default in the process of the step.
     """
-    run = runner or _in_process(lakehouse)
+    runner = runner or in_process(lakehouse)
 
     @dg.multi_asset(
         name=op_name(table.key),
         specs=[_spec(table, lakehouse)],
         check_specs=check_specs(table),
         can_subset=True,
-        required_resource_keys={"spark", "lake"},
+        required_resource_keys={*runner.needs},
         config_schema=_options(),
         backfill_policy=dg.BackfillPolicy.single_run() if table.partitions else None,
         op_tags={"lakehouse/table": table.key},
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        yield from _events(table, run, context)
+        yield from _events(table, runner, context)
 
     return step
 
 
-def _in_process(lakehouse: Lakehouse) -> Runner:
+def in_process(lakehouse: Lakehouse) -> Runner:
+    """A runner in the process of the step, on the Spark session that this has."""
+
     def run(request: Request, context: dg.AssetExecutionContext) -> Report:
         from lakehouse_assets.engine.run.materialize import materialize  # when a step runs: loading needs none of it
 
@@ -73,7 +81,7 @@ def _in_process(lakehouse: Lakehouse) -> Runner:
             resources.spark.interrupt()  # else it goes on by itself, and commits
             raise
 
-    return run
+    return Runner(run, frozenset({"spark", "lake"}))
 
 
 @cache
@@ -118,9 +126,9 @@ def _request(table: Table, context: dg.AssetExecutionContext) -> Request:
     )  # fmt: skip
 
 
-def _events(table: Table, run: Runner, context: dg.AssetExecutionContext) -> Iterator[Any]:
+def _events(table: Table, runner: Runner, context: dg.AssetExecutionContext) -> Iterator[Any]:
     try:
-        yield from events(table, run(_request(table, context), context), context)
+        yield from events(table, runner.carry_out(_request(table, context), context), context)
     except (ExpectationFailed, CheckFailed) as error:
         yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.assets import build_asset
+from lakehouse_assets.engine.compile.assets import Runner, build_asset
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.names import asset_key
@@ -19,7 +19,9 @@ from lakehouse_assets.engine.markdown import as_text
 
 
 @collector_paused()
-def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> dg.Definitions:
+def compile_definitions(
+    lakehouse: Lakehouse, resources: Mapping[str, Any], runner: Runner | None = None
+) -> dg.Definitions:
     """Assets, checks, jobs, schedules and sensors of a lakehouse.
 
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
@@ -32,7 +34,7 @@ def compile_definitions(lakehouse: Lakehouse, resources: Mapping[str, Any]) -> d
     return dg.Definitions(
         assets=[
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
-            *(build_asset(t, lakehouse) for t in lakehouse.tables.values()),
+            *(build_asset(t, lakehouse, runner) for t in lakehouse.tables.values()),
             *_left_out_assets(lakehouse),
         ],
         jobs=[checks_job()] if lakehouse.tables else [],

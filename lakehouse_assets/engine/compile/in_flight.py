@@ -47,6 +47,11 @@ def is_under_way(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> bool:
     return instance.get_runs_count(dg.RunsFilter(tags=dict(tags), statuses=_UNDER_WAY)) > 0
 
 
+def has_ended(run: dg.DagsterRun) -> bool:
+    """Whether a run has ended, or its process is gone, which Dagster hears of only later."""
+    return run.is_finished or _gone(run) is not None
+
+
 def _noted(run: dg.DagsterRun) -> re.Match[str] | None:
     """The process that a run has noted; one launched again has its parent's tags, with the parent's number."""
     return re.fullmatch(rf"{run.run_id} (?P<all>(?P<host>\S+) \S+ (?P<pid>\d+) \d+)", run.tags.get(PROCESS_TAG, ""))

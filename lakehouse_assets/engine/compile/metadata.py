@@ -11,7 +11,7 @@ import dagster as dg
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
-from lakehouse_assets.engine.run.report import Preview, Report, Written
+from lakehouse_assets.engine.run.report import JobRun, Preview, Report, Written
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.table import Table
 
@@ -51,6 +51,17 @@ def run_metadata(table: Table, report: Report) -> dict[str, Any]:
         "rows_judged": report.counts.judged,
         "rows_rejected": report.counts.rejected,
         **_arrivals(report),
+        **(_job(report.job) if report.job else {}),
+    }
+
+
+def _job(job: JobRun) -> dict[str, Any]:
+    return {
+        "databricks_run": dg.MetadataValue.url(job.url),
+        "databricks_run_id": str(job.id),
+        "databricks_cluster": job.cluster or "serverless",
+        "databricks_setup_seconds": job.setup_seconds,
+        "databricks_seconds": job.seconds,
     }
 
 

@@ -1,25 +1,26 @@
-"""Requests and reports as JSON, and back: what comes back is equal to what went."""
+"""Requests, reports and failures as JSON, and back: what comes back is equal to what went."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets.engine import errors
+from lakehouse_assets.engine.errors import CheckFailed, ExpectationFailed, LakehouseError
+from lakehouse_assets.engine.run.report import Failure, Report
 from lakehouse_assets.engine.run.request import Request
 
-T = TypeVar("T", Request, Report)
+T = TypeVar("T", Request, Report, Failure)
 
 
-def to_json(value: Request | Report) -> str:
-    """A request or a report as one line of JSON."""
+def to_json(value: Request | Report | Failure) -> str:
+    """A request, a report or a failure as one line of JSON."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(type(value)).dump_json(value).decode()
 
 
 def from_json(kind: type[T], text: str) -> T:
-    """The request or the report that a text has.
+    """The request, report or failure that a text has.
 
     Raises:
         LakehouseError: it has none, or that of another version of this project.
@@ -34,3 +35,22 @@ def from_json(kind: type[T], text: str) -> T:
             f"Reading the {named} of a run: {error.errors()[0]['msg']} in {text[:200]!r}; use one version of this "
             f"project on both sides"
         ) from error
+
+
+def failure_of(error: LakehouseError) -> Failure:
+    """What is told of an error."""
+    check = error.check if isinstance(error, ExpectationFailed | CheckFailed) else ""
+    return Failure(type(error).__name__, Exception.__str__(error), error.details, check)
+
+
+def error_of(failure: Failure) -> LakehouseError:
+    """The error that was told of, of its own class where `errors.py` has that and it's made of a message or a check."""
+    kind = getattr(errors, failure.error, LakehouseError)
+    if kind in (ExpectationFailed, CheckFailed):
+        made: LakehouseError = kind(failure.message, failure.check)
+    elif isinstance(kind, type) and issubclass(kind, LakehouseError) and kind.__init__ is LakehouseError.__init__:
+        made = kind(failure.message)
+    else:
+        made = LakehouseError(failure.message)
+    made.details = failure.details
+    return made

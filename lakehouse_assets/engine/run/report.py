@@ -1,4 +1,4 @@
-"""What a run did, as plain JSON: all that is told of it, whoever tells it and wherever it ran."""
+"""What a run did, or why it failed, as plain JSON: all that is told of it, whoever tells it and wherever it ran."""
 
 from __future__ import annotations
 
@@ -77,6 +77,19 @@ class Written:
 
 
 @dataclass(frozen=True)
+class JobRun:
+    """The run of a Databricks job that a run was: its id and its page, its cluster, the seconds until it began, which
+    are the cluster's start for the most part, and those that it took from then on.
+    """
+
+    id: int
+    url: str
+    cluster: str = ""
+    setup_seconds: float = 0
+    seconds: float = 0
+
+
+@dataclass(frozen=True)
 class Report:
     """What a run did to a table, and how the table is.
 
@@ -85,6 +98,7 @@ class Report:
     `files` the arrivals by what became of them, `failed_files` the reasons of those that failed, and `added` the
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
+    `job` is where it ran, unless that was the process of the step.
     """
 
     table: str
@@ -103,3 +117,16 @@ class Report:
     checks: tuple[CheckReport, ...] = ()
     unreadable: Unreadable = field(default_factory=Unreadable)
     empty_snapshot: str = ""
+    job: JobRun | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed: the class of its error by its name, the message with the lines that follow it, and the
+    expectation or check that was broken, if it was one.
+    """
+
+    error: str
+    message: str
+    details: tuple[str, ...] = ()
+    check: str = ""

@@ -60,7 +60,7 @@ def elsewhere(project: Project) -> Runner:
         context = Context(project.lakehouse, project.lake, project.engine.session)
         return from_json(Report, to_json(materialize(asked, context)))
 
-    return run
+    return Runner(run, frozenset({"spark", "lake"}))
 
 
 def told(project: Project, name: str, runner: Runner | None, **options: bool | str) -> list[object]:

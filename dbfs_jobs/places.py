@@ -1,0 +1,56 @@
+"""What all programs of a cluster are told: where the lakehouse is, and whose secrets lead to it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from lakehouse_assets.engine.context import Context
+from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.resources.azure import lake_at
+from lakehouse_assets.resources.spark_session import configured
+
+# By these names a secret scope has what leads to Azure Storage; each becomes the variable AZURE_… of its name.
+SECRETS = (
+    "azure-tenant-id", "azure-client-id", "azure-client-secret", "azure-storage-account-key", "azure-storage-sas-token",
+    "azure-storage-connection-string",
+)  # fmt: skip
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say where the lakehouse is."""
+    parser.add_argument("--lake", required=True, help="root of the Delta tables, a path or a URL")
+    parser.add_argument("--landing", required=True, help="root of the landing folders, a path or a URL")
+    parser.add_argument("--catalog", default="", help="the catalog that has the tables by name")
+    parser.add_argument("--domains", default="lakehouse_assets.domains", help="the package of the domains")
+    parser.add_argument("--by-factory", action="store_true", help="Data Factory lands what is declared as http(…)")
+    parser.add_argument("--secrets", default="", help="the secret scope with the way to Azure Storage")
+    for name in ("context", "messages"):  # which Dagster Pipes reads by itself
+        parser.add_argument(f"--dagster-pipes-{name}", help=argparse.SUPPRESS)
+
+
+def opened(given: argparse.Namespace) -> Context:
+    """What a run works with, on the Spark session that this environment has.
+
+    A catalog knows the way to its tables, so Spark is told of the stores where there is none.
+    """
+    if given.secrets:
+        _take_secrets(given.secrets)
+    lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog)
+    stores = () if given.catalog else (given.lake, given.landing)
+
+    def session():  # type: ignore[no-untyped-def]  # of PySpark's, which is imported when it's needed
+        from pyspark.sql import SparkSession
+
+        return configured(SparkSession.builder.getOrCreate(), stores)
+
+    return Context(load(given.domains, strict=False), lake, session)
+
+
+def _take_secrets(scope: str) -> None:
+    from databricks.sdk.runtime import dbutils  # which a Databricks runtime has
+
+    there = {secret.key for secret in dbutils.secrets.list(scope)}
+    for name in SECRETS:
+        if name in there:
+            os.environ[name.upper().replace("-", "_")] = dbutils.secrets.get(scope, name)

@@ -1,0 +1,134 @@
+"""Runs of Databricks jobs: submitted once, waited for to their end whatever that is, and cancelled for certain.
+
+Whoever submits with the same idempotency token again gets the run that is there, so no lost answer makes a second one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lakehouse_assets.engine.errors import WorkspaceUnavailable
+from lakehouse_assets.engine.run.report import JobRun
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.jobs import Run, RunState
+
+T = TypeVar("T")
+
+PATIENCE = 600.0  # seconds for which a workspace that is away or busy is asked again
+ENDED = {"TERMINATED", "SKIPPED", "INTERNAL_ERROR"}  # by the Jobs API, "this state is terminal"
+
+
+def submit(client: WorkspaceClient, job: Mapping[str, Any], patience: float = PATIENCE) -> int:
+    """Submit a run of a job as the Jobs API takes it, or find the one with its `idempotency_token`; the run's id."""
+    from databricks.sdk.service.jobs import JobEnvironment, SubmitTask
+
+    typed = {
+        **job,
+        "tasks": [SubmitTask.from_dict(task) for task in job["tasks"]],
+        "environments": [JobEnvironment.from_dict(it) for it in job.get("environments", ())] or None,
+    }
+    return int(patiently(lambda: client.jobs.submit(**typed), patience).bind()["run_id"])
+
+
+def wait(client: WorkspaceClient, run: int, poll: float, tell: Callable[[str], None]) -> Run:
+    """The run, once it has ended. Each state that it comes to is told."""
+    last = None
+    while True:
+        found = patiently(lambda: client.jobs.get_run(run))
+        if (now := state_of(found)) != last:
+            tell(f"job run {run} is {now}: {found.run_page_url}")
+            last = now
+        if now in ENDED:
+            return found
+        time.sleep(poll)
+
+
+def cancel(client: WorkspaceClient, run: int, poll: float) -> None:
+    """Cancel a run, and wait until nothing of it is computing any more."""
+    patiently(lambda: client.jobs.cancel_run(run))
+    while state_of(patiently(lambda: client.jobs.get_run(run))) not in ENDED | {"TERMINATING"}:
+        time.sleep(poll)
+
+
+def state_of(run: Run) -> str:
+    """Where a run is in its life."""
+    state = run.state and run.state.life_cycle_state
+    return state.value if state else "PENDING"
+
+
+def succeeded(run: Run) -> bool:
+    """Whether a run ended well; there are a dozen other ends, cancelled, timed out and evicted among them."""
+    return bool(run.state and run.state.result_state and run.state.result_state.value == "SUCCESS")
+
+
+def failed(client: WorkspaceClient, run: int) -> bool:
+    """Whether a run has ended, and otherwise than well."""
+    found = patiently(lambda: client.jobs.get_run(run))
+    return state_of(found) in ENDED and not succeeded(found)
+
+
+def why_it_failed(client: WorkspaceClient, run: Run) -> tuple[str, list[str]]:
+    """How a run ended, in a few words, and what the cluster says of it, its trace among it."""
+    state: RunState | None = run.state
+    end = state.result_state.value if state and state.result_state else state_of(run)
+    said = [state.state_message] if state and state.state_message else []
+    for task in run.tasks or ():
+        output = patiently(lambda task=task: client.jobs.get_run_output(task.run_id))  # type: ignore[misc]
+        said += [text for text in (output.error, output.error_trace) if text]
+    return end, [line for text in said for line in text.splitlines()]
+
+
+def told_of(run: Run) -> JobRun:
+    """What is shown of a run. Its milliseconds are those of its only task where the run itself has none."""
+    task = run.tasks[0] if run.tasks else None
+    where = (task and task.cluster_instance) or run.cluster_instance
+    setup = run.setup_duration or (task and task.setup_duration) or 0
+    took = run.execution_duration or (task and task.execution_duration) or 0
+    cluster = (where.cluster_id if where else "") or ""
+    return JobRun(run.run_id or 0, run.run_page_url or "", cluster, setup / 1000, took / 1000)
+
+
+def patiently(ask: Callable[[], T], patience: float = PATIENCE) -> T:
+    """The answer of a workspace; one that is busy, broken or out of reach for a moment is asked again.
+
+    Raises:
+        WorkspaceUnavailable: it refuses, or doesn't answer for `patience` seconds.
+    """
+    until = time.monotonic() + patience
+    for pause in chain((1, 2, 4, 8, 16), repeat(30)):
+        with _explained():
+            try:
+                return ask()
+            except _passing():
+                if time.monotonic() + pause > until:
+                    raise
+        time.sleep(pause)
+    raise AssertionError  # the pauses don't end
+
+
+def _passing() -> tuple[type[Exception], ...]:
+    import requests
+    from databricks.sdk import errors as of
+
+    busy = (of.TooManyRequests, of.TemporarilyUnavailable, of.InternalError, of.DeadlineExceeded, of.Aborted)
+    return (*busy, requests.ConnectionError, requests.Timeout, TimeoutError)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    from databricks.sdk.errors.base import DatabricksError
+
+    failures: tuple[type[Exception], ...] = (DatabricksError, *_passing())
+    try:
+        yield
+    except failures as error:
+        raise WorkspaceUnavailable(
+            f"Asking the Databricks workspace: {error}; see that DATABRICKS_HOST is right, and that this user may run "
+            "jobs there and use the volume (`lakehouse doctor` tries each)"
+        ) from error

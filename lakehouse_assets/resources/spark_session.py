@@ -1,0 +1,39 @@
+"""How a Spark session is set, so that tables come out the same wherever they are computed. Needs no Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.resources.azure import azure_storage, in_azure
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# What a table's rows depend on, so it's the same wherever they are computed.
+MEANING = {
+    "spark.sql.session.timeZone": "UTC",
+    # Spark's default, INT96, is read by Arrow, and so by delta-rs, as nanoseconds: the year 12024 comes out as 2086.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # A cluster may be set to pass over files that are gone or damaged: their rows would be lost in silence.
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+}
+
+
+def configured(session: SparkSession, stores: Sequence[str]) -> SparkSession:
+    """The session, set so that tables come out as they do anywhere else, and told how to reach these stores."""
+    tell(session, meaning(stores))
+    return session
+
+
+def meaning(stores: Sequence[str]) -> dict[str, str]:
+    """The settings of a session: what rows depend on, and how the stores that are in Azure are reached."""
+    reaching = [azure_storage(store).for_spark() for store in stores if in_azure(store)]
+    return {**MEANING, **{name: value for told in reaching for name, value in told.items()}}
+
+
+def tell(session: SparkSession, told: Mapping[str, str]) -> None:
+    """Set settings of a session."""
+    for name, value in told.items():
+        session.conf.set(name, value)

@@ -1,0 +1,316 @@
+"""Tables that jobs of a workspace compute, on a server that speaks Databricks' REST and runs the wheel."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from lakehouse_assets.engine.compile.assets import Runner, build_asset
+from lakehouse_assets.engine.compile.names import op_name
+from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.databricks import DatabricksResource, on_databricks
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets_tests.cli.command import Command
+from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.servers.databricks import Databricks, build_wheel, running
+from lakehouse_assets_tests.servers.databricks_workspace import TOKEN
+from lakehouse_assets_tests.servers.waiting import wait_until
+
+TABLE = """
+@table(raw="bronze.orders", write=merge(on="id"), checks=[volume()], compute={compute},
+       columns=[Column("id", "int", key=True), Column("amount", "int")],
+       expect=[drop("amount > 0"), warn("id < 3"), fail("amount < 1000", name="plausible")])
+def orders(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr("int(id) id", "int(amount) amount")
+"""
+# Says that it's being made, and goes on once the test says so.
+SLOW = """
+import time
+from pathlib import Path
+@table(raw="bronze.orders")
+def slow(raw: DataFrame) -> DataFrame:
+    Path({mark!r}).touch()
+    while not Path({go!r}).exists():
+        time.sleep(0.1)
+    return raw
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def workspace(engine: SparkResource, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
+    spark = spark_server.attach(engine.server_settings).url.replace("127.0.0.1", "localhost")
+    with running(tmp_path_factory.mktemp("workspace"), spark) as made:
+        shutil.copy(wheel, made.volume)
+        yield made
+
+
+@pytest.fixture
+def databricks(workspace: Databricks, project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
+    """The workspace, with the way to it in the environment, and `project` installed on its clusters."""
+    for name, value in workspace.environment.items():
+        monkeypatch.setenv(name, value)
+    workspace.install(project.root, project.package)
+    project.bronze("orders")
+    project.table("silver.orders", TABLE.format(compute=None))
+    project.land("orders/1.csv", "id,amount\n1,5\n2,-1\n3,7\n")
+    yield workspace
+    workspace.fail()
+    assert workspace.left == []  # no job's messages stay behind, however it ended
+
+
+class Jobs:
+    """Materialises tables of a project by jobs of a workspace."""
+
+    def __init__(self, project: Project, workspace: Databricks) -> None:
+        self.project, self.workspace = project, workspace
+        (wheel,) = Path(workspace.volume).glob("*.whl")
+        lake = project.lake
+        self.resource = DatabricksResource(
+            volume=workspace.volume, wheels=[str(wheel)], poll_seconds=0.2,
+            places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package],
+        )  # fmt: skip
+
+    def run(self, name: str, **options: Any) -> dg.ExecuteInProcessResult:
+        return materialised(self.project, name, on_databricks(self.project.lakehouse), self.resource, **options)
+
+    @contextmanager
+    def counted(self) -> Iterator[list[str]]:
+        """The requests that were begun in a block, once it has ended."""
+        before, begun = self.workspace.seen["started"], list[str]()
+        yield begun
+        for request, times in self.workspace.seen["started"].items():
+            begun += [request] * (times - before.get(request, 0))
+
+
+def materialised(
+    project: Project, name: str, runner: Runner | None, databricks: DatabricksResource | None = None, **options: Any
+) -> dg.ExecuteInProcessResult:
+    lakehouse, key = project.lakehouse, f"shop.{name}"
+    asset = build_asset(lakehouse.tables[key], lakehouse, runner)
+    instance = options.pop("instance", None)
+    resources = {**project.resources, **({"databricks": databricks} if databricks else {})}
+    config = {"ops": {op_name(key): {"config": options}}}
+    return dg.materialize([asset], instance=instance, resources=resources, run_config=config, raise_on_error=False)
+
+
+@pytest.fixture
+def jobs(project: Project, databricks: Databricks) -> Jobs:
+    return Jobs(project, databricks)
+
+
+def told(result: dg.ExecuteInProcessResult, project: Project) -> list[object]:
+    """What Dagster has of a run, but for what is another in each run, and where it was."""
+    anew = {"seconds", "delta_version", "bytes", "preview", "reason"}
+    events = [e.materialization for e in result.get_asset_materialization_events()]
+    shown = [
+        {name: repr(value).replace(str(project.root), "") for name, value in of.metadata.items()
+         if name not in anew and not name.startswith("databricks")}
+        for of in events
+    ]  # fmt: skip
+    checks = [(c.check_name, c.passed, c.severity, repr(c.metadata)) for c in result.get_asset_check_evaluations()]
+    return [result.success, *shown, *checks]
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    """Why the only step failed, as the UI has it first."""
+    assert not result.success
+    assert not result.get_asset_materialization_events()
+    (event,) = (e for e in result.all_events if e.is_step_failure)
+    data = event.step_failure_data
+    assert data.user_failure_data is not None
+    return data.user_failure_data.description or ""
+
+
+def test_a_job_is_told_as_a_run_of_this_process(project: Project, jobs: Jobs) -> None:
+    names = ("bronze.orders", "silver.orders")
+    far = {name: told(jobs.run(name), project) for name in names}
+    rows = [project.rows(name, *columns) for name, columns in zip(names, (("id", "amount"),) * 2, strict=True)]
+    shutil.rmtree(project.lake.root)
+    near = {name: told(materialised(project, name, None), project) for name in names}
+    assert far == near
+    assert len(near["silver.orders"]) == 8
+    assert rows == [project.rows(name, "id", "amount") for name in names]
+    assert rows[1] == [(1, 5), (3, 7)]
+
+
+def test_the_page_of_a_table_links_to_its_job_run_and_names_the_cluster(jobs: Jobs) -> None:
+    (event,) = jobs.run("bronze.orders").get_asset_materialization_events()
+    shown = {name: value.value for name, value in event.materialization.metadata.items()}
+    number = shown["databricks_run_id"]
+    assert shown["databricks_run"] == f"{jobs.workspace.address}/jobs/runs/{number}"
+    assert shown["databricks_cluster"] == f"cluster-{number}"
+    assert (shown["databricks_setup_seconds"], shown["databricks_seconds"]) == (1.5, 2.5)
+
+
+def test_a_broken_expectation_on_the_cluster_is_told_as_here(project: Project, jobs: Jobs) -> None:
+    jobs.run("bronze.orders")
+    project.land("orders/2.csv", "id,amount\n4,5000\n")
+    jobs.run("bronze.orders")
+    far, near = jobs.run("silver.orders"), materialised(project, "silver.orders", None)
+    assert told(far, project) == told(near, project)
+    message, page = failure(far).replace(str(jobs.workspace.folder / "site"), str(project.root)).split("\n")
+    assert message == failure(near)
+    assert page.strip().startswith(f"on Databricks: {jobs.workspace.address}/jobs/runs/")
+
+
+def test_a_table_that_waits_for_files_is_told_as_here(project: Project, jobs: Jobs) -> None:
+    project.bronze("parcels")
+    far, near = jobs.run("bronze.parcels"), materialised(project, "bronze.parcels", None)
+    assert far.success
+    assert told(far, project) == told(near, project)
+    assert not far.get_asset_materialization_events()
+
+
+CALLS = ["runs/submit", "runs/get", "PUT /api/2.0/fs/files", "GET /api/2.0/fs/files", "fs/directories", "DELETE"]
+FAULTS = [
+    {"status": 429}, {"status": 503}, {"status": 500, "code": "INTERNAL_ERROR"}, {"drop": "before"}, {"drop": "after"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", range(len(FAULTS)))
+def test_a_workspace_that_is_away_for_a_moment_at_each_call_runs_a_table_once(jobs: Jobs, first: int) -> None:
+    jobs.workspace.fail(*({"at": call, **FAULTS[(first + n) % len(FAULTS)]} for n, call in enumerate(CALLS)))
+    with jobs.counted() as begun:
+        assert jobs.run("bronze.orders").success
+    assert len(begun) == 1
+
+
+ENDS = [
+    ({"state": "INTERNAL_ERROR", "message": "the cloud has no machines"}, "ended as INTERNAL_ERROR", "no machines"),
+    ({"state": "SKIPPED", "message": "another is active"}, "ended as SKIPPED", "another is active"),
+    ({"result": "TIMEDOUT", "message": "too long", "kill_after": 0}, "ended as TIMEDOUT", "too long"),
+    ({"result": "EVICTED", "message": "evicted", "kill_after": 0}, "ended as TERMINATED", "evicted"),
+    ({"kill_after": 0}, "ended as FAILED", "exit code -9"),
+    ({"kill_after": 0, "result": "SUCCESS"}, "ended well, but without a report", ""),
+]
+
+
+def test_whatever_ends_a_job_but_its_success_fails_the_step(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    # How long Pipes waits for more messages of a job that has ended without its last one: 10 s.
+    monkeypatch.setattr("dagster._core.pipes.utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 0)
+    for end, how, why in ENDS:
+        jobs.workspace.fail({"at": "start", **end})
+        said = failure(jobs.run("bronze.orders"))
+        assert how in said
+        assert why in said
+        assert f"{jobs.workspace.address}/jobs/runs/" in said
+    assert jobs.run("bronze.orders").success
+
+
+def test_a_job_that_starts_slowly_is_waited_for(jobs: Jobs) -> None:
+    jobs.workspace.fail({"at": "start", "seconds": 3})
+    assert jobs.run("bronze.orders").success
+
+
+@pytest.fixture
+def command(
+    project: Project, databricks: Databricks, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """The command, whose runs are carried out by jobs."""
+    (wheel,) = Path(databricks.volume).glob("*.whl")
+    for name, value in {
+        "COMPUTE": "databricks",
+        "DATABRICKS_VOLUME": databricks.volume,
+        "DATABRICKS_WHEELS": wheel,
+    }.items():
+        monkeypatch.setenv(f"LAKEHOUSE_{name}", str(value))
+    return Command(project, monkeypatch, capsys)
+
+
+@pytest.fixture
+def slow(command: Command, tmp_path: Path) -> Path:
+    """A table that touches `mark` while it's made, and goes on once there is `go`, in the folder that is returned."""
+    text = SLOW.format(mark=str(tmp_path / "mark"), go=str(tmp_path / "go"))
+    command.project.table("silver.slow", text)
+    command.project.run("bronze.orders")
+    return tmp_path
+
+
+def test_an_interrupted_run_cancels_its_job(command: Command, slow: Path, databricks: Databricks) -> None:
+    with command.started("run", "silver.slow") as process:
+        wait_until((slow / "mark").exists, 60)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert databricks.seen["ends"][-1] == ["TERMINATED", "CANCELED"]
+    assert command.runs()[0].status is dg.DagsterRunStatus.CANCELED
+    (slow / "go").touch()
+    assert command("run", "silver.slow").code == 0
+
+
+def test_a_job_that_is_cancelled_in_the_workspace_fails_the_run(
+    command: Command, slow: Path, databricks: Databricks
+) -> None:
+    with command.started("run", "silver.slow") as process:
+        wait_until((slow / "mark").exists, 60)
+        databricks.cancel_newest()
+        said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "ended as CANCELED" in said[0]
+    assert "Run cancelled." in said[0]
+
+
+def test_a_job_that_outlives_its_dagster_is_adopted_by_the_next_run(
+    command: Command, slow: Path, databricks: Databricks
+) -> None:
+    with command.started("run", "silver.slow") as process:
+        wait_until((slow / "mark").exists, 60)
+        process.kill()
+        process.wait(timeout=10)
+    before = databricks.seen
+    (slow / "go").touch()
+    said = command("run", "silver.slow")
+    assert (said.code, databricks.seen["started"]) == (0, before["started"]), said
+    assert len(command.project.rows("silver.slow")) == 3
+    assert len(command.project.log("silver.slow").commits) == 1
+
+
+def test_a_job_that_outlives_its_dagster_is_cancelled_where_something_else_is_asked_for(
+    command: Command, slow: Path, databricks: Databricks
+) -> None:
+    with command.started("run", "silver.slow") as process:
+        wait_until((slow / "mark").exists, 60)
+        process.kill()
+        process.wait(timeout=10)
+    (slow / "go").touch()
+    assert command("run", "silver.slow", "--full").code == 0
+    assert databricks.seen["ends"][-2:] == [["TERMINATED", "CANCELED"], ["TERMINATED", "SUCCESS"]]
+
+
+def test_no_secret_is_in_what_is_submitted_logged_or_shown(command: Command, databricks: Databricks) -> None:
+    said = command("run")
+    assert said.code == 0
+    shown = [*said.out, *said.err, str(databricks.seen["jobs"])]
+    with dg.DagsterInstance.from_config(str(command.project.root)) as instance:
+        shown += [str(instance.all_logs(run.run_id)) for run in instance.get_runs()]
+    assert not any(TOKEN in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("env", "why"),
+    [
+        ({"DATABRICKS_TOKEN": ""}, "cannot configure default credentials"),
+        ({"ARM_CLIENT_ID": "me", "ARM_CLIENT_SECRET": "s", "ARM_TENANT_ID": "t"}, "more than one authorization method"),
+        ({"DATABRICKS_TOKEN": "wrong"}, "who are you?"),
+    ],
+)
+def test_a_way_to_sign_in_that_does_not_work_is_told_with_those_that_do(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], why: str
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    said = failure(jobs.run("bronze.orders"))
+    assert why in said
+    assert "DATABRICKS_HOST" in said

@@ -1,0 +1,92 @@
+"""The workspace of `databricks_workspace.py` as a test has it: started, told what goes wrong, and asked what it saw."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from lakehouse_assets.settings import PROJECT
+from lakehouse_assets_tests.servers.databricks_workspace import TOKEN
+from lakehouse_assets_tests.servers.waiting import wait_until
+
+
+@dataclass(frozen=True)
+class Databricks:
+    """A workspace that listens at `address`; `volume` is a folder of a volume of it."""
+
+    address: str
+    folder: Path
+
+    @property
+    def volume(self) -> str:
+        return str(self.folder / "volume")
+
+    def install(self, root: Path, package: str) -> None:
+        """Let the clusters have a package that is in a folder."""
+        (self.folder / "site").mkdir(exist_ok=True)
+        (self.folder / "site" / package).symlink_to(root / package)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABRICKS_HOST": self.address, "DATABRICKS_TOKEN": TOKEN}
+
+    def fail(self, *faults: dict[str, Any]) -> None:
+        """What goes wrong from now on: at calls whose method and path have the text `at`, `times` times."""
+        told = [{"times": 1, **fault} for fault in faults]
+        requests.post(f"{self.address}/test/faults", json=told, timeout=10).raise_for_status()
+
+    def cancel_newest(self) -> None:
+        """Cancel the newest run, as someone does in the workspace's own pages."""
+        requests.post(f"{self.address}/test/cancel", timeout=10).raise_for_status()
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        found: dict[str, Any] = requests.get(f"{self.address}/test/seen", timeout=10).json()
+        return found
+
+    @property
+    def left(self) -> list[Path]:
+        """The files of jobs that are in the volume."""
+        return [path for path in Path(self.volume, "runs").rglob("*") if path.is_file()]
+
+
+def build_wheel(folder: Path) -> Path:
+    """The wheel of this checkout, built from a copy of its files, so that nothing is left in it."""
+    copy = folder / "checkout"
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (PROJECT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, copy / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*pip, str(copy)], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@contextmanager
+def running(folder: Path, spark: str) -> Iterator[Databricks]:
+    """A workspace whose jobs compute on the Spark at an `sc://` address."""
+    (folder / "volume").mkdir(parents=True)
+    log = folder / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lakehouse_assets_tests.servers.databricks_workspace", str(folder)],
+            env={**os.environ, "SPARK_REMOTE": spark}, cwd=PROJECT, stdout=out, stderr=out,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: (folder / "address").exists() or process.poll() is not None, 30, log)
+        yield Databricks((folder / "address").read_text(), folder)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)

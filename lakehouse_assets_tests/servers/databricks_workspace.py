@@ -1,0 +1,290 @@
+"""A Databricks workspace on loopback, run as a process of its own: it speaks the REST that Databricks' SDK speaks to
+jobs, files and secrets, and really runs the wheels that are submitted.
+
+    python -m lakehouse_assets_tests.servers.databricks_workspace FOLDER
+
+What it may write is in FOLDER, where `/Volumes` would be. Libraries are installed there, without what they depend on,
+which this Python has as a runtime would. What a wheel of a team's own would have is in FOLDER/site. The address is in
+FOLDER/address once it listens. A test tells it what goes wrong next by `POST /test/faults`, and asks what it has seen
+by `GET /test/seen`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+Json = dict[str, Any]
+TOKEN = "let me in"
+# Runs the entry point of a package with the parameters of a task, as a Python wheel task does.
+START = """
+import sys
+from importlib.metadata import distribution
+package, name, *sys.argv[1:] = sys.argv[1:]
+next(e for e in distribution(package).entry_points if e.name == name).load()()
+"""
+
+
+@dataclass
+class Run:
+    """A run of a job, as the service tells of it."""
+
+    id: int
+    job: Json
+    state: str = "PENDING"
+    result: str = ""
+    message: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+    began: float = 0.0
+    process: subprocess.Popen[str] | None = None
+    cancelled: bool = False
+
+    def told(self, address: str) -> Json:
+        state: Json = {"life_cycle_state": self.state, "state_message": self.message}
+        if self.result:
+            state["result_state"] = self.result
+        tasks = [
+            {"task_key": t["task_key"], "run_id": self.id * 100 + n, "state": state,
+             "cluster_instance": {"cluster_id": t.get("existing_cluster_id", f"cluster-{self.id}")}}
+            for n, t in enumerate(self.job["tasks"])
+        ]  # fmt: skip
+        return {
+            "run_id": self.id, "run_name": self.job.get("run_name"), "state": state, "tasks": tasks,
+            "run_page_url": f"{address}/jobs/runs/{self.id}", "setup_duration": 1500, "execution_duration": 2500,
+        }  # fmt: skip
+
+
+@dataclass
+class Workspace:
+    """What is in the workspace: its files, its secrets and its runs; and what goes wrong next."""
+
+    folder: Path
+    address: str = ""
+    runs: dict[int, Run] = field(default_factory=dict)
+    by_token: dict[str, Run] = field(default_factory=dict)
+    faults: list[Json] = field(default_factory=list)
+    started: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def fault(self, path: str) -> Json:
+        """What goes wrong at this call, if anything; a fault is over after its `times`."""
+        with self.lock:
+            for fault in self.faults:
+                if fault["times"] > 0 and fault["at"] in path:
+                    fault["times"] -= 1
+                    return fault
+        return {}
+
+    def submit(self, job: Json) -> Json:
+        token = job.get("idempotency_token", "")
+        with self.lock:
+            if token and token in self.by_token:
+                return {"run_id": self.by_token[token].id}
+            run = Run(len(self.runs) + 1, job)
+            self.runs[run.id] = run
+            if token:
+                self.by_token[token] = run
+        threading.Thread(target=self._carry_out, args=(run,), daemon=True).start()
+        return {"run_id": run.id}
+
+    def _carry_out(self, run: Run) -> None:
+        fault = self.fault("start")
+        time.sleep(fault.get("seconds", 0))
+        if fault.get("state"):
+            run.message, run.result, run.state = fault["message"], fault.get("result", ""), fault["state"]
+            return
+        run.state, run.began = "RUNNING", time.monotonic()
+        for task in run.job["tasks"]:
+            if run.cancelled:
+                break
+            if error := self._failed(run, task, fault.get("kill_after")):
+                run.errors[task["task_key"]] = error
+                break
+        run.state = "TERMINATING"
+        run.result = "CANCELED" if run.cancelled else "FAILED" if run.errors else "SUCCESS"
+        run.result = fault.get("result", run.result)
+        run.message = "Run cancelled." if run.cancelled else fault.get("message", "")
+        run.state = "TERMINATED"
+
+    def _failed(self, run: Run, task: Json, kill_after: float | None) -> str:
+        """Run a task; what it printed as errors, if it failed."""
+        wheel = task["python_wheel_task"]
+        self.started[wheel["parameters"][1] if wheel["parameters"][:1] == ["--request"] else "?"] += 1
+        libraries = [it["whl"] for it in task.get("libraries", ())]
+        libraries += [d for e in run.job.get("environments", ()) for d in e["spec"]["dependencies"]]
+        installed = [str(self._installed(Path(it))) for it in libraries]
+        env = {
+            **os.environ, "PYTHONPATH": os.pathsep.join([*installed, str(self.folder / "site")]),
+            "DATABRICKS_HOST": self.address, "DATABRICKS_TOKEN": TOKEN, "DATABRICKS_RUNTIME_VERSION": "17.3",
+        }  # fmt: skip
+        command = [sys.executable, "-c", START, wheel["package_name"], wheel["entry_point"], *wheel["parameters"]]
+        run.process = subprocess.Popen(
+            command, env=env, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        if kill_after is not None:
+            threading.Timer(kill_after, run.process.kill).start()
+        _, errors = run.process.communicate()
+        return errors[-4000:] or f"exit code {run.process.returncode}" if run.process.returncode else ""
+
+    def _installed(self, wheel: Path) -> Path:
+        place = self.folder / "installed" / wheel.name
+        with self.lock:
+            if not place.exists():
+                pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place)]
+                subprocess.run([*pip, str(wheel)], check=True)
+        return place
+
+    def cancel(self, run: Run) -> None:
+        run.cancelled = True
+        if run.process is not None:
+            run.process.send_signal(signal.SIGTERM)
+        elif run.state == "PENDING":
+            run.state, run.result, run.message = "TERMINATED", "CANCELED", "Run cancelled."
+
+    def seen(self) -> Json:
+        """What a test asks for: the jobs as submitted, how often each request was begun, and calls by their path."""
+        jobs = [run.job for run in self.runs.values()]
+        ends = [(run.state, run.result) for run in self.runs.values()]
+        return {"jobs": jobs, "ends": ends, "started": dict(self.started), "calls": dict(self.calls)}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers a request as the service does."""
+
+    protocol_version = "HTTP/1.1"
+    workspace: Workspace
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay silent."""
+
+    def _handle(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if path.startswith("/test/"):
+            self._answer(200, self._of_test(path, body))
+            return
+        self.workspace.calls[f"{self.command} {path.split('/Volumes')[0].split(str(self.workspace.folder))[0]}"] += 1
+        fault = self.workspace.fault(f"{self.command} {path}")
+        if fault.get("drop") == "before":
+            self.close_connection = True
+            return
+        if status := fault.get("status"):
+            self._answer(status, {"error_code": fault.get("code", "BUSY"), "message": "not now"}, {"Retry-After": "1"})
+            return
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._answer(401, {"error_code": "UNAUTHENTICATED", "message": "who are you?"})
+            return
+        status, answer = self._of_service(path, body)
+        if fault.get("drop") == "after":
+            self.close_connection = True
+            return
+        self._answer(status, answer)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _handle
+
+    def _of_test(self, path: str, body: bytes) -> Any:
+        if path == "/test/faults":
+            self.workspace.faults = json.loads(body)
+        if path == "/test/cancel":
+            self.workspace.cancel(self.workspace.runs[max(self.workspace.runs)])
+        return self.workspace.seen()
+
+    def _of_service(self, path: str, body: bytes) -> tuple[int, Any]:
+        if path.startswith("/api/2.0/fs/"):
+            return self._of_files(path.removeprefix("/api/2.0/fs/"), body)
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        asked |= json.loads(body) if body else {}
+        if path.startswith("/api/2.0/secrets/"):
+            return self._of_secrets(path, asked)
+        if path == "/api/2.2/jobs/runs/submit":
+            return 200, self.workspace.submit(asked)
+        run = self.workspace.runs.get(int(asked.get("run_id", 0)) // (100 if path.endswith("get-output") else 1))
+        if run is None:
+            return 400, {
+                "error_code": "INVALID_PARAMETER_VALUE",
+                "message": f"Run {asked.get('run_id')} does not exist.",
+            }
+        return 200, self._of_run(path, run)
+
+    def _of_run(self, path: str, run: Run) -> Json:
+        match path:
+            case "/api/2.2/jobs/runs/get":
+                return run.told(self.workspace.address)
+            case "/api/2.2/jobs/runs/get-output":
+                error = "\n".join(run.errors.values())
+                return {"error": error.strip().splitlines()[-1], "error_trace": error} if error else {}
+            case "/api/2.2/jobs/runs/cancel":
+                self.workspace.cancel(run)
+                return {}
+        raise NotImplementedError(path)
+
+    def _of_secrets(self, path: str, asked: Json) -> tuple[int, Any]:
+        there = json.loads((self.workspace.folder / "secrets.json").read_text())[asked["scope"]]
+        if path.endswith("/list"):
+            return 200, {"secrets": [{"key": key} for key in there]}
+        import base64
+
+        return 200, {"key": asked["key"], "value": base64.b64encode(there[asked["key"]].encode()).decode()}
+
+    def _of_files(self, path: str, body: bytes) -> tuple[int, Any]:
+        kind, _, name = path.partition("/")
+        place = Path(f"/{name}")
+        if self.workspace.folder not in place.parents:
+            return 403, {"error_code": "PERMISSION_DENIED", "message": f"{place} is in no volume of yours"}
+        match kind, self.command:
+            case "directories", "PUT":
+                place.mkdir(parents=True, exist_ok=True)
+            case "directories", "DELETE" if place.is_dir():
+                place.rmdir()
+            case "directories", "GET" if place.is_dir():
+                found = [{"name": it.name, "path": str(it), "is_directory": it.is_dir()} for it in place.iterdir()]
+                return 200, {"contents": found}
+            case "files", "PUT" if place.parent.is_dir():
+                place.write_bytes(body)
+            case "files", "DELETE" if place.is_file():
+                place.unlink()
+            case "files", "GET" | "HEAD" if place.is_file():
+                return 200, place.read_bytes()
+            case _:
+                return 404, {"error_code": "NOT_FOUND", "message": f"{place} is not there"}
+        return 204, b""
+
+    def _answer(self, status: int, told: Any, headers: Json | None = None) -> None:
+        body = told if isinstance(told, bytes) else json.dumps(told).encode()
+        self.send_response(status)
+        kind = "application/octet-stream" if isinstance(told, bytes) else "application/json"
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    folder = Path(sys.argv[1]).resolve()
+    shutil.rmtree(folder / "installed", ignore_errors=True)
+    Handler.workspace = Workspace(folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    Handler.workspace.address = f"http://127.0.0.1:{server.server_port}"
+    (folder / "address.new").write_text(Handler.workspace.address)
+    (folder / "address.new").rename(folder / "address")
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
