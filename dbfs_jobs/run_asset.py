@@ -2,8 +2,8 @@
 
     lakehouse-run-asset airlines.silver.flights --lake abfss://… --landing abfss://… [--full]
 
-Prints the report of each as one line of JSON (`engine/run/report.py`). Ends with an error, and a trace, at the first
-table that could not be brought up to date.
+Prints the report of each as one line of JSON (`engine/run/report.py`), or why it failed. What reads a table that
+failed, or that has a broken check which blocks, is left as it is. Ends with the first error, and its trace.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from collections.abc import Sequence
 
 from dbfs_jobs.places import add_places, opened
 from dbfs_jobs.telling import telling
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError, UnknownTable
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.plain_json import failure_of, from_json
+from lakehouse_assets.engine.run.reporting import holds_back
 from lakehouse_assets.engine.run.request import Request
 
 
@@ -32,20 +34,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not requests:
         parser.error("name a table")
     try:
-        _run(requests, given)
+        _run(requests, opened(given))
     except UnknownTable as error:
         parser.error(str(error))
 
 
-def _run(requests: Sequence[Request], given: argparse.Namespace) -> None:
-    with telling() as tell:
-        try:
-            context = opened(given)
-            for request in requests:
-                tell(materialize(request, context))
-        except LakehouseError as error:
-            tell(failure_of(error))
-            raise
+def _run(requests: Sequence[Request], context: Context) -> None:
+    failed: dict[str, LakehouseError] = {}
+    held = set[str]()
+    for request in requests:
+        if held & _upstreams(request.table, context):
+            held.add(request.table)  # as Dagster does, by whose steps it isn't asked for then
+            continue
+        with telling(request.table) as tell:
+            try:
+                report = materialize(request, context)
+            except LakehouseError as error:
+                tell(failure_of(error))
+                failed[request.table] = error
+                held.add(request.table)
+            else:
+                tell(report)
+                held |= {request.table} if holds_back(report, context.lakehouse.tables[request.table]) else set()
+    if failed:
+        raise next(iter(failed.values()))
+
+
+def _upstreams(key: str, context: Context) -> set[str]:
+    table = context.lakehouse.tables.get(key)
+    return {*context.lakehouse.upstreams(table).values()} if table else set()
 
 
 if __name__ == "__main__":

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
+from pathlib import Path
 from typing import IO
 
 from dagster_pipes import (
     PipesBufferedFilesystemMessageWriterChannel,
     PipesCliArgsParamsLoader,
+    PipesContext,
     PipesParams,
     PipesUnityCatalogVolumesContextLoader,
     PipesUnityCatalogVolumesMessageWriter,
-    open_dagster_pipes,
 )
 
 from lakehouse_assets.engine.run.plain_json import to_json
@@ -24,23 +25,26 @@ SECONDS = 1  # from message to message; Pipes' own 10 would hold every table up
 
 
 @contextmanager
-def telling() -> Iterator[Tell]:
-    """A function that tells of a report or a failure. Dagster gets it under the name of its kind."""
+def telling(table: str) -> Iterator[Tell]:
+    """A function that tells of a report or a failure; to Dagster in the table's folder, under the name of its kind."""
     by_arguments = PipesCliArgsParamsLoader()  # type: ignore[no-untyped-call]  # its __init__ has no types
     if not by_arguments.is_dagster_pipes_process():
         yield lambda told: print(to_json(told))
         return
-    with open_dagster_pipes(
-        context_loader=PipesUnityCatalogVolumesContextLoader(),
-        message_writer=_Messages(interval=SECONDS),
-        params_loader=by_arguments,
-    ) as pipes:
+    context = PipesUnityCatalogVolumesContextLoader()
+    with PipesContext(by_arguments, context, _Messages(table, interval=SECONDS)) as pipes:
         yield lambda told: pipes.report_custom_message({type(told).__name__.lower(): to_json(told)})
 
 
 class _Messages(PipesUnityCatalogVolumesMessageWriter):
+    def __init__(self, table: str, interval: float) -> None:
+        super().__init__(interval=interval)
+        self.table = table
+
     def make_channel(self, params: PipesParams) -> PipesBufferedFilesystemMessageWriterChannel:
-        return _Channel(params["path"], interval=self.interval)
+        folder = Path(params["path"]) / self.table
+        folder.mkdir(exist_ok=True)
+        return _Channel(str(folder), interval=self.interval)
 
 
 class _Channel(PipesBufferedFilesystemMessageWriterChannel):

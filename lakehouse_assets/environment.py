@@ -67,6 +67,9 @@ def open_resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]
 def open_runner(settings: Settings, lakehouse: Lakehouse) -> Runner:
     """Who carries out the steps: their own process, or jobs of Databricks."""
     from lakehouse_assets.engine.compile.assets import in_process
-    from lakehouse_assets.resources.databricks import on_databricks
 
-    return on_databricks(lakehouse) if settings.compute == "databricks" else in_process(lakehouse)
+    if settings.compute != "databricks":
+        return in_process(lakehouse)
+    from lakehouse_assets.resources.databricks_runner import on_databricks  # which loads Pipes for Databricks
+
+    return on_databricks(lakehouse)

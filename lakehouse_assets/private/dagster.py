@@ -67,3 +67,13 @@ def free_of_event_stream(context: dg.AssetExecutionContext) -> None:
     `open_pipes_session` asks for them all, for the results of the session to be yielded; ours are made of the report.
     """
     context.op_execution_context._step_execution_context._requires_typed_event_stream = False
+
+
+def steps_of_run(context: dg.AssetExecutionContext) -> set[str]:
+    """The keys of the steps that a run has, those that are done among them."""
+    return {*context.op_execution_context._step_execution_context.execution_plan.step_keys_to_execute}
+
+
+def made_by_run(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
+    """The assets that a run makes, whichever step does; of others at most the checks are asked for."""
+    return {*context.op_execution_context.job_def.asset_layer.selected_asset_keys}

@@ -1,28 +1,25 @@
-"""Databricks, for every step that a cluster computes: the workspace, and the runner that sends it requests."""
+"""Databricks, for every step that a cluster computes: the workspace, and the jobs of a Dagster run."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import PrivateAttr
 
-from lakehouse_assets.engine.compile.assets import Runner
 from lakehouse_assets.engine.deploy.databricks_job import Program, environments, task
-from lakehouse_assets.engine.errors import JobFailed, LakehouseError, SettingsError
-from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.run.plain_json import error_of, from_json, to_json
-from lakehouse_assets.engine.run.report import Failure, Report
+from lakehouse_assets.engine.errors import SettingsError, WorkspaceUnavailable
+from lakehouse_assets.engine.run.plain_json import to_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
 from lakehouse_assets.resources.databricks_folders import Claim, Folders
-from lakehouse_assets.resources.databricks_jobs import cancel, failed, submit, succeeded, told_of, why_it_failed
+from lakehouse_assets.resources.databricks_jobs import cancel, failed, submit, wait
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-
-    from lakehouse_assets.resources.databricks_pipes import JobInFolder
 
 ENTRY_POINT = "lakehouse-run-asset"
 
@@ -31,14 +28,18 @@ class DatabricksResource(dg.ConfigurableResource[None]):
     """A Databricks workspace, as its own tools are told of it: by DATABRICKS_HOST with a token, an OAuth client or an
     Azure service principal, or by a profile. None of that is kept here.
 
-    `volume` is the folder of a Unity Catalog volume for messages, `wheels` are those that a job installs.
-    `places` are the arguments that say where the lakehouse is. A job is looked at each `poll_seconds`.
+    `volume` is the folder of a Unity Catalog volume for messages, `wheels` are those that a job installs. `places` are
+    the arguments that say where the lakehouse is. A job is looked at each `poll_seconds`.
     """
 
     volume: str
     wheels: list[str]
     places: list[str]
     poll_seconds: float = 5
+
+    # The jobs that this Dagster run waits for, each with the tables whose reports it has heard.
+    _claims: dict[Claim, set[str]] = PrivateAttr(default_factory=dict)
+    _client: Any = PrivateAttr(default=None)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DatabricksResource:
@@ -51,7 +52,9 @@ class DatabricksResource(dg.ConfigurableResource[None]):
                 "LAKEHOUSE_COMPUTE is `databricks`, and jobs need a folder for their messages; set "
                 "LAKEHOUSE_DATABRICKS_VOLUME to one of a volume, /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER"
             )
-        return cls(volume=settings.databricks_volume, wheels=[*settings.databricks_wheels], places=_places(settings))
+        return cls(
+            volume=settings.databricks_volume, wheels=[*settings.databricks_wheels], places=_places(settings)
+        )  # fmt: skip
 
     def client(self) -> WorkspaceClient:
         """The workspace.
@@ -61,28 +64,86 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         """
         from databricks.sdk import WorkspaceClient
 
-        try:
-            return WorkspaceClient()
-        except ValueError as error:
-            raise SettingsError(
-                f"Signing in to Databricks: {str(error).splitlines()[0]}; set DATABRICKS_HOST, and one of "
-                "DATABRICKS_TOKEN, DATABRICKS_CLIENT_ID with DATABRICKS_CLIENT_SECRET, ARM_CLIENT_ID with "
-                "ARM_CLIENT_SECRET and ARM_TENANT_ID, or DATABRICKS_CONFIG_PROFILE; where several ways are set, "
-                "DATABRICKS_AUTH_TYPE says which"
-            ) from error
+        if self._client is None:
+            try:
+                self._client = WorkspaceClient()
+            except ValueError as error:
+                raise SettingsError(
+                    f"Signing in to Databricks: {str(error).splitlines()[0]}; set DATABRICKS_HOST, and one of "
+                    "DATABRICKS_TOKEN, DATABRICKS_CLIENT_ID with DATABRICKS_CLIENT_SECRET, ARM_CLIENT_ID with "
+                    "ARM_CLIENT_SECRET and ARM_TENANT_ID, or DATABRICKS_CONFIG_PROFILE; where several ways are set, "
+                    "DATABRICKS_AUTH_TYPE says which"
+                ) from error
+        found: WorkspaceClient = self._client
+        return found
 
-    def folders(self, table: str) -> Folders:
-        return Folders(self.client(), f"{self.volume.rstrip('/')}/runs/{table}")
-
-    def job(self, request: Request, compute: Compute, token: str) -> dict[str, Any]:
-        """The job that carries out a request, as the Jobs API takes it."""
-        program = Program(ENTRY_POINT, ("--request", to_json(request), *self.places), tuple(self.wheels))
+    def job(self, claim: Claim, compute: Compute) -> dict[str, Any]:
+        """The job of a claim, as the Jobs API takes it; by its token it's submitted once, however often this is."""
+        requests = [text for request in claim.requests for text in ("--request", request)]
+        program = Program(ENTRY_POINT, (*requests, *self.places), tuple(self.wheels))
         return {
-            "run_name": request.table,
-            "idempotency_token": token,
-            "tasks": [task(request.table.replace(".", "_"), program, compute)],
+            "run_name": claim.group,
+            "idempotency_token": claim.token,
+            "tasks": [task(claim.group.replace(".", "_"), program, compute)],
             "environments": environments(compute, self.wheels),
         }
+
+    @contextmanager
+    def claimed(
+        self, group: str, requests: Sequence[Request], table: str, context: dg.AssetExecutionContext
+    ) -> Iterator[tuple[Claim, bool]]:
+        """The claim on the job that carries out the request of a table among others, and whether it's the last table of
+        the job: one that this run has begun, or that outlived its Dagster run, or a new one.
+        """
+        claim = self._begun(table) or self._adopted(group, requests, context) or self._new(group, requests, context)
+        heard = self._claims.setdefault(claim, set())
+        try:
+            yield claim, heard | {table} == set(claim.tables)
+        except WorkspaceUnavailable:
+            del self._claims[claim]  # the job may go on, and the next run will find it
+            raise
+        heard.add(table)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  (Dagster hands it over)
+        """Leave no job behind: those that are waited for no more are cancelled, and their messages deleted."""
+        for claim, heard in self._claims.items():
+            self._end(claim, heard == set(claim.tables))
+
+    def _begun(self, table: str) -> Claim | None:
+        return next((it for it, heard in self._claims.items() if table in it.tables and table not in heard), None)
+
+    def _new(self, group: str, requests: Sequence[Request], context: dg.AssetExecutionContext) -> Claim:
+        return self._folders(group).new([to_json(it) for it in requests], len(self._claims), context.run.run_id)
+
+    def _adopted(
+        self, group: str, requests: Sequence[Request], context: dg.AssetExecutionContext
+    ) -> Claim | None:  # fmt: skip
+        """A claim on a job that outlived its Dagster run and does what is asked for. Others are cancelled."""
+        mine, asked = None, tuple(to_json(it) for it in requests)
+        there = [claim for claim in self._folders(group).outlived(context) if claim not in self._claims]
+        for claim in there:
+            run = self._run_of(claim)
+            if mine is None and claim.requests == asked and not failed(self.client(), run):
+                context.log.info(f"job run {run} outlived the Dagster run that began it; its end is awaited here")
+                mine = claim
+            else:
+                self._end(claim)
+        return mine
+
+    def _end(self, claim: Claim, heard: bool = False) -> None:
+        client, run = self.client(), self._run_of(claim)
+        if heard:
+            wait(client, run, self.poll_seconds)
+        else:
+            cancel(client, run, self.poll_seconds)
+        self._folders(claim.group).drop(claim)
+
+    def _run_of(self, claim: Claim) -> int:
+        # By its token the run that is there is found, whatever else the job says.
+        return submit(self.client(), self.job(claim, Cluster()))
+
+    def _folders(self, group: str) -> Folders:
+        return Folders(self.client(), f"{self.volume.rstrip('/')}/runs", group)
 
 
 def _places(settings: Settings) -> list[str]:
@@ -92,84 +153,3 @@ def _places(settings: Settings) -> list[str]:
     }  # fmt: skip
     given = [text for name, value in told.items() if value for text in (f"--{name}", value)]
     return given + (["--by-factory"] if settings.data_factory else [])
-
-
-def on_databricks(lakehouse: Lakehouse) -> Runner:
-    """A runner whose requests are carried out by jobs, on the compute that their tables are declared for."""
-
-    def run(request: Request, context: dg.AssetExecutionContext) -> Report:
-        return carried_out(request, compute_of(request.table, lakehouse), context)
-
-    return Runner(run, frozenset({"databricks", "lake"}))
-
-
-def compute_of(table: str, lakehouse: Lakehouse) -> Compute:
-    """What computes a table: what it says, else its domain, else a small cluster."""
-    found = lakehouse.tables[table]
-    return found.compute or lakehouse.domains[found.domain].compute or Cluster()
-
-
-def carried_out(request: Request, compute: Compute, context: dg.AssetExecutionContext) -> Report:
-    """The report of the job that carried out a request: one that outlived its Dagster run, or a new one.
-
-    Raises:
-        JobFailed: the job ended otherwise than well, or without a report.
-        LakehouseError: what went wrong on the cluster, as it would have here.
-    """
-    from databricks.sdk.service.jobs import SubmitTask
-
-    from lakehouse_assets.resources.databricks_pipes import JobInFolder  # which loads what Dagster has for Databricks
-
-    databricks: DatabricksResource = context.resources.databricks
-    folders = databricks.folders(request.table)
-    claim = _adopted(request, databricks, folders, context) or folders.new(request, context)
-    pipes = JobInFolder(folders.client, claim.folder, databricks.poll_seconds)
-    job = databricks.job(request, compute, claim.token)
-    try:
-        pipes.run(context=context, task=SubmitTask.from_dict(job.pop("tasks")[0]), submit_args=job)
-    except dg.DagsterExecutionInterruptedError:
-        folders.drop(claim)  # as its job is cancelled
-        raise
-    folders.drop(claim)
-    return _report(request, pipes)
-
-
-def _adopted(
-    request: Request, databricks: DatabricksResource, folders: Folders, context: dg.AssetExecutionContext
-) -> Claim | None:
-    """The folder of a job that outlived its Dagster run and does what is asked for. Others are cancelled."""
-    mine = None
-    for claim in folders.outlived(context):
-        # By its token the run that is there is found, whatever else the job says.
-        run = submit(folders.client, databricks.job(request, Cluster(), claim.token))
-        if mine is None and claim.request == to_json(request) and not failed(folders.client, run):
-            context.log.info(f"job run {run} outlived the Dagster run that began it; its end is awaited here")
-            mine = claim
-        else:
-            cancel(folders.client, run, databricks.poll_seconds)
-            folders.drop(claim)
-    return mine
-
-
-def _report(request: Request, pipes: JobInFolder) -> Report:
-    run = pipes.ended
-    assert run is not None  # noqa: S101  (it has been waited for)
-    told = {kind: text for message in pipes.messages for kind, text in message.items()}
-    if "failure" in told:
-        error = error_of(from_json(Failure, told["failure"]))
-        error.details = (*error.details, f"on Databricks: {run.run_page_url}")
-        raise error
-    if not succeeded(run) or "report" not in told:
-        raise _failed(request, pipes)
-    return replace(from_json(Report, told["report"]), job=told_of(run))
-
-
-def _failed(request: Request, pipes: JobInFolder) -> LakehouseError:
-    run = pipes.ended
-    assert run is not None  # noqa: S101
-    end, said = why_it_failed(pipes.client, run)
-    why = f"ended as {end}" if not succeeded(run) else "ended well, but without a report"
-    return JobFailed(
-        f"Running {request.table} on Databricks: job run {run.run_id} {why}; see {run.run_page_url}, and run the table "
-        "again", said,
-    )  # fmt: skip

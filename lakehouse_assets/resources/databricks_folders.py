@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import dagster as dg
 
 from lakehouse_assets.engine.compile.in_flight import has_ended
-from lakehouse_assets.engine.run.plain_json import to_json
+from lakehouse_assets.engine.run.plain_json import from_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.resources.databricks_jobs import patiently
 
@@ -31,42 +31,57 @@ CLAIM = "claim.json"
 
 @dataclass(frozen=True)
 class Claim:
-    """A folder: whose it is, by the id of a Dagster run, the idempotency token of its job, and what that is asked."""
+    """A job's folder: whose it is, by the id of a Dagster run, the job's idempotency token, and what it's asked.
+
+    `group` is the table that the job is for, or the domain if it's for several. A folder in it has what was said of a
+    table.
+    """
 
     folder: str
+    group: str
     owner: str
     token: str
-    request: str
+    requests: tuple[str, ...]
+
+    @property
+    def tables(self) -> list[str]:
+        return [from_json(Request, text).table for text in self.requests]
 
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders of a table's jobs, under `root` in a volume."""
+    """The folders of a group's jobs, under `root` in a volume."""
 
     client: WorkspaceClient
     root: str
+    group: str
 
     def outlived(self, context: dg.AssetExecutionContext) -> list[Claim]:
         """The folders whose Dagster run has ended, or is this one, which began before. They are this run's from now on.
 
         A run that Dagster doesn't know may be that of another Dagster, so its folder is left alone.
         """
-        found = [self._read(f"{self.root}/{name}") for name in self._names(self.root)]
+        found = [self._read(f"{self.root}/{self.group}/{name}") for name in self._names(f"{self.root}/{self.group}")]
         ended = [it for it in found if it and self._has_ended(it, context)]
         return [self._kept(replace(it, owner=context.run.run_id)) for it in ended]
 
-    def new(self, request: Request, context: dg.AssetExecutionContext) -> Claim:
-        """A folder for a job that is about to be submitted; its name has the run, and which of its attempts this is."""
-        folder = f"{self.root}/{context.run.run_id}-{context.retry_number}"
+    def new(self, requests: Sequence[str], number: int, owner: str) -> Claim:
+        """A folder for a job that is about to be submitted, named by the Dagster run and its number among the run's."""
+        folder = f"{self.root}/{self.group}/{owner}-{number}"
         patiently(lambda: self.client.files.create_directory(folder))
-        return self._kept(Claim(folder, context.run.run_id, uuid.uuid4().hex, to_json(request)))
+        return self._kept(Claim(folder, self.group, owner, uuid.uuid4().hex, tuple(requests)))
 
     def drop(self, claim: Claim) -> None:
         """Delete a folder with all that is in it; what says whose it is, last."""
+        for table in claim.tables:
+            self._delete(f"{claim.folder}/{table}")
+        self._delete(claim.folder)
+
+    def _delete(self, folder: str) -> None:
         files = self.client.files
-        for name in sorted(self._names(claim.folder), key=lambda name: name == CLAIM):
-            self._if_there(lambda name=name: files.delete(f"{claim.folder}/{name}"))  # type: ignore[misc]
-        self._if_there(lambda: files.delete_directory(claim.folder))
+        for name in sorted(self._names(folder), key=lambda name: name == CLAIM):
+            self._if_there(lambda name=name: files.delete(f"{folder}/{name}"))  # type: ignore[misc]
+        self._if_there(lambda: files.delete_directory(folder))
 
     def _has_ended(self, claim: Claim, context: dg.AssetExecutionContext) -> bool:
         run = context.instance.get_run_by_id(claim.owner)
@@ -80,7 +95,8 @@ class Folders:
     def _read(self, folder: str) -> Claim | None:
         def claim() -> Claim | None:
             contents = self.client.files.download(f"{folder}/{CLAIM}").contents
-            return Claim(**json.loads(contents.read())) if contents else None
+            told = json.loads(contents.read()) if contents else None
+            return Claim(**{**told, "requests": tuple(told["requests"])}) if told else None
 
         return self._if_there(claim)
 

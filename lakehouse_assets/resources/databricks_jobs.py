@@ -24,6 +24,14 @@ PATIENCE = 600.0  # seconds for which a workspace that is away or busy is asked 
 ENDED = {"TERMINATED", "SKIPPED", "INTERNAL_ERROR"}  # by the Jobs API, "this state is terminal"
 
 
+def _nobody(_: str) -> None:
+    """Hears of no state."""
+
+
+def _never() -> bool:
+    return False
+
+
 def submit(client: WorkspaceClient, job: Mapping[str, Any], patience: float = PATIENCE) -> int:
     """Submit a run of a job as the Jobs API takes it, or find the one with its `idempotency_token`; the run's id."""
     from databricks.sdk.service.jobs import JobEnvironment, SubmitTask
@@ -36,17 +44,26 @@ def submit(client: WorkspaceClient, job: Mapping[str, Any], patience: float = PA
     return int(patiently(lambda: client.jobs.submit(**typed), patience).bind()["run_id"])
 
 
-def wait(client: WorkspaceClient, run: int, poll: float, tell: Callable[[str], None]) -> Run:
-    """The run, once it has ended. Each state that it comes to is told."""
+def wait(
+    client: WorkspaceClient, run: int, poll: float, tell: Callable[[str], None] = _nobody,
+    enough: Callable[[], bool] = _never,
+) -> Run:  # fmt: skip
+    """The run, once it has ended, or is `enough`. Each state that it comes to is told."""
     last = None
     while True:
         found = patiently(lambda: client.jobs.get_run(run))
         if (now := state_of(found)) != last:
             tell(f"job run {run} is {now}: {found.run_page_url}")
             last = now
-        if now in ENDED:
+        if now in ENDED or _enough_within(poll, enough):
             return found
-        time.sleep(poll)
+
+
+def _enough_within(seconds: float, enough: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not (done := enough()) and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 0.5))
+    return done
 
 
 def cancel(client: WorkspaceClient, run: int, poll: float) -> None:

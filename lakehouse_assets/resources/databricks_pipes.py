@@ -11,6 +11,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -20,41 +21,40 @@ from dagster_databricks.pipes import (
     PipesUnityCatalogVolumesContextInjector,
     PipesUnityCatalogVolumesMessageReader,
 )
-from dagster_pipes import PipesBlobStoreMessageWriter, PipesContextData, PipesExtras, PipesParams
+from dagster_pipes import PipesBlobStoreMessageWriter, PipesContextData, PipesParams
 
 from lakehouse_assets.private.dagster import free_of_event_stream
-from lakehouse_assets.resources.databricks_jobs import cancel, patiently, submit, wait
+from lakehouse_assets.resources.databricks_jobs import patiently, submit, wait
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import Run, SubmitTask
+    from databricks.sdk.service.jobs import Run
 
 SECONDS = 1  # from look to look for messages
 
 
-class JobInFolder(PipesDatabricksServerlessClient):
-    """A job whose context and messages are in one folder of a volume, which is there when the job is submitted.
+@dataclass(frozen=True)
+class Heard:
+    """What a job said of a table by messages of our own, and the run of the job as it was then."""
 
-    It runs on any compute, as Pipes' parameters are those of the task. After `run`, `ended` is how the job ended, and
-    `messages` are those that it sent by themselves.
+    messages: list[Any]
+    run: Run
+
+
+class JobInFolder(PipesDatabricksServerlessClient):
+    """A job whose messages about a table are in a folder of that name, in the job's own folder of a volume.
+
+    It runs on any compute, as Pipes' parameters are those of the task.
     """
 
-    def __init__(self, client: WorkspaceClient, folder: str, poll: float) -> None:
-        super().__init__(
-            client, folder, _Context(client=client, volume_path=folder), _Messages(client, folder), poll
-        )  # fmt: skip
-        self.ended: Run | None = None
-        self.messages: list[Any] = []
+    def __init__(self, client: WorkspaceClient, folder: str, table: str, poll: float) -> None:
+        context, messages = _Context(client=client, volume_path=folder), _Messages(client, folder, table)
+        super().__init__(client, folder, context, messages, poll)
 
-    def run(  # type: ignore[override]  # what comes of it is in the attributes
-        self,
-        *,
-        context: dg.AssetExecutionContext,
-        task: SubmitTask,
-        submit_args: Mapping[str, Any] | None = None,
-        extras: PipesExtras | None = None,
-    ) -> None:
-        """Submit the job, and wait for its end. An interruption cancels it, waits until it is, and goes on.
+    def run(  # type: ignore[override]  # what comes of it isn't yielded as it is
+        self, context: dg.AssetExecutionContext, job: Mapping[str, Any], *, to_its_end: bool
+    ) -> Heard:
+        """Submit the job, unless it is there, and wait until it has said all about the table, or until its end.
 
         Raises:
             WorkspaceUnavailable: it can't be submitted, or is out of sight for long.
@@ -65,22 +65,21 @@ class JobInFolder(PipesDatabricksServerlessClient):
         with (
             # Pipes goes through what it has for several tasks, which is "in preview".
             warnings.catch_warnings(action="ignore", category=dg.PreviewWarning),
-            dg.open_pipes_session(of, self.context_injector, self.message_reader, extras) as session,
+            dg.open_pipes_session(of, self.context_injector, self.message_reader) as session,
         ):
-            prepared = task.as_dict()
-            told = chain.from_iterable(session.get_bootstrap_cli_arguments().items())
-            prepared["python_wheel_task"]["parameters"].extend(told)
-            self.ended = self._awaited({"tasks": [prepared], **(submit_args or {})}, context)
+            run = submit(self.client, _with_parameters(job, session.get_bootstrap_cli_arguments()))
+            handler = session.message_handler
+            enough = (lambda: False) if to_its_end else (lambda: handler.received_closed_message)
+            ended = wait(self.client, run, self.poll_interval_seconds, context.log.info, enough)
         free_of_event_stream(context)
-        self.messages = list(session.get_custom_messages())
+        return Heard(list(session.get_custom_messages()), ended)
 
-    def _awaited(self, job: Mapping[str, Any], context: dg.AssetExecutionContext) -> Run:
-        try:
-            return wait(self.client, submit(self.client, job), self.poll_interval_seconds, context.log.info)
-        except dg.DagsterExecutionInterruptedError:
-            context.log.info("interrupted; the job is being cancelled")
-            cancel(self.client, submit(self.client, job), self.poll_interval_seconds)  # by its token the same run
-            raise
+
+def _with_parameters(job: Mapping[str, Any], told: Mapping[str, str]) -> dict[str, Any]:
+    (task,) = job["tasks"]
+    wheel = task["python_wheel_task"]
+    parameters = [*wheel["parameters"], *chain.from_iterable(told.items())]
+    return {**job, "tasks": [{**task, "python_wheel_task": {**wheel, "parameters": parameters}}]}
 
 
 class _Context(PipesUnityCatalogVolumesContextInjector):
@@ -93,8 +92,11 @@ class _Context(PipesUnityCatalogVolumesContextInjector):
 
 
 class _Messages(PipesUnityCatalogVolumesMessageReader):
-    def __init__(self, client: WorkspaceClient, folder: str) -> None:
+    """Reads what is said of a table. The job is told the folder above, as it says something of several."""
+
+    def __init__(self, client: WorkspaceClient, folder: str, table: str) -> None:
         super().__init__(interval=SECONDS, client=client, volume_path=folder)
+        self.table = table
 
     @contextmanager
     def get_params(self) -> Iterator[PipesParams]:
@@ -102,5 +104,5 @@ class _Messages(PipesUnityCatalogVolumesMessageReader):
 
     def download_messages_chunk(self, index: int, params: PipesParams) -> str | None:
         """The messages of a file, once it's whole: our writer ends it with a line end."""
-        text = super().download_messages_chunk(index, params)
+        text = super().download_messages_chunk(index, {"path": f"{params['path']}/{self.table}"})
         return text if text and text.endswith("\n") else None

@@ -15,7 +15,8 @@ import pytest
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
 from lakehouse_assets.engine.compile.names import op_name
 from lakehouse_assets.resources import spark_server
-from lakehouse_assets.resources.databricks import DatabricksResource, on_databricks
+from lakehouse_assets.resources.databricks import DatabricksResource
+from lakehouse_assets.resources.databricks_runner import on_databricks
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project

@@ -20,6 +20,7 @@ from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.private.dagster import made_by_run
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,12 @@ def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.time_window(fail_window=table.freshness or domain.freshness)
 
 
-def _request(table: Table, context: dg.AssetExecutionContext) -> Request:
-    if not context.selected_asset_keys:
+def request_of(table: Table, context: dg.AssetExecutionContext) -> Request:
+    """What a run asks of a table, by the step of this table or of another."""
+    if asset_key(table.key) not in made_by_run(context):
         return Request(table.key, only_checks=True)
-    options = RunOptions(**context.op_execution_context.op_config)
+    ops: Any = context.run.run_config.get("ops", {})
+    options = RunOptions(**ops.get(op_name(table.key), {}).get("config", {}))
     return Request(
         table.key, options.full_refresh, options.accept_loss, options.replay, options.forget, options.reason,
         context.run.tags.get("user") or getuser(), backfill_days(table, context),
@@ -128,7 +131,7 @@ def _request(table: Table, context: dg.AssetExecutionContext) -> Request:
 
 def _events(table: Table, runner: Runner, context: dg.AssetExecutionContext) -> Iterator[Any]:
     try:
-        yield from events(table, runner.carry_out(_request(table, context), context), context)
+        yield from events(table, runner.carry_out(request_of(table, context), context), context)
     except (ExpectationFailed, CheckFailed) as error:
         yield stopped(table, error.check, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -65,6 +65,12 @@ def as_stored(table: Table, context: Context) -> Report:
     return replace(report, counts=counts, stored=_stored(log), checks=check_reports(table, context))
 
 
+def holds_back(report: Report, table: Table) -> bool:
+    """Whether what reads a table has to wait: it isn't built, or a check of it is broken that blocks."""
+    blocking = {check.name for check in table.all_checks if check.severity == "error"}
+    return report.stored is None or any(not it.passed and it.name in blocking for it in report.checks)
+
+
 def check_reports(table: Table, context: Context, audited: Collection[str] = ()) -> tuple[CheckReport, ...]:
     """What the checks of the whole table find; those that were audited before the commit had passed."""
     return tuple(_checked(check, table, context, audited) for check in table.all_checks)

@@ -19,7 +19,8 @@ class Domain:
     """A business domain: who owns its tables, when they're refreshed, and how old they may get.
 
     `schedule` is a cron line in UTC. `freshness` is the longest time between two materialisations of a table.
-    `compute` is what computes the tables where Databricks does; by default a small cluster for each run of one.
+    `compute` is what computes the tables where Databricks does, by default a small cluster. Each table is a job of its
+    own there, whose cluster has to start; with `run_as_one_job` the tables of a run are one job.
     """
 
     owner: str
@@ -27,3 +28,4 @@ class Domain:
     freshness: timedelta
     doc: str = ""
     compute: Compute | None = None
+    run_as_one_job: bool = False
