@@ -10,11 +10,8 @@ from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark_session import configured
 
-# By these names a secret scope has what leads to Azure Storage; each becomes the variable AZURE_… of its name.
-SECRETS = (
-    "azure-tenant-id", "azure-client-id", "azure-client-secret", "azure-storage-account-key", "azure-storage-sas-token",
-    "azure-storage-connection-string",
-)  # fmt: skip
+# The secrets of a scope that are taken, by how their names begin; `azure-client-id` becomes AZURE_CLIENT_ID.
+SECRETS = ("azure-", "lakehouse-")
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +21,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--catalog", default="", help="the catalog that has the tables by name")
     parser.add_argument("--domains", default="lakehouse_assets.domains", help="the package of the domains")
     parser.add_argument("--by-factory", action="store_true", help="Data Factory lands what is declared as http(…)")
-    parser.add_argument("--secrets", default="", help="the secret scope with the way to Azure Storage")
+    parser.add_argument("--secrets", default="", help="the secret scope whose azure-… and lakehouse-… become variables")
     for name in ("context", "messages"):  # which Dagster Pipes reads by itself
         parser.add_argument(f"--dagster-pipes-{name}", help=argparse.SUPPRESS)
 
@@ -50,7 +47,6 @@ def opened(given: argparse.Namespace) -> Context:
 def _take_secrets(scope: str) -> None:
     from databricks.sdk.runtime import dbutils  # which a Databricks runtime has
 
-    there = {secret.key for secret in dbutils.secrets.list(scope)}
-    for name in SECRETS:
-        if name in there:
+    for name in (secret.key for secret in dbutils.secrets.list(scope)):
+        if name.startswith(SECRETS):
             os.environ[name.upper().replace("-", "_")] = dbutils.secrets.get(scope, name)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import StringIO
+from itertools import count
 from pathlib import Path
-from typing import IO
 
 from dagster_pipes import (
-    PipesBufferedFilesystemMessageWriterChannel,
     PipesCliArgsParamsLoader,
     PipesContext,
+    PipesMessage,
+    PipesMessageWriter,
+    PipesMessageWriterChannel,
     PipesParams,
     PipesUnityCatalogVolumesContextLoader,
-    PipesUnityCatalogVolumesMessageWriter,
 )
 
 from lakehouse_assets.engine.run.plain_json import to_json
 from lakehouse_assets.engine.run.report import Failure, Report
 
 Tell = Callable[[Report | Failure], None]
-SECONDS = 1  # from message to message; Pipes' own 10 would hold every table up
 
 
 @contextmanager
@@ -31,24 +31,32 @@ def telling(table: str) -> Iterator[Tell]:
     if not by_arguments.is_dagster_pipes_process():
         yield lambda told: print(to_json(told))
         return
-    context = PipesUnityCatalogVolumesContextLoader()
-    with PipesContext(by_arguments, context, _Messages(table, interval=SECONDS)) as pipes:
+    with PipesContext(by_arguments, PipesUnityCatalogVolumesContextLoader(), _InFolder(table)) as pipes:
         yield lambda told: pipes.report_custom_message({type(told).__name__.lower(): to_json(told)})
 
 
-class _Messages(PipesUnityCatalogVolumesMessageWriter):
-    def __init__(self, table: str, interval: float) -> None:
-        super().__init__(interval=interval)
+class _InFolder(PipesMessageWriter["_Files"]):
+    """Writes each message to a file of its own, at once.
+
+    What dagster-pipes has for volumes writes them every ten seconds by a thread, and takes five more to let go of the
+    process's output, which the page of the job has anyway. For each of a domain's tables that would be minutes.
+    """
+
+    def __init__(self, table: str) -> None:
         self.table = table
 
-    def make_channel(self, params: PipesParams) -> PipesBufferedFilesystemMessageWriterChannel:
+    @contextmanager
+    def open(self, params: PipesParams) -> Iterator[_Files]:
         folder = Path(params["path"]) / self.table
         folder.mkdir(exist_ok=True)
-        return _Channel(str(folder), interval=self.interval)
+        yield _Files(folder)
 
 
-class _Channel(PipesBufferedFilesystemMessageWriterChannel):
-    """Ends each file with a line end, by which a reader knows that it has all of it."""
+class _Files(PipesMessageWriterChannel):
+    """The files 1.json, 2.json … of a folder. Each ends with a line end, by which a reader knows that it has it all."""
 
-    def upload_messages_chunk(self, payload: IO[str], index: int) -> None:
-        super().upload_messages_chunk(StringIO(f"{payload.read()}\n"), index)
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.numbers = folder, count(1)
+
+    def write_message(self, message: PipesMessage) -> None:
+        (self.folder / f"{next(self.numbers)}.json").write_text(f"{json.dumps(message)}\n")

@@ -52,7 +52,7 @@ class Settings:
     | LAKEHOUSE_COMPUTE | `local` (the Spark above), or `databricks` (jobs of a workspace) | `local` |
     | LAKEHOUSE_DATABRICKS_VOLUME | a folder of a volume, `/Volumes/CATALOG/SCHEMA/VOLUME/…` | none |
     | LAKEHOUSE_DATABRICKS_WHEELS | the wheels that jobs install, with commas between | this one, in `wheels/` there |
-    | LAKEHOUSE_DATABRICKS_SECRETS | the secret scope by which jobs reach the lake's account | none |
+    | LAKEHOUSE_DATABRICKS_SECRETS | the secret scope whose `azure-…` and `lakehouse-…` jobs get as variables | none |
     """
 
     home: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT, read_settings
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.azurite import Azurite, running
+from lakehouse_assets_tests.servers.databricks import Databricks, build_wheel
+from lakehouse_assets_tests.servers.databricks import running as in_workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -75,6 +78,15 @@ def new_project(
         yield Project(tmp_path, package, engine, store=store)
     for name in [n for n in sys.modules if n.split(".")[0] == package]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def workspace(engine: SparkResource, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
+    """A Databricks workspace whose jobs compute on the suite's engine, with this checkout's wheel in its volume."""
+    spark = spark_server.attach(engine.server_settings).url.replace("127.0.0.1", "localhost")
+    with in_workspace(tmp_path_factory.mktemp("workspace"), spark) as made:
+        shutil.copy(build_wheel(tmp_path_factory.mktemp("wheel")), made.volume)
+        yield made
 
 
 _containers = count(1)

@@ -9,22 +9,19 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lakehouse_assets.engine.compile.in_flight import has_ended
 from lakehouse_assets.engine.run.plain_json import from_json
 from lakehouse_assets.engine.run.request import Request
-from lakehouse_assets.resources.databricks_jobs import patiently
+from lakehouse_assets.resources.databricks_jobs import if_there, patiently
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-
-T = TypeVar("T")
 
 CLAIM = "claim.json"
 
@@ -80,8 +77,8 @@ class Folders:
     def _delete(self, folder: str) -> None:
         files = self.client.files
         for name in sorted(self._names(folder), key=lambda name: name == CLAIM):
-            self._if_there(lambda name=name: files.delete(f"{folder}/{name}"))  # type: ignore[misc]
-        self._if_there(lambda: files.delete_directory(folder))
+            if_there(lambda name=name: files.delete(f"{folder}/{name}"))  # type: ignore[misc]
+        if_there(lambda: files.delete_directory(folder))
 
     def _has_ended(self, claim: Claim, context: dg.AssetExecutionContext) -> bool:
         run = context.instance.get_run_by_id(claim.owner)
@@ -98,19 +95,8 @@ class Folders:
             told = json.loads(contents.read()) if contents else None
             return Claim(**{**told, "requests": tuple(told["requests"])}) if told else None
 
-        return self._if_there(claim)
+        return if_there(claim)
 
     def _names(self, folder: str) -> list[str]:
         listed = self.client.files.list_directory_contents
-        return self._if_there(lambda: [it.name for it in listed(folder) if it.name]) or []
-
-    def _if_there(self, ask: Callable[[], T]) -> T | None:
-        """What is asked of a file or folder; None where it isn't there, or went when it was asked before."""
-        from databricks.sdk.errors import NotFound
-
-        def asked() -> T | None:
-            with suppress(NotFound):
-                return ask()
-            return None
-
-        return patiently(asked)
+        return if_there(lambda: [it.name for it in listed(folder) if it.name]) or []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -127,6 +127,24 @@ def patiently(ask: Callable[[], T], patience: float = PATIENCE) -> T:
                     raise
         time.sleep(pause)
     raise AssertionError  # the pauses don't end
+
+
+def if_there(ask: Callable[[], T]) -> T | None:
+    """What is asked of a file or folder; None where it isn't there, or went when that was asked before."""
+    from databricks.sdk.errors import NotFound
+
+    def asked() -> T | None:
+        with suppress(NotFound):
+            return ask()
+        return None
+
+    return patiently(asked)
+
+
+def output(client: WorkspaceClient, run: Run) -> str:
+    """What the programs of a run have printed, as far as the workspace keeps it."""
+    outputs = [patiently(lambda task=task: client.jobs.get_run_output(task.run_id)) for task in run.tasks or ()]  # type: ignore[misc]
+    return "".join(it.logs or "" for it in outputs)
 
 
 def _passing() -> tuple[type[Exception], ...]:

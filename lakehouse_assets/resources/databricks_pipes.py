@@ -10,23 +10,24 @@ import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster_databricks.pipes import (
-    PipesDatabricksServerlessClient,
-    PipesUnityCatalogVolumesContextInjector,
-    PipesUnityCatalogVolumesMessageReader,
-)
-from dagster_pipes import PipesBlobStoreMessageWriter, PipesContextData, PipesParams
+from dagster_databricks.pipes import PipesDatabricksServerlessClient, PipesUnityCatalogVolumesContextInjector
+from dagster_pipes import PipesContextData, PipesParams
 
 from lakehouse_assets.private.dagster import free_of_event_stream
-from lakehouse_assets.resources.databricks_jobs import patiently, submit, wait
+from lakehouse_assets.resources.databricks_jobs import if_there, patiently, submit, wait
 
 if TYPE_CHECKING:
+    from dagster._core.pipes.context import (
+        PipesMessageHandler,  # what a reader is handed; `dagster` exports no name of it
+    )
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import Run
 
@@ -91,18 +92,44 @@ class _Context(PipesUnityCatalogVolumesContextInjector):
         yield {"path": path}
 
 
-class _Messages(PipesUnityCatalogVolumesMessageReader):
-    """Reads what is said of a table. The job is told the folder above, as it says something of several."""
+class _Messages(dg.PipesMessageReader):
+    """Reads what is said of a table, file by file. The job is told the folder above, as it says something of several.
+
+    The reader of dagster-databricks waits ten seconds for more of a job that has ended, and two from look to look.
+    """
 
     def __init__(self, client: WorkspaceClient, folder: str, table: str) -> None:
-        super().__init__(interval=SECONDS, client=client, volume_path=folder)
-        self.table = table
+        self.client, self.folder, self.table = client, folder, table
 
     @contextmanager
-    def get_params(self) -> Iterator[PipesParams]:
-        yield {"path": self.volume_path, PipesBlobStoreMessageWriter.INCLUDE_STDIO_IN_MESSAGES_KEY: True}
+    def read_messages(self, handler: PipesMessageHandler) -> Iterator[PipesParams]:
+        over = Event()
+        with ThreadPoolExecutor(1) as pool:
+            listening = pool.submit(self._listen, handler, over)
+            try:
+                yield {"path": self.folder}
+            finally:
+                over.set()
+        listening.result()
 
-    def download_messages_chunk(self, index: int, params: PipesParams) -> str | None:
-        """The messages of a file, once it's whole: our writer ends it with a line end."""
-        text = super().download_messages_chunk(index, {"path": f"{params['path']}/{self.table}"})
-        return text if text and text.endswith("\n") else None
+    def _listen(self, handler: PipesMessageHandler, over: Event) -> None:
+        numbers, last = count(1), False
+        number = next(numbers)
+        while not handler.received_closed_message:
+            if text := self._file(f"{self.folder}/{self.table}/{number}.json"):
+                handler.handle_message(json.loads(text))
+                number = next(numbers)
+            elif last:
+                return
+            else:
+                over.wait(SECONDS)
+                last = over.is_set()
+
+    def _file(self, path: str) -> str | None:
+        """The text of a file; None until it's whole, which its writer shows by a line end."""
+        contents = if_there(lambda: self.client.files.download(path).contents)
+        text = contents.read().decode() if contents else ""
+        return text if text.endswith("\n") else None
+
+    def no_messages_debug_text(self) -> str:
+        return f"Messages were looked for in {self.folder}/{self.table}, where `dbfs_jobs` writes them."

@@ -18,7 +18,7 @@ from lakehouse_assets.engine.spec.compute import Cluster, Compute
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.private.dagster import steps_of_run
 from lakehouse_assets.resources.databricks import DatabricksResource
-from lakehouse_assets.resources.databricks_jobs import succeeded, told_of, why_it_failed
+from lakehouse_assets.resources.databricks_jobs import output, succeeded, told_of, why_it_failed
 from lakehouse_assets.resources.databricks_pipes import Heard, JobInFolder
 
 
@@ -32,6 +32,8 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
         with databricks.claimed(group, requests, table.key, context) as (claim, last):
             pipes = JobInFolder(databricks.client(), claim.folder, table.key, databricks.poll_seconds)
             heard = pipes.run(context, databricks.job(claim, compute_of(table, lakehouse)), to_its_end=last)
+        if last:
+            print(output(databricks.client(), heard.run))  # into the step's output, as it would be here
         return _report(request, heard, pipes)
 
     return Runner(run, frozenset({"databricks", "lake"}))
@@ -45,25 +47,27 @@ def compute_of(table: Table, lakehouse: Lakehouse) -> Compute:
 def together(request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Sequence[Request]:
     """The requests that one job carries out: this one and, in a domain that runs as one job, those of the run's other
     steps that need the same compute, and nothing of this run that isn't in the job or done.
+
+    A table of days is alone in a backfill, as its days are those of its step.
     """
     table, steps = lakehouse.tables[request.table], steps_of_run(context)
-    if not lakehouse.domains[table.domain].run_as_one_job or table.partitions:
+    alone = {t.key for t in lakehouse.tables.values() if t.partitions} if _is_backfill(context) else set()
+    if not lakehouse.domains[table.domain].run_as_one_job or table.key in alone:
         return [request]
     stats = context.instance.get_run_step_stats(context.run.run_id)
-    waiting = steps - {step.step_key for step in stats if step.status is dg.StepEventStatus.SUCCESS}
+    waiting = steps - {step.step_key for step in stats if step.status and step.status.value == "SUCCESS"}
     chosen: dict[str, Request] = {}
-    for other in (t for t in lakehouse.tables.values() if op_name(t.key) in waiting):
+    for other in (t for t in lakehouse.tables.values() if op_name(t.key) in waiting and t.key not in alone):
+        ready = not (_steps_before(other, lakehouse) & waiting - _steps(chosen))
         if other.key == table.key:
             chosen[other.key] = request
-        elif _fits(other, table, lakehouse) and not (_steps_before(other, lakehouse) & waiting - _steps(chosen)):
+        elif ready and other.domain == table.domain and compute_of(other, lakehouse) == compute_of(table, lakehouse):
             chosen[other.key] = request_of(other, context)
     return list(chosen.values())
 
 
-def _fits(other: Table, table: Table, lakehouse: Lakehouse) -> bool:
-    """Whether one job may have both; a table of days is asked for them by Dagster, one at a time."""
-    same = compute_of(other, lakehouse) == compute_of(table, lakehouse)
-    return other.domain == table.domain and not other.partitions and same
+def _is_backfill(context: dg.AssetExecutionContext) -> bool:
+    return bool(context.has_partition_key or context.has_partition_key_range)
 
 
 def _steps(keys: dict[str, Request]) -> set[str]:

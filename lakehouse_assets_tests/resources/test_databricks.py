@@ -14,13 +14,11 @@ import pytest
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
 from lakehouse_assets.engine.compile.names import op_name
-from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets.resources.databricks_runner import on_databricks
-from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.servers.databricks import Databricks, build_wheel, running
+from lakehouse_assets_tests.servers.databricks import Databricks
 from lakehouse_assets_tests.servers.databricks_workspace import TOKEN
 from lakehouse_assets_tests.servers.waiting import wait_until
 
@@ -44,19 +42,6 @@ def slow(raw: DataFrame) -> DataFrame:
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def workspace(engine: SparkResource, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
-    spark = spark_server.attach(engine.server_settings).url.replace("127.0.0.1", "localhost")
-    with running(tmp_path_factory.mktemp("workspace"), spark) as made:
-        shutil.copy(wheel, made.volume)
-        yield made
-
-
 @pytest.fixture
 def databricks(workspace: Databricks, project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
     """The workspace, with the way to it in the environment, and `project` installed on its clusters."""
@@ -76,10 +61,9 @@ class Jobs:
 
     def __init__(self, project: Project, workspace: Databricks) -> None:
         self.project, self.workspace = project, workspace
-        (wheel,) = Path(workspace.volume).glob("*.whl")
         lake = project.lake
         self.resource = DatabricksResource(
-            volume=workspace.volume, wheels=[str(wheel)], poll_seconds=0.2,
+            volume=workspace.volume, wheels=[workspace.wheel], poll_seconds=0.2,
             places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package],
         )  # fmt: skip
 
@@ -198,9 +182,7 @@ ENDS = [
 ]
 
 
-def test_whatever_ends_a_job_but_its_success_fails_the_step(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    # How long Pipes waits for more messages of a job that has ended without its last one: 10 s.
-    monkeypatch.setattr("dagster._core.pipes.utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 0)
+def test_whatever_ends_a_job_but_its_success_fails_the_step(jobs: Jobs) -> None:
     for end, how, why in ENDS:
         jobs.workspace.fail({"at": "start", **end})
         said = failure(jobs.run("bronze.orders"))
@@ -220,11 +202,10 @@ def command(
     project: Project, databricks: Databricks, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
     """The command, whose runs are carried out by jobs."""
-    (wheel,) = Path(databricks.volume).glob("*.whl")
     for name, value in {
         "COMPUTE": "databricks",
         "DATABRICKS_VOLUME": databricks.volume,
-        "DATABRICKS_WHEELS": wheel,
+        "DATABRICKS_WHEELS": databricks.wheel,
     }.items():
         monkeypatch.setenv(f"LAKEHOUSE_{name}", str(value))
     return Command(project, monkeypatch, capsys)

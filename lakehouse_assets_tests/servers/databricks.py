@@ -36,6 +36,12 @@ class Databricks:
         (self.folder / "site" / package).symlink_to(root / package)
 
     @property
+    def wheel(self) -> str:
+        """Where the wheel of this checkout is."""
+        (wheel,) = Path(self.volume).glob("*.whl")
+        return str(wheel)
+
+    @property
     def environment(self) -> dict[str, str]:
         return {"DATABRICKS_HOST": self.address, "DATABRICKS_TOKEN": TOKEN}
 

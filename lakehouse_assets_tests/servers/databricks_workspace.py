@@ -47,7 +47,7 @@ class Run:
     result: str = ""
     message: str = ""
     errors: dict[str, str] = field(default_factory=dict)
-    began: float = 0.0
+    printed: str = ""
     process: subprocess.Popen[str] | None = None
     cancelled: bool = False
 
@@ -106,7 +106,7 @@ class Workspace:
         if fault.get("state"):
             run.message, run.result, run.state = fault["message"], fault.get("result", ""), fault["state"]
             return
-        run.state, run.began = "RUNNING", time.monotonic()
+        run.state = "RUNNING"
         for task in run.job["tasks"]:
             if run.cancelled:
                 break
@@ -128,15 +128,15 @@ class Workspace:
         installed = [str(self._installed(Path(it))) for it in libraries]
         env = {
             **os.environ, "PYTHONPATH": os.pathsep.join([*installed, str(self.folder / "site")]),
-            "DATABRICKS_HOST": self.address, "DATABRICKS_TOKEN": TOKEN, "DATABRICKS_RUNTIME_VERSION": "17.3",
+            "DATABRICKS_HOST": self.address, "DATABRICKS_TOKEN": TOKEN,
         }  # fmt: skip
         command = [sys.executable, "-c", START, wheel["package_name"], wheel["entry_point"], *wheel["parameters"]]
         run.process = subprocess.Popen(
-            command, env=env, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, env=env, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         if kill_after is not None:
             threading.Timer(kill_after, run.process.kill).start()
-        _, errors = run.process.communicate()
+        run.printed, errors = run.process.communicate()
         return errors[-4000:] or f"exit code {run.process.returncode}" if run.process.returncode else ""
 
     def _installed(self, wheel: Path) -> Path:
@@ -225,7 +225,8 @@ class Handler(BaseHTTPRequestHandler):
                 return run.told(self.workspace.address)
             case "/api/2.2/jobs/runs/get-output":
                 error = "\n".join(run.errors.values())
-                return {"error": error.strip().splitlines()[-1], "error_trace": error} if error else {}
+                ended = {"error": error.strip().splitlines()[-1], "error_trace": error} if error else {}
+                return {"logs": run.printed, **ended}
             case "/api/2.2/jobs/runs/cancel":
                 self.workspace.cancel(run)
                 return {}
