@@ -296,3 +296,77 @@ def test_a_way_to_sign_in_that_does_not_work_is_told_with_those_that_do(
     said = failure(jobs.run("bronze.orders"))
     assert why in said
     assert "DATABRICKS_HOST" in said
+
+
+ONE_JOB = """
+from datetime import timedelta
+from lakehouse_assets.engine import Domain
+shop = Domain(owner="team:shop", schedule="0 6 * * *", freshness=timedelta(days=1), run_as_one_job=True)
+"""
+SILVER = """
+@table(raw="bronze.{raw}", expect=[fail("int(amount) > 0", name="positive")], write=append(),
+       checks=[TableCheck("many", "SELECT n FROM (SELECT count(*) n FROM {{table}}) WHERE n < {least}")])
+def {name}(raw: DataFrame) -> DataFrame:
+    return raw
+"""
+
+
+@pytest.fixture
+def domain(project: Project, jobs: Jobs) -> Project:
+    """Tables that run as one job: `bad` breaks an expectation, `few` a check that blocks; each has a reader in gold."""
+    (project.root / project.package / "shop" / "__init__.py").write_text(ONE_JOB)
+    for name, raw, least in (("bad", "orders", 0), ("good", "parcels", 1), ("few", "parcels", 100)):
+        project.table(f"silver.{name}", SILVER.format(name=name, raw=raw, least=least))
+        project.table(f"gold.of_{name}", f'of_{name} = sql_table(r="silver.{name}", sql="SELECT * FROM r")')
+    project.bronze("parcels")
+    project.land("parcels/1.csv", "id,amount\n1,5\n")
+    return project
+
+
+def all_at_once(project: Project, runner: Runner | None, databricks: DatabricksResource) -> dg.ExecuteInProcessResult:
+    lakehouse = project.lakehouse
+    assets = [build_asset(t, lakehouse, runner) for t in lakehouse.tables.values() if t.key != "shop.silver.orders"]
+    resources = {**project.resources, "databricks": databricks}
+    return dg.materialize(assets, resources=resources, raise_on_error=False)
+
+
+def steps(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """How each step ended that was begun."""
+    ends = {"STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"}
+    return {str(e.step_key): e.event_type_value for e in result.all_events if e.event_type_value in ends}
+
+
+def test_the_tables_of_a_domain_are_one_job_in_which_what_reads_a_failed_one_is_left_out(
+    domain: Project, jobs: Jobs
+) -> None:
+    before = len(jobs.workspace.seen["jobs"])
+    far = all_at_once(domain, on_databricks(domain.lakehouse), jobs.resource)
+    assert len(jobs.workspace.seen["jobs"]) == before + 1
+    missing = [name for name in ("of_bad", "of_few", "of_good") if not list(Path(domain.lake.root).rglob(name))]
+    shutil.rmtree(domain.lake.root)
+    near = all_at_once(domain, None, jobs.resource)
+    assert told(far, domain) == told(near, domain)
+    assert steps(far) == steps(near)
+    assert {name.rpartition("__")[2] for name in steps(far)} == {"orders", "parcels", "bad", "few", "good", "of_good"}
+    assert missing == ["of_bad", "of_few"]
+
+
+def test_a_step_that_is_tried_again_is_a_job_of_its_own(domain: Project, jobs: Jobs) -> None:
+    lakehouse, before = domain.lakehouse, len(jobs.workspace.seen["jobs"])
+    runner = on_databricks(lakehouse)
+    assets = [
+        build_asset(lakehouse.tables[f"shop.{name}"], lakehouse, runner) for name in ("bronze.orders", "silver.bad")
+    ]
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {**domain.resources, "databricks": jobs.resource}
+        first = dg.materialize(assets, resources=resources, raise_on_error=False, instance=instance)
+        domain.table("silver.bad", SILVER.format(name="bad", raw="orders", least=0).replace("> 0", "> -9"))
+        lakehouse = domain.lakehouse
+        again = dg.materialize(
+            [build_asset(lakehouse.tables["shop.silver.bad"], lakehouse, on_databricks(lakehouse))],
+            resources=resources, raise_on_error=False, instance=instance,
+        )  # fmt: skip
+    assert (first.success, again.success) == (False, True)
+    asked = [len([p for p in job["tasks"][0]["python_wheel_task"]["parameters"] if p == "--request"])
+             for job in jobs.workspace.seen["jobs"][before:]]  # fmt: skip
+    assert asked == [2, 1]
