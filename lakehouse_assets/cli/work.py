@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from lakehouse_assets.cli.ready import (
 from lakehouse_assets.cli.terminal import tell
 from lakehouse_assets.environment import open_lake, open_lakehouse
 from lakehouse_assets.folders import own_folder
-from lakehouse_assets.settings import PROJECT, Settings, read_settings
+from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
@@ -166,20 +165,6 @@ def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -
     folder = own_folder(Path(landing), "the landing folder") / domain
     written = import_module(feeds[domain]).land(folder)
     tell(f"{count(written)} new files landed in {folder}.")
-
-
-@app.command()
-def generate(
-    to: Annotated[Path, typer.Option("--to", help="the folder that the factory reads")] = PROJECT / "deploy" / "adf",
-) -> None:
-    """Write what Azure Data Factory is told: pipelines that land the files of `http(…)` and `extract(…)`."""
-    from lakehouse_assets.engine.deploy.data_factory import factory_files
-
-    files = factory_files(open_lakehouse(strict=True))
-    for name, body in files.items():
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        (to / name).write_text(json.dumps(body, indent=2) + "\n")
-    tell(f"{len(files)} files written to {to}.")
 
 
 @app.command()

@@ -1,0 +1,136 @@
+"""A Databricks Asset Bundle of the declared tables, so that a team can run them by Databricks' own jobs.
+
+Each domain is a job with a task for each table, on the domain's schedule. One whose tables read files has a second job,
+which starts the first when files arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lakehouse_assets.engine.deploy.databricks_job import Program, environments, new_cluster, task
+from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.spec.compute import Cluster, Compute
+from lakehouse_assets.engine.spec.table import Table
+
+# Of the bundle's folder, `deploy/databricks`; `make wheel` builds it.
+WHEEL = "../../dist/*.whl"
+VARIABLES = {
+    "lake": "root of the Delta tables, abfss://…",
+    "landing": "root of the landing folders, abfss://…",
+    "catalog": "the catalog that has the tables by name",
+    "secrets": "the secret scope with the way to the account of the lake",
+    "notify": "the address that hears of failures",
+}
+PLACES = ("--lake", "${var.lake}", "--landing", "${var.landing}", "--catalog", "${var.catalog}",
+          "--secrets", "${var.secrets}")  # fmt: skip
+# What a job of a development target is called, and whether its schedule runs, is Databricks' own doing by `mode`.
+TARGETS = {"dev": "development", "staging": "production", "prod": "production"}
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+
+
+def databricks_bundle(lakehouse: Lakehouse, domains: str) -> dict[str, Any]:
+    """The content of `databricks.yml`; `domains` is the package of the declarations.
+
+    Raises:
+        LakehouseError: a schedule can't be told to Databricks.
+    """
+    jobs = dict(pair for name in lakehouse.domains for pair in _jobs(name, lakehouse, domains))
+    return {
+        "bundle": {"name": "lakehouse"},
+        "artifacts": {"wheel": {"type": "whl", "path": "../..", "build": "make wheel"}},
+        "variables": {name: {"description": doc} for name, doc in VARIABLES.items()},
+        "targets": {name: _target(name, mode) for name, mode in TARGETS.items()},
+        "resources": {"jobs": jobs},
+    }
+
+
+def _target(name: str, mode: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"mode": mode, "variables": {"catalog": "main" if name == "prod" else name}}
+    if mode == "production":
+        told["workspace"] = {"root_path": f"/Workspace/Shared/.bundle/lakehouse/{name}"}
+    return {**told, "default": True} if name == "dev" else told
+
+
+def _jobs(name: str, lakehouse: Lakehouse, domains: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    tables = [table for table in lakehouse.tables.values() if table.domain == name]
+    if not tables:
+        return
+    domain = lakehouse.domains[name]
+    shared = {
+        "tags": {"domain": name, "owner": domain.owner.rpartition(":")[2]},
+        "max_concurrent_runs": 1,
+        "queue": {"enabled": True},
+        "email_notifications": {"on_failure": ["${var.notify}"]},
+        "permissions": [{"group_name": domain.owner.rpartition(":")[2], "level": "CAN_MANAGE_RUN"}],
+    }
+    schedule = {"quartz_cron_expression": quartz(domain.schedule), "timezone_id": "UTC"}
+    yield name, {"name": name, **_tasks(tables, lakehouse, domains), "schedule": schedule, **shared}
+    if any(table.source for table in tables):
+        arrivals = {"url": f"${{var.landing}}/{name}/", "min_time_between_triggers_seconds": 60}
+        started = {"task_key": name, "run_job_task": {"job_id": f"${{resources.jobs.{name}.id}}"}}
+        job = {"name": f"{name}_arrivals", "tasks": [started], "trigger": {"file_arrival": arrivals}, **shared}
+        yield f"{name}_arrivals", job
+
+
+def _tasks(tables: Sequence[Table], lakehouse: Lakehouse, domains: str) -> dict[str, Any]:
+    """A task for each table, after those that it reads; tables that are declared for equal clusters share one."""
+    computes: dict[Compute, str] = {}
+    made, keys = [], {table.key for table in tables}
+    for table in tables:
+        compute = table.compute or lakehouse.domains[table.domain].compute or Cluster()
+        cluster = computes.setdefault(compute, f"compute_{len(computes) + 1}")
+        program = Program("lakehouse-run-asset", (table.key, *PLACES, "--domains", domains), (WHEEL,))
+        after = [_key(key) for key in lakehouse.upstreams(table).values() if key in keys]
+        made.append(_on_shared(task(_key(table.key), program, compute, after), cluster))
+    clusters = [
+        {"job_cluster_key": name, "new_cluster": new_cluster(compute)}
+        for compute, name in computes.items() if isinstance(compute, Cluster)
+    ]  # fmt: skip
+    of_job = {"job_clusters": clusters, "environments": _environments(computes)}
+    return {"tasks": made, **{name: value for name, value in of_job.items() if value}}
+
+
+def _on_shared(made: dict[str, Any], cluster: str) -> dict[str, Any]:
+    """A task on the cluster or in the environment that its job has for several."""
+    if made.pop("new_cluster", None):
+        return {**made, "job_cluster_key": cluster}
+    return {**made, "environment_key": cluster} if "environment_key" in made else made
+
+
+def _environments(computes: Mapping[Compute, str]) -> list[dict[str, Any]]:
+    found = ((environments(compute, (WHEEL,)), name) for compute, name in computes.items())
+    return [{**it, "environment_key": name} for made, name in found for it in made]
+
+
+def _key(table: str) -> str:
+    return table.replace(".", "_")
+
+
+def quartz(cron: str) -> str:
+    """A cron line as Databricks takes it: with seconds, names of days, and `?` for the one of two kinds of days that
+    isn't meant.
+
+    Raises:
+        LakehouseError: it names days of the month and of the week, either of which may do for cron; Quartz has no `or`.
+    """
+    minute, hour, day, month, weekday = cron.split()
+    if day != "*" and weekday != "*":
+        raise LakehouseError(
+            f"Writing the schedule {cron!r} for Databricks: it names days of the month and days of the week, and "
+            "Databricks takes one of them; leave one of them *"
+        )
+    return f"0 {minute} {hour} {day if weekday == '*' else '?'} {month} {'?' if weekday == '*' else _days(weekday)}"
+
+
+def _days(weekday: str) -> str:
+    return "".join(_DAYS[int(part)] if part.isdigit() else part for part in _pieces(weekday))
+
+
+def _pieces(weekday: str) -> list[str]:
+    import re
+
+    # The step behind a slash is a number, and no day.
+    return [piece for piece in re.split(r"(/\d+|\d+)", weekday) if piece]

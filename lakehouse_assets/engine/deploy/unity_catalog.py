@@ -1,0 +1,101 @@
+"""What Unity Catalog is told of the tables, as SQL: schemas, tables at their paths, comments, tags, keys and grants.
+
+A run registers its table by itself. The rest is for people: what Catalog Explorer and BI tools show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lakehouse_assets.engine.graph.discover import Lakehouse, full_key
+from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.spec.checks import References
+from lakehouse_assets.engine.spec.table import Table
+from lakehouse_assets.engine.spec.texts import literal
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A lake whose tables a catalog has, and the storage credential by which Unity Catalog reaches it."""
+
+    lake: Lake
+    credential: str
+
+    def name_of(self, key: str) -> str:
+        """A table as SQL names it."""
+        return ".".join(map(_quoted, self.lake.table(key).name.split(".")))
+
+
+def unity_catalog_sql(lakehouse: Lakehouse, catalog: Catalog) -> str:
+    """The statements, in an order in which they can be run, and run again."""
+    parts = [_places(catalog), *(_domain(name, lakehouse, catalog) for name in lakehouse.domains)]
+    tables = [_table(table, catalog) for table in lakehouse.tables.values()]
+    keys = [_foreign_keys(table, lakehouse, catalog) for table in lakehouse.tables.values()]
+    return "".join(f"{statement};\n" for part in (*parts, *tables, *keys) for statement in part)
+
+
+def _places(catalog: Catalog) -> Iterator[str]:
+    name = _quoted(f"{catalog.lake.catalog}_lake")
+    credential = _quoted(catalog.credential)
+    yield (
+        f"CREATE EXTERNAL LOCATION IF NOT EXISTS {name} URL {literal(catalog.lake.root)} "
+        f"WITH (STORAGE CREDENTIAL {credential}) COMMENT 'The Delta tables of the lakehouse'"
+    )
+    yield f"CREATE CATALOG IF NOT EXISTS {_quoted(catalog.lake.catalog)}"
+
+
+def _domain(name: str, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
+    """Its schemas, which its owner may read and write. `team:airlines` is the group `airlines`."""
+    domain, owner = lakehouse.domains[name], _quoted(lakehouse.domains[name].owner.rpartition(":")[2])
+    layers = dict.fromkeys(table.layer for table in lakehouse.tables.values() if table.domain == name)
+    yield f"GRANT USE CATALOG ON CATALOG {_quoted(catalog.lake.catalog)} TO {owner}"
+    for layer in layers:
+        schema = f"{_quoted(catalog.lake.catalog)}.{_quoted(f'{name}_{layer}')}"
+        comment = f"The {layer} tables of {name}. {domain.doc}".strip()
+        yield f"CREATE SCHEMA IF NOT EXISTS {schema} COMMENT {literal(comment)}"
+        yield f"GRANT USE SCHEMA, SELECT, MODIFY ON SCHEMA {schema} TO {owner}"
+
+
+def _table(table: Table, catalog: Catalog) -> Iterator[str]:
+    name = catalog.name_of(table.key)
+    path = catalog.lake.table(table.key).path
+    tags = {"domain": table.domain, "layer": table.layer, **table.tags}
+    yield f"CREATE TABLE IF NOT EXISTS {name} USING DELTA LOCATION {literal(path)}"
+    yield f"COMMENT ON TABLE {name} IS {literal(table.doc)}"
+    yield f"ALTER TABLE {name} SET TAGS ({', '.join(f'{literal(k)} = {literal(v)}' for k, v in tags.items())})"
+    for column in table.columns:
+        if column.doc:
+            yield f"ALTER TABLE {name} ALTER COLUMN {_quoted(column.name)} COMMENT {literal(column.doc)}"
+    if table.keys:
+        yield from _primary_key(table, name)
+
+
+def _primary_key(table: Table, name: str) -> Iterator[str]:
+    """It's informational, so Unity Catalog holds nobody to it; but it takes columns alone that can't be null."""
+    for column in table.keys:
+        yield f"ALTER TABLE {name} ALTER COLUMN {_quoted(column)} SET NOT NULL"
+    yield f"ALTER TABLE {name} DROP PRIMARY KEY IF EXISTS CASCADE"
+    yield f"ALTER TABLE {name} ADD CONSTRAINT {_quoted(f'{table.name}_key')} PRIMARY KEY ({_listed(table.keys)})"
+
+
+def _foreign_keys(table: Table, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
+    """One for each `references` to a column that is the whole key of its table, as others can't be one."""
+    for check in (check for check in table.all_checks if isinstance(check, References)):
+        other = lakehouse.tables[full_key(table, check.table)]
+        if other.keys == (check.other,):
+            name, constraint = catalog.name_of(table.key), _quoted(f"{table.name}_{check.name}")
+            there = f"{catalog.name_of(other.key)} ({_quoted(check.other)})"
+            yield f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {constraint}"
+            yield (
+                f"ALTER TABLE {name} ADD CONSTRAINT {constraint} "
+                f"FOREIGN KEY ({_quoted(check.column)}) REFERENCES {there}"
+            )
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(map(_quoted, columns))
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
