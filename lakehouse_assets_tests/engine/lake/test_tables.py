@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -156,3 +157,34 @@ def test_no_other_module_tells_spark_where_a_table_is() -> None:
     found = {str(file.relative_to(root)) for file in root.rglob("*.py") if told.search(file.read_text())}
     # The other one words a statement for a person.
     assert found == {"lake/tables.py", "plan/undone.py"}
+
+
+def test_a_key_that_was_made_not_null_as_for_a_catalog_is_written_on(project: Project) -> None:
+    declare(project)
+    project.table("gold.whole", NAMES.replace("names =", "whole =").replace('write=refresh(by="name"), ', ""))
+    tables = (*TABLES, "gold.whole")
+    for number, content in enumerate((FIRST, SECOND, "id,at,name,gone\n7,1,g,\n1,3,a3,\n")):
+        project.land(f"events/{number}.csv", content)
+        for name in tables:
+            assert project.log(name).by_hand is None if number else True
+            project.run(name)
+        if number == 0:
+            for name, key in (("silver.current", "id"), ("silver.versions", "valid_from"), ("gold.names", "name")):
+                _not_null(project, name, key)
+            _not_null(project, "gold.whole", "name")
+    assert project.rows("silver.current", "id", "name") == [(1, "a3"), (4, "d"), (5, "e"), (7, "g")]
+    assert project.rows("gold.names") == project.rows("gold.whole") == [("a3", 1), ("d", 1), ("e", 1), ("g", 1)]
+
+
+def _not_null(project: Project, name: str, column: str) -> None:
+    """What `ALTER COLUMN … SET NOT NULL` does on Databricks; Delta itself refuses it, and takes a table that has it."""
+    log = Path(project.lake.table(f"shop.{name}").path) / "_delta_log"
+    actions = [json.loads(line) for file in sorted(log.glob("*.json")) for line in file.read_text().splitlines()]
+    told = [action["metaData"] for action in actions if "metaData" in action][-1]
+    schema = json.loads(told["schemaString"])
+    for field in schema["fields"]:
+        field["nullable"] = field["nullable"] and field["name"] != column
+    changed = {"metaData": {**told, "schemaString": json.dumps(schema)}}
+    info = {"commitInfo": {"operation": "CHANGE COLUMN", "timestamp": 0, "operationParameters": {}}}
+    number = project.log(name).version + 1
+    (log / f"{number:020}.json").write_text(f"{json.dumps(info)}\n{json.dumps(changed)}\n")
