@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from lakehouse_assets.cli.app import app
+from lakehouse_assets.cli.doctor_databricks import attempts
 from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line
@@ -60,6 +61,8 @@ def _findings() -> Iterator[Found]:
     yield _space(settings)
     yield _tried("Dagster's folder", _dagster)
     yield _tried("Spark", lambda: _spark(settings))
+    if settings.compute == "databricks":
+        yield from _databricks(settings)
     if settings.queue:
         yield _tried("arrivals queue", lambda: _queue(settings))
     if settings.data_factory:
@@ -154,6 +157,14 @@ def _spark(settings: Settings) -> str:
         return "the engine is not running; a run starts it"
     SparkResource.from_settings(settings).session().sql("SELECT 1").collect()
     return f"the engine answers, process {server.pid}" if server else f"{settings.spark.split(';')[0]} answers"
+
+
+def _databricks(settings: Settings) -> Iterator[Found]:
+    for what, attempt in attempts(settings):
+        found = _tried(what, attempt)
+        yield found
+        if what == "Databricks" and not found[0]:
+            return  # who isn't let in can try nothing else
 
 
 def _queue(settings: Settings) -> str:

@@ -56,17 +56,18 @@ class DatabricksResource(dg.ConfigurableResource[None]):
             volume=settings.databricks_volume, wheels=[*settings.databricks_wheels], places=_places(settings)
         )  # fmt: skip
 
-    def client(self) -> WorkspaceClient:
-        """The workspace.
+    def client(self, patience: int = 60) -> WorkspaceClient:
+        """The workspace, whose SDK asks one that doesn't answer again for `patience` seconds.
 
         Raises:
             SettingsError: it isn't told where it is or how to sign in, or it's told more than one way to.
         """
         from databricks.sdk import WorkspaceClient
+        from databricks.sdk.config import Config
 
         if self._client is None:
             try:
-                self._client = WorkspaceClient()
+                self._client = WorkspaceClient(config=Config(retry_timeout_seconds=patience))
             except ValueError as error:
                 raise SettingsError(
                     f"Signing in to Databricks: {str(error).splitlines()[0]}; set DATABRICKS_HOST, and one of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -370,3 +371,37 @@ def test_a_step_that_is_tried_again_is_a_job_of_its_own(domain: Project, jobs: J
     asked = [len([p for p in job["tasks"][0]["python_wheel_task"]["parameters"] if p == "--request"])
              for job in jobs.workspace.seen["jobs"][before:]]  # fmt: skip
     assert asked == [2, 1]
+
+
+def found(command: Command) -> dict[str, str]:
+    """What `doctor` says of the workspace."""
+    lines = (re.match(r"[✓✗] +Databricks ?(\w*)  .*", line) for line in command("doctor").out.splitlines())
+    return {line[1]: line[0] for line in lines if line}
+
+
+def test_doctor_tries_what_jobs_need_of_a_workspace(
+    command: Command, databricks: Databricks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (databricks.folder / "secrets.json").write_text('{"shop": {"azure-client-id": "me"}}')
+    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_SECRETS", "shop")
+    well = found(command)
+    assert all(line.startswith("✓") for line in well.values())
+    assert "ann@example.com is signed in by pat" in well[""]
+    assert f"{databricks.volume}: written, read and deleted" in well["volume"]
+    assert "shop: has azure-client-id" in well["secrets"]
+    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_WHEELS", f"{databricks.volume}/wheels/none.whl")
+    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_VOLUME", "/Volumes/of/others")
+    ill = found(command)
+    assert [ill[what][0] for what in ("", "volume", "wheel", "secrets")] == ["✓", "✗", "✗", "✓"]
+    assert "is in no volume of yours" in ill["volume"]
+    assert "build it by `make wheel`" in ill["wheel"]
+
+
+def test_doctor_says_who_is_not_let_in_and_tries_no_more(
+    command: Command, databricks: Databricks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABRICKS_TOKEN", "wrong")
+    ill = found(command)
+    assert [*ill] == [""]
+    assert ill[""].startswith("✗")
+    assert "who are you?" in ill[""]

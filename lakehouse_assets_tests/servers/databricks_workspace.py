@@ -207,6 +207,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._of_files(path.removeprefix("/api/2.0/fs/"), body)
         asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         asked |= json.loads(body) if body else {}
+        if path == "/api/2.0/preview/scim/v2/Me":
+            return 200, {"userName": "ann@example.com"}
         if path.startswith("/api/2.0/secrets/"):
             return self._of_secrets(path, asked)
         if path == "/api/2.2/jobs/runs/submit":
