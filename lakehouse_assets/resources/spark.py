@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -46,11 +46,11 @@ class SparkResource(dg.ConfigurableResource[None]):
     cache: str
     stores: list[str] = Field(default_factory=list)
 
-    _session: SparkSession | None = PrivateAttr(default=None)
-    _url: str = PrivateAttr(default="")
+    # By thread: the engine's address, and the session there.
+    _opened: dict[int, tuple[str, SparkSession]] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> SparkResource:
+    def from_settings(cls, settings: Settings) -> Self:
         return cls(
             address=_shown(settings.spark),
             memory=settings.spark_memory,
@@ -67,22 +67,24 @@ class SparkResource(dg.ConfigurableResource[None]):
         return ServerSettings(Path(self.cache), self.memory, self.cores, float(self.idle_minutes), azure)
 
     def session(self) -> SparkSession:
-        """A session on an engine that answers: the one from before, or a new one if that engine is gone.
+        """This thread's session on an engine that answers: the one from before, or a new one if that engine is gone.
 
         Raises:
             SparkUnavailable: no engine could be reached or started.
         """
         engine = spark_server.attach(self.server_settings) if self.address == "local" else None
         url = engine.url if engine else _with_token(self.address)
-        if self._session is None or url != self._url:
-            self._session, self._url = _connected(url, self.stores, engine), url
-        activate(self._session)
-        return self._session
+        at, session = self._opened.get(get_ident(), ("", None))
+        if session is None or url != at:
+            session = _connected(url, self.stores, engine)
+            self._opened[get_ident()] = url, session
+        activate(session)
+        return session
 
     def interrupt(self) -> None:
-        """End what the engine is computing for this session."""
-        if self._session is not None:
-            self._session.interruptAll()
+        """End what the engine is computing for its sessions."""
+        for _, session in self._opened.values():
+            session.interruptAll()
 
 
 def _shown(address: str) -> str:
