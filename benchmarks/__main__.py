@@ -13,7 +13,8 @@ from benchmarks.measure import Bench, Row, stop_engine
 from benchmarks.results import FILE, machine, printed, update
 
 NAMES = (
-    "build", "rules", "refresh", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "growth", "peers",
+    "build", "rules", "refresh", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "growth",
+    "databricks", "peers",
 )  # fmt: skip
 
 

@@ -96,7 +96,9 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         """The claim on the job that carries out the request of a table among others, and whether it's the last table of
         the job: one that this run has begun, or that outlived its Dagster run, or a new one.
         """
-        claim = self._begun(table) or self._adopted(group, requests, context) or self._new(group, requests, context)
+        # Those that a job of this run has still to tell of aren't asked for again, as by a step that is tried again.
+        asked = [it for it in requests if it.table == table or not self._begun(it.table)]
+        claim = self._begun(table) or self._adopted(group, asked, context) or self._new(group, asked, context)
         heard = self._claims.setdefault(claim, set())
         try:
             yield claim, heard | {table} == set(claim.tables)

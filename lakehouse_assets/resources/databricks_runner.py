@@ -32,8 +32,8 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
         with databricks.claimed(group, requests, table.key, context) as (claim, last):
             pipes = JobInFolder(databricks.client(), claim.folder, table.key, databricks.poll_seconds)
             heard = pipes.run(context, databricks.job(claim, compute_of(table, lakehouse)), to_its_end=last)
-        if last:
-            print(output(databricks.client(), heard.run))  # into the step's output, as it would be here
+        if last and (printed := output(databricks.client(), heard.run)):
+            print(printed)  # into the step's output, as it would be here
         return _report(request, heard, pipes)
 
     return Runner(run, frozenset({"databricks", "lake"}))
