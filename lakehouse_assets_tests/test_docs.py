@@ -30,6 +30,8 @@ SHOWN_ONLY = {
     ("docs/architecture.md", " click, schedule, sensor, or `lakehouse run`"): "a figure, whose paths are looked up",
     ("docs/azure.md", "LAKEHOUSE_LAKE=abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake"): "needs an account",
     ("docs/databricks.md", "LAKEHOUSE_COMPUTE=databricks"): "needs a workspace",
+    ("docs/databricks.md", "LAKEHOUSE_SPARK=sc://WORKSPACE:443/;token=TOKEN;x-databricks-cluster-id=CLUSTER"):
+        "needs a cluster",
     ("docs/databricks.md",
      "lakehouse-run-asset airlines.silver.flights airlines.gold.dim_date --lake abfss://… --landing abfss://…"):
         "needs a cluster",

@@ -15,8 +15,11 @@ import pytest
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
 from lakehouse_assets.engine.compile.names import op_name
+from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets.resources.databricks_runner import on_databricks
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.databricks import Databricks
@@ -405,3 +408,14 @@ def test_doctor_says_who_is_not_let_in_and_tries_no_more(
     assert [*ill] == [""]
     assert ill[""].startswith("✗")
     assert "who are you?" in ill[""]
+
+
+def test_an_address_that_names_a_cluster_reaches_spark_connect(
+    engine: SparkResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Databricks has it; the engine here takes the cluster's id for any header, and can't tell whose it is."""
+    url = spark_server.attach(engine.server_settings).url.replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("LAKEHOUSE_SPARK", f"{url};x-databricks-cluster-id=0101-abc")
+    resource = SparkResource.from_settings(read_settings())
+    assert resource.session().range(3).count() == 3
+    assert ";" not in resource.address  # which Dagster shows
