@@ -65,15 +65,21 @@ class Databricks:
         return [path for path in Path(self.volume, "runs").rglob("*") if path.is_file()]
 
 
+# What the wheel is made of.
+PARTS = ("lakehouse_assets", "dbfs_jobs", "lakehouse_assets_tests", "benchmarks", "pyproject.toml", "setup.cfg")
+
+
 def build_wheel(folder: Path) -> Path:
-    """The wheel of this checkout, built from a copy of its files, so that nothing is left in it."""
-    copy = folder / "checkout"
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (PROJECT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, copy / name)
+    """The wheel of this checkout, built from a copy, so that nothing is left in it; tests and benchmarks are in the
+    copy too, as they have to stay out of the wheel.
+    """
+    copy, ignored = folder / "checkout", shutil.ignore_patterns("__pycache__", ".*")
+    copy.mkdir(parents=True)
+    for part in (PROJECT / name for name in PARTS):
+        if part.is_dir():
+            shutil.copytree(part, copy / part.name, ignore=ignored)
+        else:
+            shutil.copy(part, copy)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
     subprocess.run([*pip, str(copy)], check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
