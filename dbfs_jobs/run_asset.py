@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from dbfs_jobs.places import add_places, opened
 from dbfs_jobs.telling import telling
@@ -26,11 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", help="domain.layer.name, in the order in which they run")
     parser.add_argument("--full", action="store_true", help="rebuild the tables")
-    parser.add_argument("--request", action="append", default=[], help="a request as JSON, in place of a table's name")
+    parser.add_argument("--requests", help="a file of requests as JSON, one a line, in the place of tables")
     add_places(parser)
     given = parser.parse_args(arguments)
     requests = [Request(table, full=given.full) for table in given.tables]
-    requests += [from_json(Request, text) for text in given.request]
+    if given.requests:
+        requests += [from_json(Request, line) for line in Path(given.requests).read_text().splitlines()]
     if not requests:
         parser.error("name a table")
     try:

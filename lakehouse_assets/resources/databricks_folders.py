@@ -41,6 +41,11 @@ class Claim:
     requests: tuple[str, ...]
 
     @property
+    def file(self) -> str:
+        """Where the job reads what it's asked, a request a line."""
+        return f"{self.folder}/requests.jsonl"
+
+    @property
     def tables(self) -> list[str]:
         return [from_json(Request, text).table for text in self.requests]
 
@@ -65,8 +70,10 @@ class Folders:
     def new(self, requests: Sequence[str], number: int, owner: str) -> Claim:
         """A folder for a job that is about to be submitted, named by the Dagster run and its number among the run's."""
         folder = f"{self.root}/{self.group}/{owner}-{number}"
+        claim = Claim(folder, self.group, owner, uuid.uuid4().hex, tuple(requests))
         patiently(lambda: self.client.files.create_directory(folder))
-        return self._kept(Claim(folder, self.group, owner, uuid.uuid4().hex, tuple(requests)))
+        self._write(claim.file, "".join(f"{request}\n" for request in requests))
+        return self._kept(claim)
 
     def drop(self, claim: Claim) -> None:
         """Delete a folder with all that is in it; what says whose it is, last."""
@@ -85,9 +92,11 @@ class Folders:
         return run is not None and (has_ended(run) or claim.owner == context.run.run_id)
 
     def _kept(self, claim: Claim) -> Claim:
-        text = json.dumps(asdict(claim)).encode()
-        patiently(lambda: self.client.files.upload(f"{claim.folder}/{CLAIM}", io.BytesIO(text), overwrite=True))
+        self._write(f"{claim.folder}/{CLAIM}", json.dumps(asdict(claim)))
         return claim
+
+    def _write(self, path: str, text: str) -> None:
+        patiently(lambda: self.client.files.upload(path, io.BytesIO(text.encode()), overwrite=True))
 
     def _read(self, folder: str) -> Claim | None:
         def claim() -> Claim | None:

@@ -122,7 +122,8 @@ class Workspace:
     def _failed(self, run: Run, task: Json, kill_after: float | None) -> str:
         """Run a task; what it printed as errors, if it failed."""
         wheel = task["python_wheel_task"]
-        self.started[wheel["parameters"][1] if wheel["parameters"][:1] == ["--request"] else "?"] += 1
+        if wheel["parameters"][:1] == ["--requests"]:
+            self.started.update(Path(wheel["parameters"][1]).read_text().splitlines())
         libraries = [it["whl"] for it in task.get("libraries", ())]
         libraries += [d for e in run.job.get("environments", ()) for d in e["spec"]["dependencies"]]
         installed = [str(self._installed(Path(it))) for it in libraries]
