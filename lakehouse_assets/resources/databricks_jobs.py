@@ -67,9 +67,11 @@ def _enough_within(seconds: float, enough: Callable[[], bool]) -> bool:
 
 
 def cancel(client: WorkspaceClient, run: int, poll: float) -> None:
-    """Cancel a run, and wait until nothing of it is computing any more."""
-    patiently(lambda: client.jobs.cancel_run(run))
-    while state_of(patiently(lambda: client.jobs.get_run(run))) not in ENDED | {"TERMINATING"}:
+    """Cancel a run, unless it has ended, and wait until nothing of it is computing any more."""
+    over = ENDED | {"TERMINATING"}
+    if state_of(patiently(lambda: client.jobs.get_run(run))) not in over:
+        patiently(lambda: client.jobs.cancel_run(run))
+    while state_of(patiently(lambda: client.jobs.get_run(run))) not in over:
         time.sleep(poll)
 
 
