@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,10 @@ def databricks(workspace: Databricks, project: Project, monkeypatch: pytest.Monk
     project.bronze("orders")
     project.table("silver.orders", TABLE.format(compute=None))
     project.land("orders/1.csv", "id,amount\n1,5\n2,-1\n3,7\n")
-    yield workspace
-    workspace.fail()
-    assert workspace.left == []  # no job's messages stay behind, however it ended
+    own = replace(workspace, name=project.package)
+    yield own
+    own.fail()
+    assert own.left == []  # no job's messages stay behind, however it ended
 
 
 class Jobs:
@@ -228,9 +230,9 @@ def slow(command: Command, tmp_path: Path) -> Path:
 
 def test_an_interrupted_run_cancels_its_job(command: Command, slow: Path, databricks: Databricks) -> None:
     with command.started("run", "silver.slow") as process:
-        wait_until((slow / "mark").exists, 60)
+        wait_until((slow / "mark").exists, 120)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)
+        said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert databricks.seen["ends"][-1] == ["TERMINATED", "CANCELED"]
     assert command.runs()[0].status is dg.DagsterRunStatus.CANCELED
@@ -242,9 +244,9 @@ def test_a_job_that_is_cancelled_in_the_workspace_fails_the_run(
     command: Command, slow: Path, databricks: Databricks
 ) -> None:
     with command.started("run", "silver.slow") as process:
-        wait_until((slow / "mark").exists, 60)
+        wait_until((slow / "mark").exists, 120)
         databricks.cancel_newest()
-        said = process.communicate(timeout=60)
+        said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "ended as CANCELED" in said[0]
     assert "Run cancelled." in said[0]
@@ -254,7 +256,7 @@ def test_a_job_that_outlives_its_dagster_is_adopted_by_the_next_run(
     command: Command, slow: Path, databricks: Databricks
 ) -> None:
     with command.started("run", "silver.slow") as process:
-        wait_until((slow / "mark").exists, 60)
+        wait_until((slow / "mark").exists, 120)
         process.kill()
         process.wait(timeout=10)
     before = databricks.seen
@@ -269,7 +271,7 @@ def test_a_job_that_outlives_its_dagster_is_cancelled_where_something_else_is_as
     command: Command, slow: Path, databricks: Databricks
 ) -> None:
     with command.started("run", "silver.slow") as process:
-        wait_until((slow / "mark").exists, 60)
+        wait_until((slow / "mark").exists, 120)
         process.kill()
         process.wait(timeout=10)
     (slow / "go").touch()

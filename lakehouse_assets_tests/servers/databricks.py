@@ -21,14 +21,15 @@ from lakehouse_assets_tests.servers.waiting import wait_until
 
 @dataclass(frozen=True)
 class Databricks:
-    """A workspace that listens at `address`; `volume` is a folder of a volume of it."""
+    """A workspace that listens at `address`; what is under `folder` are its volumes, of which a test has its own."""
 
     address: str
     folder: Path
+    name: str = "volume"
 
     @property
     def volume(self) -> str:
-        return str(self.folder / "volume")
+        return str(self.folder / self.name)
 
     def install(self, root: Path, package: str) -> None:
         """Let the clusters have a package that is in a folder."""
@@ -38,7 +39,7 @@ class Databricks:
     @property
     def wheel(self) -> str:
         """Where the wheel of this checkout is."""
-        (wheel,) = Path(self.volume).glob("*.whl")
+        (wheel,) = (self.folder / "volume").glob("*.whl")
         return str(wheel)
 
     @property
