@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import get_ident
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 
 ANSWER_SECONDS = 5  # an engine in another region answers within one
+# After so long, a session may be closed: ours are after 20 minutes (spark_server.py), others after an hour.
+IDLE_SECONDS = 600
 
 ERRORS = {
     "spark.sql.connect.serverStacktrace.enabled": "false",
@@ -46,8 +49,8 @@ class SparkResource(dg.ConfigurableResource[None]):
     cache: str
     stores: list[str] = Field(default_factory=list)
 
-    # By thread: the engine's address, and the session there.
-    _opened: dict[int, tuple[str, SparkSession]] = PrivateAttr(default_factory=dict)
+    # By thread: the engine's address, the session there, and when it was last asked for.
+    _opened: dict[int, tuple[str, SparkSession, float]] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -74,16 +77,16 @@ class SparkResource(dg.ConfigurableResource[None]):
         """
         engine = spark_server.attach(self.server_settings) if self.address == "local" else None
         url = engine.url if engine else _with_token(self.address)
-        at, session = self._opened.get(get_ident(), ("", None))
-        if session is None or url != at:
+        at, session, asked = self._opened.get(get_ident(), ("", None, 0.0))
+        if session is None or url != at or time.monotonic() - asked > IDLE_SECONDS:
             session = _connected(url, self.stores, engine)
-            self._opened[get_ident()] = url, session
+        self._opened[get_ident()] = url, session, time.monotonic()
         activate(session)
         return session
 
     def interrupt(self) -> None:
         """End what the engine is computing for its sessions."""
-        for _, session in self._opened.values():
+        for _, session, _ in self._opened.values():
             session.interruptAll()
 
 
@@ -159,7 +162,7 @@ def _unavailable(url: str, why: str) -> SparkUnavailable:
 
 
 def _is_open(session: SparkSession) -> bool:
-    """Whether the server still has it; one that isn't used for an hour is closed there."""
+    """Whether the server still has it; one that isn't used for 20 minutes, or an hour, is closed there."""
     _, of_transport = errors_of_connect()
     try:
         session.conf.get("spark.sql.session.timeZone")

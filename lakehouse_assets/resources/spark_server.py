@@ -51,6 +51,9 @@ CONF = {
     # Delta keeps what it knows of 10,000 tables for an hour unless told otherwise. That is up to 0.9 MB a table, plans
     # for the most part: after 2,500 tables an engine of 3 GB did little but collect garbage.
     "spark.databricks.delta.delta.log.cacheSize": "500",
+    # A session that its client left behind, as a process that ends does, keeps what it knows for an hour unless told
+    # otherwise: plans of some 10 MB. With a hundred of them, an engine of 3 GB did little but collect garbage.
+    "spark.connect.session.manager.defaultSessionTimeout": "20m",
     # Many files are listed by a Spark job with a task a file, unless told otherwise: 1.4 s for 365 files, 0.1 with 8.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     "spark.sql.session.timeZone": "UTC",

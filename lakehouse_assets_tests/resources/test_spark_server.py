@@ -154,13 +154,16 @@ def test_a_thread_has_one_session_on_an_engine_which_is_not_finalised_while_othe
     assert session() is not None
 
 
-def test_a_session_that_its_engine_has_closed_is_replaced() -> None:
+def test_a_session_that_its_engine_has_closed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = SparkResource.from_settings(read_settings())
     # By PySpark's own client, which takes a token without TLS to `localhost` alone; not in the session of other tests.
     address = spark_server.attach(ours.server_settings).url.replace("127.0.0.1", "localhost") + ";user_id=guest"
-    closed = SparkResource(address=address, cache=ours.cache).session()
-    cast("RemoteSession", closed).client.release_session()
+    same = SparkResource(address=address, cache=ours.cache)
+    cast("RemoteSession", same.session()).client.release_session()
     assert SparkResource(address=address, cache=ours.cache).session().range(3).count() == 3
+    cast("RemoteSession", same.session()).client.release_session()
+    monkeypatch.setattr("lakehouse_assets.resources.spark.IDLE_SECONDS", 0)
+    assert same.session().range(3).count() == 3
 
 
 def test_a_run_in_dagster_uses_the_engine_that_the_command_line_uses() -> None:
