@@ -25,9 +25,6 @@ from lakehouse_assets.private.dagster import free_of_event_stream
 from lakehouse_assets.resources.databricks_jobs import if_there, patiently, submit, wait
 
 if TYPE_CHECKING:
-    from dagster._core.pipes.context import (
-        PipesMessageHandler,  # what a reader is handed; `dagster` exports no name of it
-    )
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import Run
 
@@ -102,7 +99,7 @@ class _Messages(dg.PipesMessageReader):
         self.client, self.folder, self.table = client, folder, table
 
     @contextmanager
-    def read_messages(self, handler: PipesMessageHandler) -> Iterator[PipesParams]:
+    def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
         over = Event()
         with ThreadPoolExecutor(1) as pool:
             listening = pool.submit(self._listen, handler, over)
@@ -112,7 +109,7 @@ class _Messages(dg.PipesMessageReader):
                 over.set()
         listening.result()
 
-    def _listen(self, handler: PipesMessageHandler, over: Event) -> None:
+    def _listen(self, handler: dg.PipesMessageHandler, over: Event) -> None:
         numbers, last = count(1), False
         number = next(numbers)
         while not handler.received_closed_message:

@@ -28,12 +28,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 Json = dict[str, Any]
 TOKEN = "let me in"
-# Runs the entry point of a package with the parameters of a task, as a Python wheel task does.
+# Runs the entry point of a package with the parameters of a task, as a Python wheel task does. Then the session ends,
+# as it would with its cluster: a hundred of them fill the suite's engine.
 START = """
 import sys
 from importlib.metadata import distribution
 package, name, *sys.argv[1:] = sys.argv[1:]
-next(e for e in distribution(package).entry_points if e.name == name).load()()
+try:
+    next(e for e in distribution(package).entry_points if e.name == name).load()()
+finally:
+    from pyspark.sql import SparkSession
+    if session := SparkSession.getActiveSession():
+        session.client.release_session()
 """
 
 
