@@ -285,6 +285,10 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until the process is ended."""
+    # Dagster lets SIGTERM do what SIGINT does, which a shell that isn't interactive has its background jobs ignore; and
+    # what a process ignores, so do those that it starts: this one, and its jobs, which are cancelled by it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     folder = Path(sys.argv[1]).resolve()
     shutil.rmtree(folder / "installed", ignore_errors=True)
     Handler.workspace = Workspace(folder)
