@@ -11,7 +11,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, count
 from threading import Event
@@ -81,12 +81,19 @@ def _with_parameters(job: Mapping[str, Any], told: Mapping[str, str]) -> dict[st
 
 
 class _Context(PipesUnityCatalogVolumesContextInjector):
+    """Writes the context of the first step alone: the job reads it again for each table, while other steps join."""
+
     @contextmanager
     def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
-        path = f"{self.volume_path}/context.json"
-        text = json.dumps(context).encode()
-        patiently(lambda: self.files_client.upload(path, io.BytesIO(text), overwrite=True))
+        path, text = f"{self.volume_path}/context.json", json.dumps(context).encode()
+        patiently(lambda: self._written_once(path, text))
         yield {"path": path}
+
+    def _written_once(self, path: str, text: bytes) -> None:
+        from databricks.sdk.errors import ResourceConflict  # of which "already exists" is one
+
+        with suppress(ResourceConflict):
+            self.files_client.upload(path, io.BytesIO(text), overwrite=False)
 
 
 class _Messages(dg.PipesMessageReader):

@@ -262,8 +262,11 @@ class Handler(BaseHTTPRequestHandler):
             case "directories", "GET" if place.is_dir():
                 found = [{"name": it.name, "path": str(it), "is_directory": it.is_dir()} for it in place.iterdir()]
                 return 200, {"contents": found}
-            case "files", "PUT" if place.parent.is_dir():
-                place.write_bytes(body)
+            case "files", "PUT" if place.exists() and "overwrite=true" not in self.path.lower():
+                return 409, {"error_code": "ALREADY_EXISTS", "message": f"{place} is there"}
+            case "files", "PUT" if place.parent.is_dir():  # whole at once, as in a volume
+                (self.workspace.folder / f"upload-{id(body)}").write_bytes(body)
+                (self.workspace.folder / f"upload-{id(body)}").replace(place)
             case "files", "DELETE" if place.is_file():
                 place.unlink()
             case "files", "GET" | "HEAD" if place.is_file():
