@@ -69,4 +69,6 @@ def _files(service: Service, lakehouse: Lakehouse, settings: Settings, credentia
             from lakehouse_assets.engine.deploy.unity_catalog import Catalog, unity_catalog_sql
 
             lake = open_lake(settings) if settings.catalog and "://" in settings.lake else PLACEHOLDER
-            return {"unity_catalog.sql": unity_catalog_sql(lakehouse, Catalog(lake, credential))}
+            tables = {key: (lake.table(key).name, lake.table(key).path) for key in lakehouse.tables}
+            catalog = Catalog(lake.catalog, lake.root, credential, tables)
+            return {"unity_catalog.sql": unity_catalog_sql(lakehouse, catalog)}

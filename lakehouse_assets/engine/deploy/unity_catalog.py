@@ -5,11 +5,10 @@ A run registers its table by itself. The rest is for people: what Catalog Explor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lakehouse_assets.engine.graph.discover import Lakehouse, full_key
-from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.checks import References
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import literal
@@ -17,14 +16,18 @@ from lakehouse_assets.engine.spec.texts import literal
 
 @dataclass(frozen=True)
 class Catalog:
-    """A lake whose tables a catalog has, and the storage credential by which Unity Catalog reaches it."""
+    """A catalog, the root of the lake whose tables it has, the storage credential by which Unity Catalog reaches that,
+    and of each table, by its key, its name in the catalog and its path.
+    """
 
-    lake: Lake
+    name: str
+    root: str
     credential: str
+    tables: Mapping[str, tuple[str, str]]
 
     def name_of(self, key: str) -> str:
         """A table as SQL names it."""
-        return ".".join(map(_quoted, self.lake.table(key).name.split(".")))
+        return ".".join(map(_quoted, self.tables[key][0].split(".")))
 
 
 def unity_catalog_sql(lakehouse: Lakehouse, catalog: Catalog) -> str:
@@ -36,22 +39,22 @@ def unity_catalog_sql(lakehouse: Lakehouse, catalog: Catalog) -> str:
 
 
 def _places(catalog: Catalog) -> Iterator[str]:
-    name = _quoted(f"{catalog.lake.catalog}_lake")
+    name = _quoted(f"{catalog.name}_lake")
     credential = _quoted(catalog.credential)
     yield (
-        f"CREATE EXTERNAL LOCATION IF NOT EXISTS {name} URL {literal(catalog.lake.root)} "
+        f"CREATE EXTERNAL LOCATION IF NOT EXISTS {name} URL {literal(catalog.root)} "
         f"WITH (STORAGE CREDENTIAL {credential}) COMMENT 'The Delta tables of the lakehouse'"
     )
-    yield f"CREATE CATALOG IF NOT EXISTS {_quoted(catalog.lake.catalog)}"
+    yield f"CREATE CATALOG IF NOT EXISTS {_quoted(catalog.name)}"
 
 
 def _domain(name: str, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
     """Its schemas, which its owner may read and write. `team:airlines` is the group `airlines`."""
     domain, owner = lakehouse.domains[name], _quoted(lakehouse.domains[name].owner.rpartition(":")[2])
     layers = dict.fromkeys(table.layer for table in lakehouse.tables.values() if table.domain == name)
-    yield f"GRANT USE CATALOG ON CATALOG {_quoted(catalog.lake.catalog)} TO {owner}"
+    yield f"GRANT USE CATALOG ON CATALOG {_quoted(catalog.name)} TO {owner}"
     for layer in layers:
-        schema = f"{_quoted(catalog.lake.catalog)}.{_quoted(f'{name}_{layer}')}"
+        schema = f"{_quoted(catalog.name)}.{_quoted(f'{name}_{layer}')}"
         comment = f"The {layer} tables of {name}. {domain.doc}".strip()
         yield f"CREATE SCHEMA IF NOT EXISTS {schema} COMMENT {literal(comment)}"
         yield f"GRANT USE SCHEMA, SELECT, MODIFY ON SCHEMA {schema} TO {owner}"
@@ -59,7 +62,7 @@ def _domain(name: str, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
 
 def _table(table: Table, catalog: Catalog) -> Iterator[str]:
     name = catalog.name_of(table.key)
-    path = catalog.lake.table(table.key).path
+    path = catalog.tables[table.key][1]
     tags = {"domain": table.domain, "layer": table.layer, **table.tags}
     yield f"CREATE TABLE IF NOT EXISTS {name} USING DELTA LOCATION {literal(path)}"
     yield f"COMMENT ON TABLE {name} IS {literal(table.doc)}"

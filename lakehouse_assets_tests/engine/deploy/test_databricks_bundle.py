@@ -25,6 +25,11 @@ FOLDER = PROJECT / "deploy" / "databricks"
 LAKE = Lake("abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake", "", catalog="main")
 
 
+def catalog_of(lakehouse: Lakehouse, credential: str = "lakehouse") -> Catalog:
+    tables = {key: (LAKE.table(key).name, LAKE.table(key).path) for key in lakehouse.tables}
+    return Catalog(LAKE.catalog, LAKE.root, credential, tables)
+
+
 @pytest.fixture(scope="module")
 def lakehouse() -> Lakehouse:
     return open_lakehouse(strict=True)
@@ -40,7 +45,7 @@ def test_what_is_in_deploy_is_what_the_declarations_give(lakehouse: Lakehouse) -
     there = yaml.safe_load((FOLDER / "databricks.yml").read_text())
     assert there == databricks_bundle(lakehouse, "lakehouse_assets.domains"), "`lakehouse generate bundle` writes it"
     sql = (FOLDER / "unity_catalog.sql").read_text()
-    assert sql == unity_catalog_sql(lakehouse, Catalog(LAKE, "lakehouse")), "`lakehouse generate unity-catalog` does"
+    assert sql == unity_catalog_sql(lakehouse, catalog_of(lakehouse)), "`lakehouse generate unity-catalog` does"
 
 
 def test_databricks_knows_every_field_of_every_job(jobs: dict[str, Any]) -> None:
@@ -100,13 +105,13 @@ def test_a_schedule_that_quartz_has_no_word_for_is_refused() -> None:
 
 
 def test_the_statements_are_sql_of_databricks(lakehouse: Lakehouse) -> None:
-    text = unity_catalog_sql(lakehouse, Catalog(LAKE, "lakehouse"))
+    text = unity_catalog_sql(lakehouse, catalog_of(lakehouse))
     statements = sqlglot.parse(text, dialect="databricks", error_level=sqlglot.ErrorLevel.RAISE)
     assert len(statements) == text.count(";\n")
 
 
 def test_a_key_and_what_refers_to_it_are_told(lakehouse: Lakehouse) -> None:
-    text = unity_catalog_sql(lakehouse, Catalog(LAKE, "lakehouse"))
+    text = unity_catalog_sql(lakehouse, catalog_of(lakehouse))
     dim, fact = "`main`.`airlines_gold`.`dim_carrier`", "`main`.`airlines_gold`.`fact_flights`"
     assert f"ALTER TABLE {dim} ADD CONSTRAINT `dim_carrier_key` PRIMARY KEY (`carrier_key`)" in text
     assert (
@@ -121,6 +126,6 @@ def test_texts_with_quotes_and_backslashes_stay_texts(project: Project) -> None:
     lakehouse = project.lakehouse
     odd = "it's a \\ and a\nline; DROP TABLE x"
     table = replace(lakehouse.tables["shop.bronze.orders"], doc=odd, tags={"a'b": json.dumps(odd)})
-    text = unity_catalog_sql(Lakehouse(lakehouse.domains, {table.key: table}), Catalog(LAKE, "a`b"))
+    text = unity_catalog_sql(Lakehouse(lakehouse.domains, {table.key: table}), catalog_of(lakehouse, "a`b"))
     (comment,) = [s for s in sqlglot.parse(text, dialect="databricks") if s and s.key == "comment"]
     assert comment.expression.this == odd
