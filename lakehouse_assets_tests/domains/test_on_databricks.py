@@ -130,12 +130,12 @@ def test_a_domain_built_by_a_job_is_the_one_built_here(
         near = build(domain, tmp_path / "near", in_process)
         # By path one domain will do: the other takes 40 s more.
         far = build(domain, tmp_path / "far", on_databricks) if domain == "airlines" else None
+        _forgotten(engine, domain)  # what a run left behind that was killed
         try:
             named = build(domain, tmp_path / "named", on_databricks, CATALOG)
             found = _in_catalog(engine, domain)
         finally:
-            for schema in _schemas(engine, domain):
-                engine.session().sql(f"DROP SCHEMA {CATALOG}.{schema} CASCADE").collect()
+            _forgotten(engine, domain)
     assert near.result.success
     told, rows = near.told(), near.rows()
     assert len(rows) > 15
@@ -146,6 +146,11 @@ def test_a_domain_built_by_a_job_is_the_one_built_here(
     jobs = [job["run_name"] for job in workspace.seen["jobs"][before:]]
     assert jobs == [domain] * (2 if far else 1)  # one a build
     assert workspace.left == []
+
+
+def _forgotten(engine: SparkResource, domain: str) -> None:
+    for schema in _schemas(engine, domain):
+        engine.session().sql(f"DROP SCHEMA {CATALOG}.{schema} CASCADE").collect()
 
 
 def _schemas(engine: SparkResource, domain: str) -> list[str]:
