@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark_session import configured
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # The secrets of a scope that are taken, by how their names begin; `azure-client-id` becomes AZURE_CLIENT_ID.
 SECRETS = ("azure-", "lakehouse-")
@@ -36,7 +40,7 @@ def opened(given: argparse.Namespace) -> Context:
     lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog)
     stores = () if given.catalog else (given.lake, given.landing)
 
-    def session():  # type: ignore[no-untyped-def]  # of PySpark's, which is imported when it's needed
+    def session() -> SparkSession:
         from pyspark.sql import SparkSession
 
         return configured(SparkSession.builder.getOrCreate(), stores)

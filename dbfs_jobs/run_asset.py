@@ -42,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(requests: Sequence[Request], context: Context) -> None:
-    failed: dict[str, LakehouseError] = {}
-    held = set[str]()
+    held, failures = set[str](), list[LakehouseError]()
     for request in requests:
         if held & _upstreams(request.table, context):
             held.add(request.table)  # as Dagster does, by whose steps it isn't asked for then
@@ -53,13 +52,14 @@ def _run(requests: Sequence[Request], context: Context) -> None:
                 report = materialize(request, context)
             except LakehouseError as error:
                 tell(failure_of(error))
-                failed[request.table] = error
+                failures.append(error)
                 held.add(request.table)
             else:
                 tell(report)
-                held |= {request.table} if holds_back(report, context.lakehouse.tables[request.table]) else set()
-    if failed:
-        raise next(iter(failed.values()))
+                if holds_back(report, context.lakehouse.tables[request.table]):
+                    held.add(request.table)
+    if failures:
+        raise failures[0]
 
 
 def _upstreams(key: str, context: Context) -> set[str]:

@@ -1,3 +1,4 @@
+-- To be run once the tables are built, and again when they have changed.
 CREATE EXTERNAL LOCATION IF NOT EXISTS `main_lake` URL 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake' WITH (STORAGE CREDENTIAL `lakehouse`) COMMENT 'The Delta tables of the lakehouse';
 CREATE CATALOG IF NOT EXISTS `main`;
 GRANT USE CATALOG ON CATALOG `main` TO `airlines`;

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from lakehouse_assets.engine.deploy.databricks_job import Program, environments, task
+from lakehouse_assets.engine.deploy.databricks_job import Program, environments, task, task_key
 from lakehouse_assets.engine.errors import SettingsError, WorkspaceUnavailable
 from lakehouse_assets.engine.run.plain_json import to_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
 from lakehouse_assets.resources.databricks_folders import Claim, Folders
-from lakehouse_assets.resources.databricks_jobs import cancel, failed, submit, wait
+from lakehouse_assets.resources.databricks_jobs import cancel, failed, patiently, submit, wait
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-ENTRY_POINT = "lakehouse-run-asset"
+
+@dataclass(frozen=True)
+class Asked:
+    """What a step asks of a job: its table, the requests that go together, the group that they are of (the table, or
+    its domain), and what computes them.
+    """
+
+    table: str
+    requests: Sequence[Request]
+    group: str
+    compute: Compute
 
 
 class DatabricksResource(dg.ConfigurableResource[None]):
@@ -60,14 +71,12 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         """The workspace, whose SDK asks one that doesn't answer again for `patience` seconds.
 
         Raises:
-            SettingsError: it isn't told where it is or how to sign in, or it's told more than one way to.
+            SettingsError: it isn't told where it is or how to sign in, is told more than one way to, or is refused.
+            WorkspaceUnavailable: it doesn't answer.
         """
-        from databricks.sdk import WorkspaceClient
-        from databricks.sdk.config import Config
-
         if self._client is None:
             try:
-                self._client = WorkspaceClient(config=Config(retry_timeout_seconds=patience))
+                self._client = patiently(lambda: _signed_in(patience), patience)
             except ValueError as error:
                 raise SettingsError(
                     f"Signing in to Databricks: {str(error).splitlines()[0]}; set DATABRICKS_HOST, and one of "
@@ -80,73 +89,80 @@ class DatabricksResource(dg.ConfigurableResource[None]):
 
     def job(self, claim: Claim, compute: Compute) -> dict[str, Any]:
         """The job of a claim, as the Jobs API takes it; by its token it's submitted once, however often this is."""
-        # By a file, as the Jobs API takes 10,000 bytes of parameters, and a domain may have hundreds of tables.
-        program = Program(ENTRY_POINT, ("--requests", claim.file, *self.places), tuple(self.wheels))
+        program = Program((*claim.parameters, *self.places), tuple(self.wheels))
         return {
             "run_name": claim.group,
             "idempotency_token": claim.token,
-            "tasks": [task(claim.group.replace(".", "_"), program, compute)],
+            "tasks": [task(task_key(claim.group), program, compute)],
             "environments": environments(compute, self.wheels),
         }
 
     @contextmanager
-    def claimed(
-        self, group: str, requests: Sequence[Request], table: str, context: dg.AssetExecutionContext
-    ) -> Iterator[tuple[Claim, bool]]:
-        """The claim on the job that carries out the request of a table among others, and whether it's the last table of
-        the job: one that this run has begun, or that outlived its Dagster run, or a new one.
+    def claimed(self, asked: Asked, context: dg.AssetExecutionContext) -> Iterator[tuple[Claim, bool]]:
+        """The claim on the job that carries out what a step asks for, and whether this is the last table that the job
+        has to tell of. This run has begun the job, or it outlived its Dagster run, or it's a new one.
         """
-        # Those that a job of this run has still to tell of aren't asked for again, as by a step that is tried again.
-        asked = [it for it in requests if it.table == table or not self._begun(it.table)]
-        claim = self._begun(table) or self._adopted(group, asked, context) or self._new(group, asked, context)
+        claim = self._begun(asked.table) or self._found(self._unbegun(asked), context)
         heard = self._claims.setdefault(claim, set())
         try:
-            yield claim, heard | {table} == set(claim.tables)
+            yield claim, heard | {asked.table} == set(claim.tables)
         except WorkspaceUnavailable:
             del self._claims[claim]  # the job may go on, and the next run will find it
             raise
-        heard.add(table)
+        heard.add(asked.table)
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  (Dagster hands it over)
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Leave no job behind: those that are waited for no more are cancelled, and their messages deleted."""
         for claim, heard in self._claims.items():
-            self._end(claim, heard == set(claim.tables))
+            try:
+                self._end(claim, Cluster(), heard == set(claim.tables))
+            except WorkspaceUnavailable as error:
+                assert context.log  # noqa: S101  (a run has one)
+                context.log.warning(f"{error}; the next run of {claim.group} ends its job")
 
     def _begun(self, table: str) -> Claim | None:
         return next((it for it, heard in self._claims.items() if table in it.tables and table not in heard), None)
 
-    def _new(self, group: str, requests: Sequence[Request], context: dg.AssetExecutionContext) -> Claim:
-        return self._folders(group).new([to_json(it) for it in requests], len(self._claims), context.run.run_id)
+    def _unbegun(self, asked: Asked) -> Asked:
+        """What is asked for, without what a job of this run has still to tell of, as where a step is tried again."""
+        left = [it for it in asked.requests if it.table == asked.table or not self._begun(it.table)]
+        return replace(asked, requests=left)
 
-    def _adopted(
-        self, group: str, requests: Sequence[Request], context: dg.AssetExecutionContext
-    ) -> Claim | None:  # fmt: skip
-        """A claim on a job that outlived its Dagster run and does what is asked for. Others are cancelled."""
-        mine, asked = None, tuple(to_json(it) for it in requests)
-        there = [claim for claim in self._folders(group).outlived(context) if claim not in self._claims]
-        for claim in there:
-            run = self._run_of(claim)
-            if mine is None and claim.requests == asked and not failed(self.client(), run):
+    def _found(self, asked: Asked, context: dg.AssetExecutionContext) -> Claim:
+        """A claim on a job that outlived its Dagster run and does what is asked for, or on a new one. Others that
+        outlived theirs are cancelled.
+        """
+        folders, requests = self._folders(asked.group), tuple(to_json(it) for it in asked.requests)
+        mine = None
+        for claim in [claim for claim in folders.outlived(context) if claim not in self._claims]:
+            # By its token the run that is there is found; one that was never submitted is now.
+            run = submit(self.client(), self.job(claim, asked.compute))
+            if mine is None and claim.requests == requests and not failed(self.client(), run):
                 context.log.info(f"job run {run} outlived the Dagster run that began it; its end is awaited here")
                 mine = claim
             else:
-                self._end(claim)
-        return mine
+                self._end(claim, asked.compute)
+        return mine or folders.new(requests, len(self._claims), context.run.run_id)
 
-    def _end(self, claim: Claim, heard: bool = False) -> None:
-        client, run = self.client(), self._run_of(claim)
+    def _end(self, claim: Claim, compute: Compute, heard: bool = False) -> None:
+        client, run = self.client(), submit(self.client(), self.job(claim, compute))
         if heard:
             wait(client, run, self.poll_seconds)
         else:
             cancel(client, run, self.poll_seconds)
         self._folders(claim.group).drop(claim)
 
-    def _run_of(self, claim: Claim) -> int:
-        # By its token the run that is there is found, whatever else the job says.
-        return submit(self.client(), self.job(claim, Cluster()))
-
     def _folders(self, group: str) -> Folders:
         return Folders(self.client(), f"{self.volume.rstrip('/')}/runs", group)
+
+
+def _signed_in(patience: int) -> WorkspaceClient:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.config import Config
+
+    made = WorkspaceClient(config=Config(retry_timeout_seconds=patience))
+    made.config.authenticate()  # an OAuth client is given its token here, or is refused
+    return made
 
 
 def _places(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-import dagster as dg
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT, DAGSTER_PIPES_MESSAGES_CLI_ARGUMENT, encode_param
 
 from lakehouse_assets.engine.compile.in_flight import has_ended
 from lakehouse_assets.engine.run.plain_json import from_json
@@ -21,9 +21,11 @@ from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.resources.databricks_jobs import if_there, patiently
 
 if TYPE_CHECKING:
+    import dagster as dg
     from databricks.sdk import WorkspaceClient
 
 CLAIM = "claim.json"
+CONTEXT = "context.json"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ class Claim:
     def file(self) -> str:
         """Where the job reads what it's asked, a request a line."""
         return f"{self.folder}/requests.jsonl"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What the job's program is given: what it's asked, and where Pipes has its context and its messages."""
+        context, messages = encode_param({"path": f"{self.folder}/{CONTEXT}"}), encode_param({"path": self.folder})
+        pipes = (DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT, context, DAGSTER_PIPES_MESSAGES_CLI_ARGUMENT, messages)
+        # Requests are in a file, as the Jobs API takes 10,000 bytes of parameters, and a domain may have 300 tables.
+        return ("--requests", self.file, *pipes)
 
     @property
     def tables(self) -> list[str]:

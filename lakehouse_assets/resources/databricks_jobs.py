@@ -6,7 +6,7 @@ Whoever submits with the same idempotency token again gets the run that is there
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ from lakehouse_assets.engine.run.report import JobRun
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import Run, RunState
+    from databricks.sdk.service.jobs import Run, RunOutput, RunState
 
 T = TypeVar("T")
 
@@ -24,15 +24,7 @@ PATIENCE = 600.0  # seconds for which a workspace that is away or busy is asked 
 ENDED = {"TERMINATED", "SKIPPED", "INTERNAL_ERROR"}  # by the Jobs API, "this state is terminal"
 
 
-def _nobody(_: str) -> None:
-    """Hears of no state."""
-
-
-def _never() -> bool:
-    return False
-
-
-def submit(client: WorkspaceClient, job: Mapping[str, Any], patience: float = PATIENCE) -> int:
+def submit(client: WorkspaceClient, job: Mapping[str, Any]) -> int:
     """Submit a run of a job as the Jobs API takes it, or find the one with its `idempotency_token`; the run's id."""
     from databricks.sdk.service.jobs import JobEnvironment, SubmitTask
 
@@ -41,12 +33,12 @@ def submit(client: WorkspaceClient, job: Mapping[str, Any], patience: float = PA
         "tasks": [SubmitTask.from_dict(task) for task in job["tasks"]],
         "environments": [JobEnvironment.from_dict(it) for it in job.get("environments", ())] or None,
     }
-    return int(patiently(lambda: client.jobs.submit(**typed), patience).bind()["run_id"])
+    return int(patiently(lambda: client.jobs.submit(**typed)).bind()["run_id"])
 
 
 def wait(
-    client: WorkspaceClient, run: int, poll: float, tell: Callable[[str], None] = _nobody,
-    enough: Callable[[], bool] = _never,
+    client: WorkspaceClient, run: int, poll: float, tell: Callable[[str], None] = lambda _: None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Run:  # fmt: skip
     """The run, once it has ended, or is `enough`. Each state that it comes to is told."""
     last = None
@@ -55,7 +47,7 @@ def wait(
         if (now := state_of(found)) != last:
             tell(f"job run {run} is {now}: {found.run_page_url}")
             last = now
-        if now in ENDED or _enough_within(poll, enough):
+        if ended(found) or _enough_within(poll, enough):
             return found
 
 
@@ -81,6 +73,11 @@ def state_of(run: Run) -> str:
     return state.value if state else "PENDING"
 
 
+def ended(run: Run) -> bool:
+    """Whether nothing of a run is computing, and nothing of it will be."""
+    return state_of(run) in ENDED
+
+
 def succeeded(run: Run) -> bool:
     """Whether a run ended well; there are a dozen other ends, cancelled, timed out and evicted among them."""
     return bool(run.state and run.state.result_state and run.state.result_state.value == "SUCCESS")
@@ -89,17 +86,15 @@ def succeeded(run: Run) -> bool:
 def failed(client: WorkspaceClient, run: int) -> bool:
     """Whether a run has ended, and otherwise than well."""
     found = patiently(lambda: client.jobs.get_run(run))
-    return state_of(found) in ENDED and not succeeded(found)
+    return ended(found) and not succeeded(found)
 
 
-def why_it_failed(client: WorkspaceClient, run: Run) -> tuple[str, list[str]]:
+def why_it_failed(run: Run, outputs: Sequence[RunOutput]) -> tuple[str, list[str]]:
     """How a run ended, in a few words, and what the cluster says of it, its trace among it."""
     state: RunState | None = run.state
     end = state.result_state.value if state and state.result_state else state_of(run)
     said = [state.state_message] if state and state.state_message else []
-    for task in run.tasks or ():
-        output = patiently(lambda task=task: client.jobs.get_run_output(task.run_id))  # type: ignore[misc]
-        said += [text for text in (output.error, output.error_trace) if text]
+    said += [text for it in outputs for text in (it.error, it.error_trace) if text]
     return end, [line for text in said for line in text.splitlines()]
 
 
@@ -143,10 +138,9 @@ def if_there(ask: Callable[[], T]) -> T | None:
     return patiently(asked)
 
 
-def output(client: WorkspaceClient, run: Run) -> str:
-    """What the programs of a run have printed, as far as the workspace keeps it."""
-    outputs = [patiently(lambda task=task: client.jobs.get_run_output(task.run_id)) for task in run.tasks or ()]  # type: ignore[misc]
-    return "".join(it.logs or "" for it in outputs)
+def outputs_of(client: WorkspaceClient, run: Run) -> list[RunOutput]:
+    """What the programs of a run have printed, and how they failed, as far as the workspace keeps it."""
+    return [patiently(lambda task=task: client.jobs.get_run_output(task.run_id)) for task in run.tasks or ()]  # type: ignore[misc]
 
 
 def _passing() -> tuple[type[Exception], ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import count
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from dagster_databricks.pipes import PipesDatabricksServerlessClient, PipesUnity
 from dagster_pipes import PipesContextData, PipesParams
 
 from lakehouse_assets.private.dagster import free_of_event_stream
+from lakehouse_assets.resources.databricks_folders import CONTEXT
 from lakehouse_assets.resources.databricks_jobs import if_there, patiently, submit, wait
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Heard:
 class JobInFolder(PipesDatabricksServerlessClient):
     """A job whose messages about a table are in a folder of that name, in the job's own folder of a volume.
 
-    It runs on any compute, as Pipes' parameters are those of the task.
+    It runs on any compute, as Pipes' parameters are those of the task. They are the claim's, so that whoever finds the
+    job by its token asks for the same job.
     """
 
     def __init__(self, client: WorkspaceClient, folder: str, table: str, poll: float) -> None:
@@ -65,7 +67,7 @@ class JobInFolder(PipesDatabricksServerlessClient):
             warnings.catch_warnings(action="ignore", category=dg.PreviewWarning),
             dg.open_pipes_session(of, self.context_injector, self.message_reader) as session,
         ):
-            run = submit(self.client, _with_parameters(job, session.get_bootstrap_cli_arguments()))
+            run = submit(self.client, job)
             handler = session.message_handler
             enough = (lambda: False) if to_its_end else (lambda: handler.received_closed_message)
             ended = wait(self.client, run, self.poll_interval_seconds, context.log.info, enough)
@@ -73,19 +75,12 @@ class JobInFolder(PipesDatabricksServerlessClient):
         return Heard(list(session.get_custom_messages()), ended)
 
 
-def _with_parameters(job: Mapping[str, Any], told: Mapping[str, str]) -> dict[str, Any]:
-    (task,) = job["tasks"]
-    wheel = task["python_wheel_task"]
-    parameters = [*wheel["parameters"], *chain.from_iterable(told.items())]
-    return {**job, "tasks": [{**task, "python_wheel_task": {**wheel, "parameters": parameters}}]}
-
-
 class _Context(PipesUnityCatalogVolumesContextInjector):
     """Writes the context of the first step alone: the job reads it again for each table, while other steps join."""
 
     @contextmanager
     def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
-        path, text = f"{self.volume_path}/context.json", json.dumps(context).encode()
+        path, text = f"{self.volume_path}/{CONTEXT}", json.dumps(context).encode()
         patiently(lambda: self._written_once(path, text))
         yield {"path": path}
 

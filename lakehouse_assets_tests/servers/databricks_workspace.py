@@ -11,6 +11,7 @@ by `GET /test/seen`.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 Json = dict[str, Any]
 TOKEN = "let me in"
+CLIENT = "lakehouse:of its own"  # an OAuth client and its secret
 # Runs the entry point of a package with the parameters of a task, as a Python wheel task does. Then the session ends,
 # as it would with its cluster: a hundred of them fill the suite's engine.
 START = """
@@ -184,6 +186,9 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, self._of_test(path, body))
             return
         self.workspace.calls[f"{self.command} {path.split('/Volumes')[0].split(str(self.workspace.folder))[0]}"] += 1
+        if path.startswith("/oidc/"):
+            self._answer(*self._of_oauth(path))
+            return
         fault = self.workspace.fault(f"{self.command} {path}")
         if fault.get("drop") == "before":
             self.close_connection = True
@@ -208,6 +213,15 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/test/cancel":
             self.workspace.cancel(self.workspace.runs[max(self.workspace.runs)])
         return self.workspace.seen()
+
+    def _of_oauth(self, path: str) -> tuple[int, Any]:
+        """A token for the one client that is known, by its secret."""
+        if path.endswith("/.well-known/oauth-authorization-server"):
+            at = self.workspace.address
+            return 200, {"authorization_endpoint": f"{at}/oidc/v1/authorize", "token_endpoint": f"{at}/oidc/v1/token"}
+        if self.headers.get("Authorization") != f"Basic {base64.b64encode(CLIENT.encode()).decode()}":
+            return 401, {"error": "invalid_client", "error_description": "that isn't its secret"}
+        return 200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600}
 
     def _of_service(self, path: str, body: bytes) -> tuple[int, Any]:
         if path.startswith("/api/2.0/fs/"):
@@ -245,8 +259,6 @@ class Handler(BaseHTTPRequestHandler):
         there = json.loads((self.workspace.folder / "secrets.json").read_text())[asked["scope"]]
         if path.endswith("/list"):
             return 200, {"secrets": [{"key": key} for key in there]}
-        import base64
-
         return 200, {"key": asked["key"], "value": base64.b64encode(there[asked["key"]].encode()).decode()}
 
     def _of_files(self, path: str, body: bytes) -> tuple[int, Any]:

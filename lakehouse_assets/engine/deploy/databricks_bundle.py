@@ -6,10 +6,18 @@ which starts the first when files arrive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lakehouse_assets.engine.deploy.databricks_job import Program, environments, new_cluster, task
+from lakehouse_assets.engine.deploy.databricks_job import (
+    Program,
+    compute_of,
+    environments,
+    new_cluster,
+    task,
+    task_key,
+)
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
@@ -28,6 +36,10 @@ PLACES = ("--lake", "${var.lake}", "--landing", "${var.landing}", "--catalog", "
           "--secrets", "${var.secrets}")  # fmt: skip
 # What a job of a development target is called, and whether its schedule runs, is Databricks' own doing by `mode`.
 TARGETS = {"dev": "development", "staging": "production", "prod": "production"}
+_NICKNAMES = {
+    "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
+}  # fmt: skip
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
@@ -59,12 +71,13 @@ def _jobs(name: str, lakehouse: Lakehouse, domains: str) -> Iterator[tuple[str, 
     if not tables:
         return
     domain = lakehouse.domains[name]
+    principal = "user_name" if "@" in domain.owner else "group_name"
     shared = {
-        "tags": {"domain": name, "owner": domain.owner.rpartition(":")[2]},
+        "tags": {"domain": name, "owner": domain.principal},
         "max_concurrent_runs": 1,
         "queue": {"enabled": True},
         "email_notifications": {"on_failure": ["${var.notify}"]},
-        "permissions": [{"group_name": domain.owner.rpartition(":")[2], "level": "CAN_MANAGE_RUN"}],
+        "permissions": [{principal: domain.principal, "level": "CAN_MANAGE_RUN"}],
     }
     schedule = {"quartz_cron_expression": quartz(domain.schedule), "timezone_id": "UTC"}
     yield name, {"name": name, **_tasks(tables, lakehouse, domains), "schedule": schedule, **shared}
@@ -80,11 +93,11 @@ def _tasks(tables: Sequence[Table], lakehouse: Lakehouse, domains: str) -> dict[
     computes: dict[Compute, str] = {}
     made, keys = [], {table.key for table in tables}
     for table in tables:
-        compute = table.compute or lakehouse.domains[table.domain].compute or Cluster()
+        compute = compute_of(table, lakehouse)
         cluster = computes.setdefault(compute, f"compute_{len(computes) + 1}")
-        program = Program("lakehouse-run-asset", (table.key, *PLACES, "--domains", domains), (WHEEL,))
-        after = [_key(key) for key in lakehouse.upstreams(table).values() if key in keys]
-        made.append(_on_shared(task(_key(table.key), program, compute, after), cluster))
+        program = Program((table.key, *PLACES, "--domains", domains), (WHEEL,))
+        after = [task_key(key) for key in lakehouse.upstreams(table).values() if key in keys]
+        made.append(_on_shared(task(task_key(table.key), program, compute, after), cluster))
     clusters = [
         {"job_cluster_key": name, "new_cluster": new_cluster(compute)}
         for compute, name in computes.items() if isinstance(compute, Cluster)
@@ -105,10 +118,6 @@ def _environments(computes: Mapping[Compute, str]) -> list[dict[str, Any]]:
     return [{**it, "environment_key": name} for made, name in found for it in made]
 
 
-def _key(table: str) -> str:
-    return table.replace(".", "_")
-
-
 def quartz(cron: str) -> str:
     """A cron line as Databricks takes it: with seconds, names of days, and `?` for the one of two kinds of days that
     isn't meant.
@@ -116,7 +125,7 @@ def quartz(cron: str) -> str:
     Raises:
         LakehouseError: it names days of the month and of the week, either of which may do for cron; Quartz has no `or`.
     """
-    minute, hour, day, month, weekday = cron.split()
+    minute, hour, day, month, weekday = _NICKNAMES.get(cron.strip(), cron).split()
     if day != "*" and weekday != "*":
         raise LakehouseError(
             f"Writing the schedule {cron!r} for Databricks: it names days of the month and days of the week, and "
@@ -126,11 +135,5 @@ def quartz(cron: str) -> str:
 
 
 def _days(weekday: str) -> str:
-    return "".join(_DAYS[int(part)] if part.isdigit() else part for part in _pieces(weekday))
-
-
-def _pieces(weekday: str) -> list[str]:
-    import re
-
     # The step behind a slash is a number, and no day.
-    return [piece for piece in re.split(r"(/\d+|\d+)", weekday) if piece]
+    return re.sub(r"(?<!/)\b\d", lambda found: _DAYS[int(found[0])], weekday)

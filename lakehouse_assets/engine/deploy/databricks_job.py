@@ -6,21 +6,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.compute import Cluster, Compute, ExistingCluster, Serverless
+from lakehouse_assets.engine.spec.table import Table
 
 PACKAGE = "lakehouse-assets"
+RUN_ASSET = "lakehouse-run-asset"
 ENVIRONMENT_KEY = "lakehouse"
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program of this package, by the name of its entry point, what it's given, and the wheels that it needs: that of
-    this package, and those of a team's own domains.
+    """What the program that runs tables is given, and the wheels that it needs: that of this package, and those of a
+    team's own domains.
     """
 
-    entry_point: str
     parameters: tuple[str, ...]
     wheels: tuple[str, ...]
+
+
+def compute_of(table: Table, lakehouse: Lakehouse) -> Compute:
+    """What computes a table: what it says, else its domain, else a small cluster."""
+    return table.compute or lakehouse.domains[table.domain].compute or Cluster()
+
+
+def task_key(table: str) -> str:
+    """What a task for a table is called, which takes no dots."""
+    return table.replace(".", "_")
 
 
 def task(key: str, program: Program, compute: Compute, after: Sequence[str] = ()) -> dict[str, Any]:
@@ -29,7 +41,7 @@ def task(key: str, program: Program, compute: Compute, after: Sequence[str] = ()
         "task_key": key,
         **({"depends_on": [{"task_key": name} for name in after]} if after else {}),
         "python_wheel_task": {
-            "package_name": PACKAGE, "entry_point": program.entry_point, "parameters": list(program.parameters),
+            "package_name": PACKAGE, "entry_point": RUN_ASSET, "parameters": list(program.parameters),
         },
         **_on(compute, program.wheels),
         **({"timeout_seconds": compute.minutes * 60} if compute.minutes else {}),

@@ -31,11 +31,12 @@ class Catalog:
 
 
 def unity_catalog_sql(lakehouse: Lakehouse, catalog: Catalog) -> str:
-    """The statements, in an order in which they can be run, and run again."""
+    """The statements, in an order in which they can be run, and run again, once the tables are built."""
     parts = [_places(catalog), *(_domain(name, lakehouse, catalog) for name in lakehouse.domains)]
     tables = [_table(table, catalog) for table in lakehouse.tables.values()]
     keys = [_foreign_keys(table, lakehouse, catalog) for table in lakehouse.tables.values()]
-    return "".join(f"{statement};\n" for part in (*parts, *tables, *keys) for statement in part)
+    statements = "".join(f"{statement};\n" for part in (*parts, *tables, *keys) for statement in part)
+    return f"-- To be run once the tables are built, and again when they have changed.\n{statements}"
 
 
 def _places(catalog: Catalog) -> Iterator[str]:
@@ -49,8 +50,8 @@ def _places(catalog: Catalog) -> Iterator[str]:
 
 
 def _domain(name: str, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
-    """Its schemas, which its owner may read and write. `team:airlines` is the group `airlines`."""
-    domain, owner = lakehouse.domains[name], _quoted(lakehouse.domains[name].owner.rpartition(":")[2])
+    """Its schemas, which its owner may read and write."""
+    domain, owner = lakehouse.domains[name], _quoted(lakehouse.domains[name].principal)
     layers = dict.fromkeys(table.layer for table in lakehouse.tables.values() if table.domain == name)
     yield f"GRANT USE CATALOG ON CATALOG {_quoted(catalog.name)} TO {owner}"
     for layer in layers:

@@ -29,3 +29,8 @@ class Domain:
     doc: str = ""
     compute: Compute | None = None
     run_as_one_job: bool = False
+
+    @property
+    def principal(self) -> str:
+        """The owner as Databricks knows it: a user by the address, or a group by the name behind `team:`."""
+        return self.owner.removeprefix("team:")

@@ -66,6 +66,20 @@ def test_a_job_has_a_task_for_each_table_after_those_that_it_reads(lakehouse: La
         assert len(jobs[name]["job_clusters"]) == 1  # shared by all of them
 
 
+@pytest.mark.parametrize(
+    ("owner", "permission"),
+    [("team:shop", {"group_name": "shop"}), ("ann@example.com", {"user_name": "ann@example.com"})],
+)
+def test_the_owner_may_run_the_jobs(lakehouse: Lakehouse, owner: str, permission: dict[str, str]) -> None:
+    airlines = replace(lakehouse.domains["airlines"], owner=owner)
+    owned = Lakehouse({"airlines": airlines}, {k: t for k, t in lakehouse.tables.items() if t.domain == "airlines"})
+    job = databricks_bundle(owned, "d")["resources"]["jobs"]["airlines"]
+    assert job["permissions"] == [{**permission, "level": "CAN_MANAGE_RUN"}]
+    assert Job.from_dict(job).as_dict() == job
+    (who,) = permission.values()
+    assert f"ON SCHEMA `main`.`airlines_gold` TO `{who}`" in unity_catalog_sql(owned, catalog_of(owned))
+
+
 def test_arriving_files_start_the_job_of_their_domain(jobs: dict[str, Any]) -> None:
     job = jobs["airlines_arrivals"]
     assert job["trigger"]["file_arrival"]["url"] == "${var.landing}/airlines/"
@@ -92,7 +106,8 @@ def test_tables_have_the_compute_that_they_are_declared_for(lakehouse: Lakehouse
     [
         ("0 6 * * *", "0 0 6 * * ?"), ("*/15 * * * *", "0 */15 * * * ?"), ("30 5 1 * *", "0 30 5 1 * ?"),
         ("0 6 * * 1-5", "0 0 6 ? * MON-FRI"), ("0 6 * * 0,7", "0 0 6 ? * SUN,SUN"), ("5 4 * 2 6", "0 5 4 ? 2 SAT"),
-        ("0 6 * * mon", "0 0 6 ? * mon"), ("0 6 * * 1/2", "0 0 6 ? * MON/2"),
+        ("0 6 * * mon", "0 0 6 ? * mon"), ("0 6 * * 1/2", "0 0 6 ? * MON/2"), ("@daily", "0 0 0 * * ?"),
+        ("@weekly", "0 0 0 ? * SUN"),
     ],
 )  # fmt: skip
 def test_a_schedule_is_told_as_quartz_has_it(cron: str, expected: str) -> None:

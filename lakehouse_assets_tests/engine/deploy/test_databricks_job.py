@@ -12,7 +12,7 @@ from lakehouse_assets.engine import Cluster, ExistingCluster, Serverless
 from lakehouse_assets.engine.deploy.databricks_job import Program, environments, new_cluster, task
 from lakehouse_assets.engine.spec.compute import Compute
 
-PROGRAM = Program("lakehouse-run-asset", ("shop.silver.orders", "--lake", "abfss://…"), ("/Volumes/a.whl", "/b.whl"))
+PROGRAM = Program(("shop.silver.orders", "--lake", "abfss://…"), ("/Volumes/a.whl", "/b.whl"))
 COMPUTES: list[Compute] = [
     Cluster(), Cluster(workers=0), Cluster(workers=(2, 8), spot=True, photon=True, policy="p1", minutes=90),
     Cluster(pool="pool-1", driver_type="Standard_D8ds_v5", spark={"spark.a": "b"}, tags={"team": "shop"}),

@@ -1,0 +1,150 @@
+"""Jobs whose workspace is away, that end otherwise than well, are cancelled, or outlive their Dagster."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from getpass import getuser
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lakehouse_assets.engine.run.plain_json import to_json
+from lakehouse_assets.engine.run.request import Request
+from lakehouse_assets.resources.databricks_folders import Folders
+from lakehouse_assets_tests.cli.command import Command
+from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.resources.jobs import Jobs, failure
+from lakehouse_assets_tests.servers.databricks import Databricks
+from lakehouse_assets_tests.servers.waiting import wait_until
+
+# Says that it's being made, and goes on once the test says so.
+SLOW = """
+import time
+from pathlib import Path
+@table(raw="bronze.orders")
+def slow(raw: DataFrame) -> DataFrame:
+    Path({mark!r}).touch()
+    while not Path({go!r}).exists():
+        time.sleep(0.1)
+    return raw
+"""
+
+
+CALLS = ["runs/submit", "runs/get", "PUT /api/2.0/fs/files", "GET /api/2.0/fs/files", "fs/directories", "DELETE"]
+FAULTS = [
+    {"status": 429}, {"status": 503}, {"status": 500, "code": "INTERNAL_ERROR"}, {"drop": "before"}, {"drop": "after"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", range(len(FAULTS)))
+def test_a_workspace_that_is_away_for_a_moment_at_each_call_runs_a_table_once(jobs: Jobs, first: int) -> None:
+    jobs.workspace.fail(*({"at": call, **FAULTS[(first + n) % len(FAULTS)]} for n, call in enumerate(CALLS)))
+    with jobs.counted() as begun:
+        assert jobs.run("bronze.orders").success
+    assert len(begun) == 1
+
+
+ENDS = [
+    ({"state": "INTERNAL_ERROR", "message": "the cloud has no machines"}, "ended as INTERNAL_ERROR", "no machines"),
+    ({"state": "SKIPPED", "message": "another is active"}, "ended as SKIPPED", "another is active"),
+    ({"result": "TIMEDOUT", "message": "too long", "kill_after": 0}, "ended as TIMEDOUT", "too long"),
+    ({"result": "EVICTED", "message": "evicted", "kill_after": 0}, "ended as TERMINATED", "evicted"),
+    ({"kill_after": 0}, "ended as FAILED", "exit code -9"),
+    ({"kill_after": 0, "result": "SUCCESS"}, "ended well, but without a report", ""),
+]
+
+
+def test_whatever_ends_a_job_but_its_success_fails_the_step(jobs: Jobs) -> None:
+    for end, how, why in ENDS:
+        jobs.workspace.fail({"at": "start", **end})
+        said = failure(jobs.run("bronze.orders"))
+        assert how in said
+        assert why in said
+        assert f"{jobs.workspace.address}/jobs/runs/" in said
+    assert jobs.run("bronze.orders").success
+
+
+def test_a_job_that_starts_slowly_is_waited_for(jobs: Jobs) -> None:
+    jobs.workspace.fail({"at": "start", "seconds": 3})
+    assert jobs.run("bronze.orders").success
+
+
+@pytest.fixture
+def slow(command: Command, tmp_path: Path) -> Path:
+    """A table that touches `mark` while it's made, and goes on once there is `go`, in the folder that is returned."""
+    text = SLOW.format(mark=str(tmp_path / "mark"), go=str(tmp_path / "go"))
+    command.project.table("silver.slow", text)
+    command.project.run("bronze.orders")
+    return tmp_path
+
+
+@contextmanager
+def begun(command: Command, slow: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run of the slow table in a process of its own, once its job is computing."""
+    with command.started("run", "silver.slow") as process:
+        wait_until((slow / "mark").exists, 120)
+        yield process
+
+
+def test_an_interrupted_run_cancels_its_job(command: Command, slow: Path, databricks: Databricks) -> None:
+    with begun(command, slow) as process:
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert databricks.seen["ends"][-1] == ["TERMINATED", "CANCELED"]
+    assert command.runs()[0].status is dg.DagsterRunStatus.CANCELED
+    (slow / "go").touch()
+    assert command("run", "silver.slow").code == 0
+
+
+def test_a_job_that_is_cancelled_in_the_workspace_fails_the_run(
+    command: Command, slow: Path, databricks: Databricks
+) -> None:
+    with begun(command, slow) as process:
+        databricks.cancel_newest()
+        said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "ended as CANCELED" in said[0]
+    assert "Run cancelled." in said[0]
+
+
+@pytest.fixture
+def killed(command: Command, slow: Path) -> Command:
+    """The command after a run of the slow table was killed, whose job goes on."""
+    with begun(command, slow) as process:
+        process.kill()
+        process.wait(timeout=10)
+    (slow / "go").touch()
+    return command
+
+
+def test_a_job_that_outlives_its_dagster_is_adopted_by_the_next_run(killed: Command, databricks: Databricks) -> None:
+    before = databricks.seen
+    said = killed("run", "silver.slow")
+    assert (said.code, databricks.seen["started"]) == (0, before["started"]), said
+    assert len(killed.project.rows("silver.slow")) == 3
+    assert len(killed.project.log("silver.slow").commits) == 1
+
+
+def test_a_job_that_outlives_its_dagster_is_cancelled_where_something_else_is_asked_for(
+    killed: Command, databricks: Databricks
+) -> None:
+    assert killed("run", "silver.slow", "--full").code == 0
+    assert databricks.seen["ends"][-2:] == [["TERMINATED", "CANCELED"], ["TERMINATED", "SUCCESS"]]
+
+
+def test_a_job_that_was_not_submitted_when_its_dagster_died_is_by_the_next_run(project: Project, jobs: Jobs) -> None:
+    text = '@table(landed=files("orders/*"), compute=ExistingCluster("0101-abc"))\ndef orders(landed): return landed\n'
+    project.table("bronze.orders", text)
+    asked = to_json(Request("shop.bronze.orders", user=getuser()))
+    with dg.DagsterInstance.ephemeral() as instance, jobs.counted() as requests:
+        run = instance.create_run_for_job(dg.GraphDefinition("died").to_job(), status=dg.DagsterRunStatus.FAILURE)
+        folders = Folders(jobs.resource.client(), f"{jobs.workspace.volume}/runs", "shop.bronze.orders")
+        folders.new([asked], 0, run.run_id)
+        assert jobs.run("bronze.orders", instance=instance).success
+    assert requests == [asked]
+    assert jobs.workspace.seen["jobs"][-1]["tasks"][0]["existing_cluster_id"] == "0101-abc"
