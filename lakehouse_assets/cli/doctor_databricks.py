@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import LakehouseError
@@ -22,9 +22,12 @@ def attempts(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     """What is tried, by what it's called: signing in first."""
     from lakehouse_assets.resources.databricks import DatabricksResource
 
+    @cache
+    def client() -> WorkspaceClient:
+        return DatabricksResource.from_settings(settings).client(SECONDS)
+
     def asked(ask: Callable[[WorkspaceClient], str]) -> str:
-        client = DatabricksResource.from_settings(settings).client(SECONDS)
-        return patiently(lambda: ask(client), SECONDS)
+        return patiently(lambda: ask(client()), SECONDS)
 
     yield "Databricks", partial(asked, _signed_in)
     yield "Databricks volume", partial(asked, partial(_volume, settings.databricks_volume))
@@ -43,9 +46,11 @@ def _volume(volume: str, client: WorkspaceClient) -> str:
     name, body = f"{volume}/_doctor-{uuid.uuid4().hex}", b"tried by `lakehouse doctor`"
     client.files.create_directory(volume)
     client.files.upload(name, io.BytesIO(body))
-    contents = client.files.download(name).contents
-    read = contents.read() if contents else b""
-    client.files.delete(name)
+    try:
+        contents = client.files.download(name).contents
+        read = contents.read() if contents else b""
+    finally:
+        client.files.delete(name)
     if read != body:
         raise LakehouseError(f"{volume}: a file that was written is not found as it was; look at who else writes there")
     return f"{volume}: written, read and deleted"

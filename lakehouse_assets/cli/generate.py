@@ -49,6 +49,8 @@ def generate(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     tell(f"{len(files)} files written to {folder}." if len(files) != 1 else f"{folder / next(iter(files))} is written.")
+    if service is Service.UNITY_CATALOG and _lake(settings) is PLACEHOLDER:
+        tell(f"It is made for {PLACEHOLDER.root}; set LAKEHOUSE_LAKE to a URL, and LAKEHOUSE_CATALOG, for yours.")
 
 
 def _files(service: Service, lakehouse: Lakehouse, settings: Settings, credential: str) -> dict[str, str]:
@@ -68,7 +70,11 @@ def _files(service: Service, lakehouse: Lakehouse, settings: Settings, credentia
         case Service.UNITY_CATALOG:
             from lakehouse_assets.engine.deploy.unity_catalog import Catalog, unity_catalog_sql
 
-            lake = open_lake(settings) if settings.catalog and "://" in settings.lake else PLACEHOLDER
+            lake = _lake(settings)
             tables = {key: (lake.table(key).name, lake.table(key).path) for key in lakehouse.tables}
             catalog = Catalog(lake.catalog, lake.root, credential, tables)
             return {"unity_catalog.sql": unity_catalog_sql(lakehouse, catalog)}
+
+
+def _lake(settings: Settings) -> Lake:
+    return open_lake(settings) if settings.catalog and "://" in settings.lake else PLACEHOLDER

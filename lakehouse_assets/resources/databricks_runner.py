@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import Runner, request_of
-from lakehouse_assets.engine.compile.names import op_name
+from lakehouse_assets.engine.compile.names import landing_op, op_name
 from lakehouse_assets.engine.deploy.databricks_job import compute_of
 from lakehouse_assets.engine.errors import JobFailed, LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
@@ -77,7 +77,7 @@ def _is_backfill(context: dg.AssetExecutionContext) -> bool:
 
 
 def _steps_before(table: Table, lakehouse: Lakehouse) -> set[str]:
-    return {op_name(key) for key in lakehouse.upstreams(table).values()} | {f"{table.domain}__landing__{table.name}"}
+    return {op_name(key) for key in lakehouse.upstreams(table).values()} | {landing_op(table)}
 
 
 def _report(request: Request, heard: Heard, outputs: Sequence[RunOutput]) -> Report:

@@ -46,3 +46,19 @@ def test_a_sample_feed_that_no_domain_has_is_refused_with_those_that_there_are(
     monkeypatch.setenv("LAKEHOUSE_DOMAINS", "lakehouse_assets.domains")
     said = command("land", "netflix")
     assert (said.code, said.out.endswith("that have one: airlines\n")) == (1, True)
+
+
+def test_sql_is_made_for_the_lake_that_is_set_and_says_so_where_none_is(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.project.bronze("orders")
+    said = command("generate", "unity-catalog", "--to", str(command.project.root))
+    assert "set LAKEHOUSE_LAKE to a URL" in said.out
+    root = "abfss://lake@shop.dfs.core.windows.net/tables"
+    monkeypatch.setenv("LAKEHOUSE_LAKE", root)
+    monkeypatch.setenv("LAKEHOUSE_CATALOG", "shop")
+    said = command("generate", "unity-catalog", "--to", str(command.project.root), "--credential", "ours")
+    text = (command.project.root / "unity_catalog.sql").read_text()
+    assert "set LAKEHOUSE_LAKE" not in said.out
+    assert f"URL '{root}' WITH (STORAGE CREDENTIAL `ours`)" in text
+    assert f"`shop`.`shop_bronze`.`orders` USING DELTA LOCATION '{root}/shop/bronze/orders'" in text

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.names import landing_key
+from lakehouse_assets.engine.compile.names import landing_key, landing_op
 from lakehouse_assets.engine.deploy.data_factory import copied, pipeline_name
 from lakehouse_assets.engine.deploy.data_factory_run import Copied, copy
 from lakehouse_assets.engine.errors import LakehouseError
@@ -34,7 +34,7 @@ def _by_factory(table: Table, spec: dg.AssetSpec) -> dg.AssetsDefinition:
     """A landing folder whose step runs the table's pipeline."""
 
     @dg.multi_asset(
-        name=f"{table.domain}__landing__{table.name}",
+        name=landing_op(table),
         specs=[spec.merge_attributes(kinds={"azure"})],
         required_resource_keys={"data_factory"},
     )

@@ -17,6 +17,11 @@ def landing_key(table: Table) -> dg.AssetKey:
     return dg.AssetKey([table.domain, "landing", table.name])
 
 
+def landing_op(table: Table) -> str:
+    """The step that has Data Factory fill that folder, where there is a factory."""
+    return f"{table.domain}__landing__{table.name}"
+
+
 def op_name(key: str) -> str:
     """The name of a table's step, by which run config finds it."""
     return key.replace(".", "__")

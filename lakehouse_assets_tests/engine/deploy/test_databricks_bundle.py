@@ -11,23 +11,22 @@ import sqlglot
 import yaml
 from databricks.bundles.jobs import Job
 
+from lakehouse_assets.cli.generate import PLACEHOLDER
 from lakehouse_assets.engine import Cluster, ExistingCluster, Serverless
 from lakehouse_assets.engine.deploy.databricks_bundle import databricks_bundle, quartz
 from lakehouse_assets.engine.deploy.unity_catalog import Catalog, unity_catalog_sql
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
 
 FOLDER = PROJECT / "deploy" / "databricks"
-LAKE = Lake("abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake", "", catalog="main")
 
 
 def catalog_of(lakehouse: Lakehouse, credential: str = "lakehouse") -> Catalog:
-    tables = {key: (LAKE.table(key).name, LAKE.table(key).path) for key in lakehouse.tables}
-    return Catalog(LAKE.catalog, LAKE.root, credential, tables)
+    tables = {key: (PLACEHOLDER.table(key).name, PLACEHOLDER.table(key).path) for key in lakehouse.tables}
+    return Catalog(PLACEHOLDER.catalog, PLACEHOLDER.root, credential, tables)
 
 
 @pytest.fixture(scope="module")
