@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.resources.azure import azure_storage, in_azure
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ MEANING = {
     "spark.sql.files.ignoreCorruptFiles": "false",
 }
 
+# Those that serverless compute takes, of six: https://docs.databricks.com/aws/en/spark/conf#serverless. It reaches
+# stores by Unity Catalog, and has the defaults of the others but for timestamps, which it writes as INT96.
+SERVERLESS = {"spark.sql.session.timeZone"}
+
 
 def configured(session: SparkSession, stores: Sequence[str]) -> SparkSession:
     """The session, set so that tables come out as they do anywhere else, and told how to reach these stores."""
@@ -34,6 +39,8 @@ def meaning(stores: Sequence[str]) -> dict[str, str]:
 
 
 def tell(session: SparkSession, told: Mapping[str, str]) -> None:
-    """Set settings of a session."""
+    """Set settings of a session; of one that takes few, those that it takes."""
+    limited = not capabilities(session).settings
     for name, value in told.items():
-        session.conf.set(name, value)
+        if not limited or name in SERVERLESS:
+            session.conf.set(name, value)

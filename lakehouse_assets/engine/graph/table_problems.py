@@ -12,7 +12,8 @@ from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.graph.labels import NAME, label_problems
 from lakehouse_assets.engine.spec.asset import LAYERS, Domain
 from lakehouse_assets.engine.spec.checks import FILES_READABLE, SNAPSHOTS_PLAUSIBLE, adds_up
-from lakehouse_assets.engine.spec.encodings import python_encoding
+from lakehouse_assets.engine.spec.compute import capabilities_of
+from lakehouse_assets.engine.spec.encodings import WITHOUT_SETTINGS, needs_setting, python_encoding
 from lakehouse_assets.engine.spec.expectations import Watermark
 from lakehouse_assets.engine.spec.formats import TextFormat
 from lakehouse_assets.engine.spec.inputs import VARIABLE, AzureSql, Files, Http
@@ -129,6 +130,15 @@ def _source_problems(table: Table, source: Files, tables: Mapping[str, Table]) -
         yield f"{where(table)}: {', '.join(others)} reads the same files; remove afterwards=…, or read them once"
 
 
+def _compute_problems(table: Table, domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
+    """What its compute can't do, as far as its declaration tells; a table has to come out the same everywhere."""
+    domain = domains.get(table.domain)
+    compute = table.compute or (domain.compute if domain else None)
+    text = table.source.format if table.source and isinstance(table.source.format, TextFormat) else None
+    if text and compute and not capabilities_of(compute).settings and needs_setting(text.encoding):
+        yield f"{where(table)}: reads files in {text.encoding}; {WITHOUT_SETTINGS}"
+
+
 def _watermark_problems(table: Table, mark: Watermark) -> Iterator[str]:
     kind = next((c.type for c in table.columns if c.name == mark.column), None)
     if kind not in ("date", "timestamp", "timestamp_ntz"):
@@ -185,4 +195,5 @@ CHECKS: tuple[_Problems, ...] = (
     _text_problems,
     _check_problems,
     _write_problems,
+    _compute_problems,
 )

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakehouse_assets.engine.errors import Superseded
+from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.delta_commits import Kind, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.places import TableRef
-from lakehouse_assets.engine.lake.tables import write_table
+from lakehouse_assets.engine.lake.tables import in_sql, read_rows, replace_rows, write_table
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -80,6 +81,21 @@ def append(df: DataFrame, table: TableRef, stamp: Stamp) -> None:
 def overwrite(df: DataFrame, table: TableRef, stamp: Stamp) -> None:
     """Put the rows in the place of all there are. Readers see the old table until the commit, the new one after it."""
     write_table(df, table, "overwrite", _stamped(stamp))
+
+
+def replace_where(df: DataFrame, table: TableRef, where: str, stamp: Transaction) -> None:
+    """Put rows in the place of those of the table that meet a condition; all of them have to meet it."""
+    told = {"txnAppId": stamp.app, "txnVersion": str(stamp.run), "userMetadata": stamp.metadata}
+    replace_rows(df, table, where, told)
+
+
+def delete(spark: SparkSession, table: TableRef, where: str, stamp: Transaction) -> None:
+    """Delete the rows that meet a condition; where no settings are taken, by putting none in their place."""
+    if not capabilities(spark).settings:
+        replace_where(read_rows(spark, table).limit(0), table, where, stamp)
+        return
+    with transaction(spark, stamp):
+        spark.sql(f"DELETE FROM {in_sql(spark, table)} WHERE {where}").collect()
 
 
 def committed(log: TableLog | None, stamp: Stamp) -> int:

@@ -57,6 +57,11 @@ class Lake:
         domain, _, name = key.split(".")
         return f"{self.root}/{domain}/arrivals/{name}"
 
+    @property
+    def scratch(self) -> str:
+        """Where an engine that can't keep rows in its memory has those of the runs that are under way."""
+        return f"{self.root}/_scratch"
+
     def landing_folder(self, domain: str) -> str:
         """Where a domain's files arrive."""
         return f"{self.landing}/{domain}"

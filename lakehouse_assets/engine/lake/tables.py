@@ -10,11 +10,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import TableRef
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+# The times that 64 bits of nanoseconds hold, as which Arrow reads those that Spark writes by default, in INT96.
+NANOSECONDS = ("1677-09-21 00:12:44Z", "2262-04-11 23:47:16Z")
+_OUT_OF_RANGE = (
+    "before 1678 or after 2262, which this engine would write so that delta-rs reads another; make the column a date "
+    "or timestamp_ntz, or compute the table by Cluster(…)"
+)
 
 
 def read_rows(spark: SparkSession, table: TableRef, version: int | None = None) -> DataFrame:
@@ -46,6 +54,7 @@ def write_table(
     from pyspark.sql import functions as F
 
     follow = {"mergeSchema" if mode == "append" else "overwriteSchema": "true"}
+    df = _in_range(df)
     writer = df.write.format("delta").mode(mode).options(**options, **follow)
     if not in_catalog(df.sparkSession, table):
         writer.save(table.path)
@@ -54,6 +63,39 @@ def write_table(
         writer.saveAsTable(_quoted(table))
     else:  # by saveAsTable it would be another table, without the history of this one
         df.writeTo(_quoted(table)).options(**options, **follow).overwrite(F.lit(True))
+
+
+def replace_rows(df: DataFrame, table: TableRef, where: str, options: Mapping[str, str]) -> None:
+    """Put rows in the place of those that meet a condition; columns that the table doesn't have yet are added to it."""
+    from pyspark.sql import functions as F
+
+    df, options = _in_range(df), {**options, "mergeSchema": "true"}
+    if in_catalog(df.sparkSession, table):
+        df.writeTo(_quoted(table)).options(**options).overwrite(F.expr(where))
+    else:
+        df.write.format("delta").mode("overwrite").options(**options, replaceWhere=where).save(table.path)
+
+
+def _in_range(df: DataFrame) -> DataFrame:
+    """The rows; one with a time that other readers would take for another ends the write, where Spark can't be told to
+    write times as they all read them (see `resources/spark_session.py`). Of a value within a value nobody looks.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import TimestampType
+
+    if capabilities(df.sparkSession).settings:
+        return df
+    times = [f for f in df.schema.fields if isinstance(f.dataType, TimestampType)]
+
+    def checked(name: str) -> Column:
+        column, why = F.col("`{}`".format(name.replace("`", "``"))), F.lit(f"a time in {name} is {_OUT_OF_RANGE}: ")
+        stop = F.raise_error(F.concat(why, column.cast("string"))).cast("timestamp")
+        inside = column.isNull() | column.between(*(F.lit(at).cast("timestamp") for at in NANOSECONDS))
+        return F.when(inside, column).otherwise(stop)
+
+    return (
+        df if not times else df.withColumns({f.name: checked(f.name).alias(f.name, metadata=f.metadata) for f in times})
+    )
 
 
 def _quoted(table: TableRef) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_merge import persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.modes.work import Done, Work, committed
 from lakehouse_assets.engine.quality.audit import audit, needs_audit
 
@@ -19,7 +19,7 @@ def rebuild(rows: DataFrame, work: Work, stamp: Stamp) -> Done:
     """Put the rows in place; they're computed once, though the audit reads them too."""
     if _stored(work) is None:
         return put(rows, work, stamp)
-    with persisted(work.spark, rows) as made:
+    with persisted(rows, work.lake) as made:
         return put(made, work, stamp)
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake import delta_merge, state
-from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, order, persisted, same_key, with_gone
+from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, Target, last_of, order, same_key, with_gone
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.lake.state import StatePart, last_run, read_state
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import unavailable
@@ -55,7 +56,7 @@ def write(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> Done:
     # Judged once more, because PySpark can't join what is observed with itself.
     judged = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
     with (
-        persisted(work.spark, changes if past is None else unless_deleted(changes, past, table, mode)) as kept,
+        persisted(changes if past is None else unless_deleted(changes, past, table, mode), work.lake) as kept,
         _settled(kept, judged, past, mode, part) as found,
     ):
         forgets = work.whole and last_run(table, work.lake) > 0
@@ -88,7 +89,7 @@ def _settled(
     deleted, opened = unavailable.found_in(changes, mode)
     if opened or (past is not None and UNAVAILABLE in past.columns):
         known = None if part.fresh else unavailable.known(past, part, changes.sparkSession)
-        with unavailable.settled(changes, rows, known, part.table, mode) as found:
+        with unavailable.settled(changes, rows, known, part, mode) as found:
             yield found
     else:
         kept = changes.drop(OPEN)
@@ -104,4 +105,4 @@ def merge(changes: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> None:
         untold = f"t.`{UNAVAILABLE}`" if UNAVAILABLE in stored else "NULL"
         other = f"NOT ({new} <=> {old} AND s.`{UNAVAILABLE}` <=> {untold})"
         newer = f"if(s.{SURE}, {other}, {newer})"
-    delta_merge.merge(changes, work.place, same_key(table, mode.on, "s", "t"), stamp, newer)
+    delta_merge.merge(changes, Target(work.place, same_key(table, mode.on, "s", "t"), mode.on, newer), stamp)

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.lake import delta_merge, state
 from lakehouse_assets.engine.lake.delta_merge import (
     GONE,
+    Target,
     last_of,
     of_keys,
     ordering,
     others,
-    persisted,
     same_key,
     with_gone,
 )
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.lake.state import StatePart, read_state
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import unavailable
@@ -86,7 +87,7 @@ def differences(wanted: DataFrame, stored: DataFrame, table: Table, mode: Histor
 def write(rows: DataFrame, work: Work, mode: History, stamp: Stamp) -> Done:
     """Bring the versions of the keys with new events into the table, then the events into its state."""
     table, stamp = work.table, replace(stamp, remembers=True)
-    with persisted(work.spark, with_gone(rows, mode)) as events:
+    with persisted(with_gone(rows, mode), work.lake) as events:
         if work.whole:
             told = unavailable.told(events, table, mode)
             done = rebuild(versions(told, table, mode), work, stamp)
@@ -109,14 +110,14 @@ def _merge_versions(events: DataFrame, work: Work, mode: History, stamp: Stamp) 
     told = unavailable.told(known, table, mode)
     stored = of_keys(read_rows(work.spark, work.place), events, table, mode)
     changes = differences(versions(told, table, mode), stored, table, mode)
-    with persisted(work.spark, changes) as kept:  # MERGE reads it twice
+    with persisted(changes, work.lake) as kept:  # MERGE reads it twice
         merge(kept, work, mode, stamp)
 
 
 def merge(changes: DataFrame, work: Work, mode: History, stamp: Stamp) -> None:
     """Bring the differences into the table."""
     same = f"{same_key(work.table, mode.on, 's', 't')} AND s.{FROM} <=> t.{FROM}"
-    delta_merge.merge(changes, work.place, same, stamp)
+    delta_merge.merge(changes, Target(work.place, same, mode.on), stamp)
 
 
 def _compared(columns: list[str], table: Table, mode: History) -> list[str]:

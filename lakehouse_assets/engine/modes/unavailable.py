@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_log import read_log
-from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, of_keys, ordering, persisted, with_gone
+from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, last_of, of_keys, ordering, with_gone
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.lake.state import StatePart
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, History, Merge
@@ -98,15 +99,17 @@ def known(past: DataFrame | None, part: StatePart, spark: SparkSession) -> Known
 
 
 @contextmanager
-def settled(changes: DataFrame, rows: DataFrame, known: Known | None, table: Table, mode: Merge) -> Iterator[Settled]:
+def settled(
+    changes: DataFrame, rows: DataFrame, known: Known | None, part: StatePart, mode: Merge
+) -> Iterator[Settled]:
     """What comes of new rows, given the newest of each key (`changes`); for a whole table without what is known."""
     from pyspark.sql import functions as F
 
-    spark, opened = changes.sparkSession, changes.where(OPEN).select(*mode.on)
+    table, opened = part.table, changes.where(OPEN).select(*mode.on)
     before = opened.limit(0) if known is None else of_keys(known.past.where(_UNTOLD), changes, table, mode)
     keys = opened.union(before.select(*mode.on))
     # Kept without the rows of the table: what depends on those, Spark would compute again after the MERGE.
-    with persisted(spark, of_keys(with_gone(rows, mode), keys, table, mode)) as events:
+    with persisted(of_keys(with_gone(rows, mode), keys, table, mode), part.lake) as events:
         new = every = events
         if known:
             first = of_keys(known.stored, of_keys(opened, before, table, mode, "anti"), table, mode)
@@ -114,7 +117,7 @@ def settled(changes: DataFrame, rows: DataFrame, known: Known | None, table: Tab
             every = of_keys(known.past, events, table, mode).unionByName(new, allowMissingColumns=True)
         sure = last_of(_told(every, table, mode), mode.on, table, mode).withColumn(SURE, F.lit(True))
         rest = of_keys(changes.drop(OPEN), events, table, mode, "anti").withColumn(SURE, F.lit(False))
-        with persisted(spark, rest.unionByName(sure.select(*rest.columns))) as won:
+        with persisted(rest.unionByName(sure.select(*rest.columns)), part.lake) as won:
             remembered = deletions(rest, mode).unionByName(new, allowMissingColumns=True)
             yield Settled(won, remembered, remembers=True)
 

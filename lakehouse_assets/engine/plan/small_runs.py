@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan
@@ -37,7 +38,7 @@ def size(plan: Plan, lake: Lake) -> int:
 @contextmanager
 def interpreted(spark: SparkSession, size: int) -> Iterator[None]:
     """Queries in the block are interpreted if what they read, in bytes, is little."""
-    if size > int(spark.conf.get(LITTLE, "0") or 0):
+    if not capabilities(spark).settings or size > int(spark.conf.get(LITTLE, "0") or 0):
         yield
         return
     before = {name: str(spark.conf.get(name)) for name in _INTERPRETED}

@@ -11,7 +11,7 @@ from datetime import date
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake import state
 from lakehouse_assets.engine.lake.delta_commits import Commit, Kind
-from lakehouse_assets.engine.lake.delta_merge import persisted
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.state import StatePart
 from lakehouse_assets.engine.modes.commit import complete_state, settle
@@ -98,7 +98,7 @@ def _plan_again(left: Left, context: Context) -> Plan:
 
 def _complete_replay(left: Left, context: Context) -> None:
     table, judging = left.table, Judging.read(left.commit.mark["replay"])
-    with explained(table), persisted(context.session(), waiting_rows(table, context, judging)) as waiting:
+    with explained(table), persisted(waiting_rows(table, context, judging), context.lake) as waiting:
         if left.of_state:
             judged = judge.judge(rows_of(waiting, judging), judging.rules)
             complete_state(judge.accepted(judged, judging.rules), left.part(context.lake))

@@ -13,8 +13,8 @@ from dataclasses import asdict, replace
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog
-from lakehouse_assets.engine.lake.delta_merge import persisted
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.modes.commit import commit
 from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan
@@ -71,14 +71,13 @@ def _next_number(table: Table, logs: Logs) -> int:
 
 
 def _execute(plan: Plan, context: Context, judging: Judging) -> Outcome:
-    table, spark = plan.table, context.session()
-    told = asdict(judging)
+    table, told = plan.table, asdict(judging)
     stamp = Stamp(app_of(table), plan.run, {}, table.mode, table.code_version, judging.version, replay=told)
     # Kept, because Spark would read of the JSON only what is asked for, and see less of what can't be read.
     with (
         traced(plan, context),
         explained(table),
-        persisted(spark, waiting_rows(table, context, judging)) as waiting,
+        persisted(waiting_rows(table, context, judging), context.lake) as waiting,
     ):
         rows = rows_of(waiting, judging)
         seen = judge.tally(rows, judging.rules)

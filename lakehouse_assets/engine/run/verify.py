@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_merge import last_of, persisted, with_gone
+from lakehouse_assets.engine.lake.delta_merge import last_of, with_gone
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import scd1, scd2, unavailable
 from lakehouse_assets.engine.modes.refresh.refresh import differing, groups_of, of_groups
@@ -98,7 +99,7 @@ def verify(table: Table, context: Context, sample: int = SAMPLE) -> Verified:
     whole = {key: inputs[parameter] for parameter, key in context.lakehouse.upstreams(table).items()}
     routes = [r for found in from_json(run.get("routes", {})).values() if not isinstance(found, str) for r in found]
     should_be = groups_of(by, routes, whole, whole, spark) if routes else wanted.select(*by)
-    with persisted(spark, _sample(stored.select(*by).union(should_be), own.version, sample)) as groups:
+    with persisted(_sample(stored.select(*by).union(should_be), own.version, sample), context.lake) as groups:
         left, right = (of_groups(rows, groups, by) for rows in (wanted, stored))
         apart = differing(left, right, by, _comparable(wanted, stored, _not_compared(table)))
         return Verified(groups.count(), apart.toArrow().to_pylist())

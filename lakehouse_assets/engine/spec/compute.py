@@ -66,3 +66,17 @@ class ExistingCluster:
 
 
 Compute: TypeAlias = Cluster | Serverless | ExistingCluster
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine lets a session do: set any of Spark's and Delta's `settings`, and `persist` rows in its memory."""
+
+    settings: bool = True
+    persist: bool = True
+
+
+def capabilities_of(compute: Compute) -> Capabilities:
+    """What can be relied on before a session is there; an existing cluster is taken for one that can do all."""
+    serverless = isinstance(compute, Serverless)
+    return Capabilities(settings=not serverless, persist=not serverless)

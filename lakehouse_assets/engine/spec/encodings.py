@@ -10,14 +10,14 @@ import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import SourceError
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
 SPARK_ENCODINGS = ("US-ASCII", "ISO-8859-1", "UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32")
+WITHOUT_SETTINGS = (
+    "Spark reads them by a setting, which serverless compute lets nobody set; have the files written as UTF-8, or "
+    "compute the table by Cluster(…)"
+)
 WIDE = ("utf-16", "utf-32")
 _ALIKE = {
     "ascii": "US-ASCII", "utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16LE",
@@ -104,10 +104,9 @@ def unlike(encoding: str, text: str, content: bytes) -> str | None:
     return twice[0] if twice and text.encode(encoding) != content else None
 
 
-def allow_encoding(spark: SparkSession, encoding: str) -> None:
-    """Let a session read an encoding beyond the seven that Spark 4 takes by itself."""
-    if java_encoding(encoding) not in SPARK_ENCODINGS:
-        spark.conf.set("spark.sql.legacy.javaCharsets", "true")
+def needs_setting(encoding: str) -> bool:
+    """Whether Spark 4 has to be told to read an encoding; seven it takes by itself."""
+    return java_encoding(encoding) not in SPARK_ENCODINGS
 
 
 def is_wide(encoding: str) -> bool:

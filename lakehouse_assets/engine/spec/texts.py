@@ -7,8 +7,10 @@ infinity of what is too large for a double, takes `2013` for a date, and `10:30`
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 Literal = str | int | float | date
 # The column beside the others that has the texts of a row as they came, for as long as the row is judged.
@@ -64,6 +66,21 @@ def literal(value: Literal) -> str:
         case _:
             escaped = value.replace("\\", "\\\\").replace("'", "\\'")
             return f"'{escaped}'"
+
+
+def one_of(columns: Sequence[str], groups: Sequence[tuple[Any, ...]], say: Callable[[str, Any], str]) -> str:
+    """The condition that some columns have the values of one of the groups; `say` writes a value of a column."""
+
+    def equal(column: str, value: Any) -> str:
+        return f"`{column}` IS NULL" if value is None else f"`{column}` = {say(column, value)}"
+
+    if len(columns) == 1:
+        (column,) = columns
+        listed = ", ".join(say(column, v) for (v,) in groups if v is not None)
+        parts = [f"`{column}` IN ({listed})"] * bool(listed) + [f"`{column}` IS NULL"] * ((None,) in groups)
+    else:
+        parts = [f"({' AND '.join(map(equal, columns, group))})" for group in groups]
+    return " OR ".join(parts) or "1 = 0"
 
 
 def _exact(kind: str, value: str, raw: str) -> str:

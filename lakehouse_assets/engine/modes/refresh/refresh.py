@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake import delta_merge
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_merge import GONE, persisted
+from lakehouse_assets.engine.lake.delta_merge import GONE, Target
 from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.kept_rows import persisted
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
     changed,
@@ -68,7 +69,7 @@ def narrowed(work: Work, tree: Node | None, *, bound: bool = False) -> Iterator[
     if few:
         yield few
         return
-    with persisted(work.spark, _groups(work, mode, chosen, whole)) as groups:
+    with persisted(_groups(work, mode, chosen, whole), work.lake) as groups:
         yield _many(work, mode, groups, own, bound=bound)
 
 
@@ -136,10 +137,13 @@ def _merge(rows: DataFrame, work: Work, mode: Refresh, stamp: Stamp) -> None:
     assert chosen is not None  # noqa: S101  (or the plan says "full")
     match = " AND ".join([f"s.{GONE}", *(f"t.`{c}` <=> s.`{c}`" for c in mode.by)])
     stored = of_groups(read_rows(work.spark, work.place), chosen, mode.by)
-    with persisted(work.spark, rows) as made, persisted(work.spark, _changing(made, stored, chosen, mode)) as groups:
+    with (
+        persisted(rows, work.lake) as made,
+        persisted(_changing(made, stored, chosen, mode), work.lake) as groups,
+    ):
         new = of_groups(made, groups, mode.by).withColumn(GONE, F.lit(False))
         changes = new.unionByName(groups.withColumn(GONE, F.lit(True)), allowMissingColumns=True)
-        delta_merge.merge(changes, work.place, match, stamp)
+        delta_merge.merge(changes, Target(work.place, match, mode.by), stamp)
 
 
 def _as_rows(found: Touched, made: DataFrame, spark: SparkSession) -> DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -216,24 +216,12 @@ def _as_table(rows: pa.Table) -> Iterator[DeltaTable]:
 
 def spark_condition(found: Touched, kinds: Mapping[str, str]) -> str:
     """True for the rows of the groups, in Spark's SQL."""
-    return _any_of(found.by, found.groups, lambda name, v: f"CAST({texts.literal(_text(v))} AS {kinds[name]})")
+    return texts.one_of(found.by, found.groups, lambda name, v: f"CAST({texts.literal(_text(v))} AS {kinds[name]})")
 
 
 def _condition(by: Sequence[str], groups: Sequence[Group]) -> str:
     """The same in the SQL of delta-rs."""
-    return _any_of(by, groups, lambda _, v: delta_rs_sql.literal(v) or "")
-
-
-def _any_of(by: Sequence[str], groups: Sequence[Group], say: Callable[[str, Any], str]) -> str:
-    def equal(column: str, value: Any) -> str:
-        return f"`{column}` IS NULL" if value is None else f"`{column}` = {say(column, value)}"
-
-    if len(by) == 1:
-        listed = ", ".join(say(by[0], v) for (v,) in groups if v is not None)
-        parts = [f"`{by[0]}` IN ({listed})"] * bool(listed) + [f"`{by[0]}` IS NULL"] * ((None,) in groups)
-    else:
-        parts = [f"({' AND '.join(map(equal, by, group))})" for group in groups]
-    return " OR ".join(parts) or "1 = 0"
+    return texts.one_of(by, groups, lambda _, v: delta_rs_sql.literal(v) or "")
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,6 @@ from lakehouse_assets.engine.errors import LakehouseError, SourceError
 from lakehouse_assets.engine.lake import delta_write
 from lakehouse_assets.engine.lake.delta_commits import mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality import quarantine
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
@@ -113,8 +112,8 @@ def _delete(table: Table, context: Context, own: TableLog, entries: Sequence[Ent
     paths = tuple(sorted({e.path for e in there}))
     gone = sum(rows[e.path, e.batch] for e in there)
     stamp, spark = _Forgetting(f"{table.key}/forget", number, paths, gone, there[0].error or ""), context.session()
-    with explained(table), delta_write.transaction(spark, stamp):
-        spark.sql(f"DELETE FROM {in_sql(spark, context.lake.table(table.key))} WHERE {mine}").collect()
+    with explained(table):
+        delta_write.delete(spark, context.lake.table(table.key), mine, stamp)
 
 
 def _readers_of_files(context: Context) -> str:

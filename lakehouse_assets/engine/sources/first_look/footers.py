@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.sources.first_look.contents import Unreadable
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _LONGEST_FOOTER, _LONGEST_POSTSCRIPT = 16 * 1024 * 1024, 256
 
 def batch_memory(spark: SparkSession) -> int:
     """The bytes that a batch of rows may take on the machines that read files."""
+    if not capabilities(spark).settings:
+        return MOST
     asked = (spark.conf.get(f"spark.{name}.memory", "") for name in ("executor", "driver"))
     found = next((m for text in asked if (m := re.fullmatch(r"(\d+)([kmgt]?)b?", text or "", re.IGNORECASE))), None)
     memory = int(found[1]) << _UNITS.get(found[2].lower(), 0) if found else 1 << 30

@@ -8,6 +8,7 @@ from functools import partial, reduce
 from operator import and_
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.sources.first_look.avro_blocks import avro_schema
 from lakehouse_assets.engine.sources.first_look.contents import START, Unreadable, other_than
 from lakehouse_assets.engine.sources.first_look.footers import MOST, orc_schema, parquet_schema
@@ -64,7 +65,8 @@ def read_typed(spark: SparkSession, kind: FormatName, files: Sequence[Arrival]) 
         PySparkException: Spark can't make sense of the schema, as with names that differ in case only.
     """
     # A timestamp of nanoseconds, as pandas writes it, is then a number; else Spark refuses the file.
-    spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
+    if capabilities(spark).settings:
+        spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     # Of one file, as they're alike: what Spark lists for it is as old as this when the rows are read.
     schema = load(spark.read, kind, files[:1]).schema
     df = load(spark.read.schema(schema), kind, files)

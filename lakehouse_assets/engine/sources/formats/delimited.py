@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.first_look.text_head import Head
 from lakehouse_assets.engine.sources.formats.column_names import Target, clean_header
-from lakehouse_assets.engine.sources.formats.open_version import load
+from lakehouse_assets.engine.sources.formats.open_version import allow_encoding, load
 from lakehouse_assets.engine.sources.formats.rescue import Group, given_back, source_path
-from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding
+from lakehouse_assets.engine.spec.encodings import is_wide, java_encoding
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

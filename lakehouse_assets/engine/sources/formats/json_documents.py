@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sources.formats.column_names import IN_RESCUED, clean_name, folded
 from lakehouse_assets.engine.sources.formats.delimited import decoded
-from lakehouse_assets.engine.sources.formats.open_version import load
+from lakehouse_assets.engine.sources.formats.open_version import allow_encoding, load
 from lakehouse_assets.engine.sources.formats.rescue import Group, source_path
 from lakehouse_assets.engine.spec.cdc.exact_json import is_inexact, parsed
-from lakehouse_assets.engine.spec.encodings import allow_encoding, is_wide, java_encoding, python_encoding
+from lakehouse_assets.engine.spec.encodings import is_wide, java_encoding, python_encoding
 from lakehouse_assets.engine.spec.formats import Json, JsonLines
 
 if TYPE_CHECKING:

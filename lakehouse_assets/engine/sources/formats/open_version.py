@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.errors import SourceError
+from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.stores import is_misread
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, is_remote
+from lakehouse_assets.engine.spec.encodings import WITHOUT_SETTINGS, needs_setting
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
@@ -52,7 +55,7 @@ def load(reader: DataFrameReader, kind: str, files: Sequence[Arrival]) -> DataFr
 @contextmanager
 def listed_anew(spark: SparkSession, *, needed: bool) -> Iterator[None]:
     """Queries in the block list files anew. Elsewhere than on Spark Connect, a DataFrame keeps what it once listed."""
-    if not needed or not spark.conf.isModifiable(_KEPT_PLANS):
+    if not needed or not capabilities(spark).settings or not spark.conf.isModifiable(_KEPT_PLANS):
         yield
         return
     before = str(spark.conf.get(_KEPT_PLANS))  # to unset it would undo the engine's own setting as well
@@ -61,6 +64,19 @@ def listed_anew(spark: SparkSession, *, needed: bool) -> Iterator[None]:
         yield
     finally:
         spark.conf.set(_KEPT_PLANS, before)
+
+
+def allow_encoding(spark: SparkSession, encoding: str) -> None:
+    """Let a session read an encoding beyond those that Spark takes by itself.
+
+    Raises:
+        SourceError: its engine lets nobody.
+    """
+    if not needs_setting(encoding):
+        return
+    if not capabilities(spark).settings:
+        raise SourceError(f"Reading files in {encoding}: {WITHOUT_SETTINGS}")
+    spark.conf.set("spark.sql.legacy.javaCharsets", "true")
 
 
 def is_comparable(file: Arrival) -> bool:
