@@ -1,5 +1,6 @@
 """A Databricks workspace on loopback, run as a process of its own: it speaks the REST that Databricks' SDK speaks to
-jobs, files and secrets, and really runs the wheels that are submitted.
+jobs, files and secrets, and really runs the wheels that are submitted, on the Spark of SPARK_REMOTE or, for serverless
+compute, on that as `serverless.py` has it.
 
     python -m lakehouse_assets_tests.servers.databricks_workspace FOLDER
 
@@ -26,6 +27,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from lakehouse_assets_tests.servers.serverless import serverless
 
 Json = dict[str, Any]
 TOKEN = "let me in"
@@ -80,6 +83,7 @@ class Workspace:
 
     folder: Path
     address: str = ""
+    serverless: str = ""
     runs: dict[int, Run] = field(default_factory=dict)
     by_token: dict[str, Run] = field(default_factory=dict)
     faults: list[Json] = field(default_factory=list)
@@ -139,6 +143,8 @@ class Workspace:
             **os.environ, "PYTHONPATH": os.pathsep.join([*installed, str(self.folder / "site")]),
             "DATABRICKS_HOST": self.address, "DATABRICKS_TOKEN": TOKEN,
         }  # fmt: skip
+        if "environment_key" in task:
+            env["SPARK_REMOTE"] = self.serverless
         command = [sys.executable, "-c", START, wheel["package_name"], wheel["entry_point"], *wheel["parameters"]]
         run.process = subprocess.Popen(
             command, env=env, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -310,9 +316,11 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     Handler.workspace.address = f"http://127.0.0.1:{server.server_port}"
-    (folder / "address.new").write_text(Handler.workspace.address)
-    (folder / "address.new").rename(folder / "address")
-    server.serve_forever()
+    with serverless(os.environ["SPARK_REMOTE"]) as compute:
+        Handler.workspace.serverless = compute.url
+        (folder / "address.new").write_text(Handler.workspace.address)
+        (folder / "address.new").rename(folder / "address")
+        server.serve_forever()
 
 
 if __name__ == "__main__":
