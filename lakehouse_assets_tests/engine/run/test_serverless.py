@@ -10,8 +10,11 @@ from random import Random
 import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError, LakehouseError
-from lakehouse_assets.engine.lake import delta_merge
+from lakehouse_assets.engine.lake import delta_merge, delta_write
 from lakehouse_assets.engine.lake.capabilities import capabilities
+from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.spec.compute import Capabilities, Serverless, capabilities_of
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
@@ -152,6 +155,20 @@ def test_a_run_that_is_killed_or_has_a_rival_commits_once(shop: Project) -> None
     check(shop, first + second)
     assert shop.log("silver.current").version == 1
     assert shop.log("silver.versions").version == 1
+
+
+def test_a_write_under_a_number_that_was_used_is_left_out(limited: SparkResource, tmp_path: Path) -> None:
+    spark, place = limited.session(), TableRef(str(tmp_path / "table"))
+    delta_write.overwrite(spark.sql("SELECT 1 AS id, 'a' AS name"), place, Stamp("shop", 1, {}, "merge", "", ""))
+    target, second = delta_merge.Target(place, "s.id = t.id", ["id"]), Stamp("shop", 2, {}, "merge", "", "")
+    for name in ("b", "c"):
+        changes = spark.sql(f"SELECT 1 AS id, '{name}' AS name, false AS {delta_merge.GONE}")
+        delta_merge.merge(changes, target, second)
+        delta_write.delete(spark, place, f"name = '{name}'", Stamp("shop", 2, {}, "forget", "", ""))
+    log = read_log(place)
+    assert log is not None
+    assert log.version == 1
+    assert log.table.to_pandas().to_dict("records") == [{"id": 1, "name": "b"}]
 
 
 def test_scratch_tables_of_killed_runs_are_removed_after_two_days(shop: Project) -> None:
