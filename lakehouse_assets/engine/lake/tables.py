@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The times that 64 bits of nanoseconds hold, as which Arrow reads those that Spark writes by default, in INT96.
 NANOSECONDS = ("1677-09-21 00:12:44Z", "2262-04-11 23:47:16Z")
-_OUT_OF_RANGE = (
+OUT_OF_RANGE = (
     "before 1678 or after 2262, which this engine would write so that delta-rs reads another; make the column a date "
     "or timestamp_ntz, or compute the table by Cluster(…)"
 )
@@ -88,7 +88,7 @@ def _in_range(df: DataFrame) -> DataFrame:
     times = [f for f in df.schema.fields if isinstance(f.dataType, TimestampType)]
 
     def checked(name: str) -> Column:
-        column, why = F.col("`{}`".format(name.replace("`", "``"))), F.lit(f"a time in {name} is {_OUT_OF_RANGE}: ")
+        column, why = F.col("`{}`".format(name.replace("`", "``"))), F.lit(f"a time in {name} is {OUT_OF_RANGE}: ")
         stop = F.raise_error(F.concat(why, column.cast("string"))).cast("timestamp")
         inside = column.isNull() | column.between(*(F.lit(at).cast("timestamp") for at in NANOSECONDS))
         return F.when(inside, column).otherwise(stop)

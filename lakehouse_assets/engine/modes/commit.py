@@ -11,7 +11,7 @@ from lakehouse_assets.engine.errors import WriteFailed
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.lake.state import StatePart
-from lakehouse_assets.engine.lake.tables import in_catalog
+from lakehouse_assets.engine.lake.tables import OUT_OF_RANGE, in_catalog
 from lakehouse_assets.engine.modes import append, scd1, scd2
 from lakehouse_assets.engine.modes.refresh import refresh
 from lakehouse_assets.engine.modes.replace import rebuild
@@ -92,7 +92,7 @@ def _telling_why(work: Work) -> Iterator[None]:
         expectations = work.plan.table.expectations
         if hides_its_cause(error):
             judge.try_out(work.rows, expectations)
-        elif is_about_values(error) and FAILED not in all_told(error):
+        elif is_about_values(error) and not any(told in all_told(error) for told in (FAILED, OUT_OF_RANGE)):
             _blame_expectation(work, error)
         raise
 

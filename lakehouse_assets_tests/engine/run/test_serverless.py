@@ -183,7 +183,7 @@ def test_scratch_tables_of_killed_runs_are_removed_after_two_days(shop: Project)
 
 def test_a_time_that_would_be_read_as_another_ends_the_run_and_says_so(shop: Project) -> None:
     shop.table("silver.times", """
-        @table(raw="bronze.events", columns=[Column("id", "int"), Column("ends", "timestamp")])
+        @table(raw="bronze.events", columns=[Column("id", "int", key=True), Column("ends", "timestamp")])
         def times(raw: DataFrame) -> DataFrame:
             "When events end."
             return raw.selectExpr("int(id) id", "timestamp(concat(at, '-12-31')) ends")
@@ -193,7 +193,10 @@ def test_a_time_that_would_be_read_as_another_ends_the_run_and_says_so(shop: Pro
     assert [row[0].year for row in shop.rows("silver.times", "ends")] == [1700, 2261]
     land(shop, 2, [{"id": 2, "at": 9999, "shop": "a", "amount": 1, "op": "upsert"}])
     run(shop, "bronze.events")
-    with pytest.raises(LakehouseError, match=r"a time in ends is before 1678 or after 2262.*: 9999-12-31 00:00:00"):
+    with pytest.raises(
+        LakehouseError,
+        match=r"^Writing shop.silver.times: .*a time in ends is before 1678 or after 2262.*: 9999-12-31 00:00:00",
+    ):
         shop.run("silver.times")
 
 
