@@ -17,6 +17,7 @@ from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
 from lakehouse_assets.resources.databricks_folders import Claim, Folders
 from lakehouse_assets.resources.databricks_jobs import cancel, failed, patiently, submit, wait
+from lakehouse_assets.resources.job_files import JobFiles, files_of
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class DatabricksResource(dg.ConfigurableResource[None]):
     """A Databricks workspace, as its own tools are told of it: by DATABRICKS_HOST with a token, an OAuth client or an
     Azure service principal, or by a profile. None of that is kept here.
 
-    `volume` is the folder of a Unity Catalog volume for messages, `wheels` are those that a job installs. `places` are
-    the arguments that say where the lakehouse is. A job is looked at each `poll_seconds`.
+    `volume` is the folder for messages, of a Unity Catalog volume or of Azure Storage; `wheels` are those that a job
+    installs. `places` are the arguments that say where the lakehouse is. A job is looked at each `poll_seconds`.
     """
 
     volume: str
@@ -51,17 +52,24 @@ class DatabricksResource(dg.ConfigurableResource[None]):
     # The jobs that this Dagster run waits for, each with the tables whose reports it has heard.
     _claims: dict[Claim, set[str]] = PrivateAttr(default_factory=dict)
     _client: Any = PrivateAttr(default=None)
+    _files: JobFiles | None = PrivateAttr(default=None)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DatabricksResource:
         """
         Raises:
-            SettingsError: there is no volume.
+            SettingsError: there is no folder for messages, or no wheel.
         """
         if not settings.databricks_volume:
             raise SettingsError(
                 "LAKEHOUSE_COMPUTE is `databricks`, and jobs need a folder for their messages; set "
-                "LAKEHOUSE_DATABRICKS_VOLUME to one of a volume, /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER"
+                "LAKEHOUSE_DATABRICKS_VOLUME to one of a volume, /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER, or of Azure "
+                "Storage, abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER"
+            )
+        if not settings.databricks_wheels:
+            raise SettingsError(
+                "LAKEHOUSE_DATABRICKS_VOLUME is in Azure Storage, and serverless compute takes no wheel from there; "
+                "set LAKEHOUSE_DATABRICKS_WHEELS to where the workspace has it, /Workspace/… or /Volumes/…"
             )
         return cls(
             volume=settings.databricks_volume, wheels=[*settings.databricks_wheels], places=_places(settings)
@@ -86,6 +94,16 @@ class DatabricksResource(dg.ConfigurableResource[None]):
                 ) from error
         found: WorkspaceClient = self._client
         return found
+
+    def files(self) -> JobFiles:
+        """The files of jobs.
+
+        Raises:
+            SettingsError: as `client`, or the folder is in an account that this process isn't told the way to.
+        """
+        if self._files is None:
+            self._files = files_of(self.volume, self.client)
+        return self._files
 
     def job(self, claim: Claim, compute: Compute) -> dict[str, Any]:
         """The job of a claim, as the Jobs API takes it; by its token it's submitted once, however often this is."""
@@ -142,7 +160,7 @@ class DatabricksResource(dg.ConfigurableResource[None]):
                 mine = claim
             else:
                 self._end(claim, asked.compute)
-        return mine or folders.new(requests, len(self._claims), context.run.run_id)
+        return mine or folders.new(requests, context.run.run_id)
 
     def _end(self, claim: Claim, compute: Compute, heard: bool = False) -> None:
         client, run = self.client(), submit(self.client(), self.job(claim, compute))
@@ -153,7 +171,7 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         self._folders(claim.group).drop(claim)
 
     def _folders(self, group: str) -> Folders:
-        return Folders(self.client(), f"{self.volume.rstrip('/')}/runs", group)
+        return Folders(self.files(), f"{self.volume.rstrip('/')}/runs", group)
 
 
 def _signed_in(patience: int) -> WorkspaceClient:

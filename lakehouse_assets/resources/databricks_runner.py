@@ -33,7 +33,7 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
         databricks: DatabricksResource = context.resources.databricks
         client, asked = databricks.client(), _asked(request, context, lakehouse)
         with databricks.claimed(asked, context) as (claim, last):
-            pipes = JobInFolder(client, claim.folder, request.table, databricks.poll_seconds)
+            pipes = JobInFolder(client, databricks.files(), claim.folder, request.table, databricks.poll_seconds)
             heard = pipes.run(context, databricks.job(claim, asked.compute), to_its_end=last)
         outputs = outputs_of(client, heard.run) if ended(heard.run) else []
         if last:  # into the step's output, as it would be here

@@ -145,7 +145,7 @@ def test_a_domain_built_by_a_job_is_the_one_built_here(
     assert {f"{domain}_{key.split('.')[1]}.{key.split('.')[2]}" for key in rows} <= found
     jobs = [job["run_name"] for job in workspace.seen["jobs"][before:]]
     assert jobs == [domain] * (2 if far else 1)  # one a build
-    assert workspace.left == []
+    assert workspace.left == {}
 
 
 def _forgotten(engine: SparkResource, domain: str) -> None:
