@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from traceback import format_exception, format_exception_only
 
 from dbfs_jobs.files import read
 from dbfs_jobs.places import add_places, opened
@@ -54,9 +55,9 @@ def _run(requests: Sequence[Request], context: Context) -> None:
         with telling(request.table) as tell:
             try:
                 report = materialize(request, context)
-            except LakehouseError as error:
-                tell(failure_of(error))
-                failures.append(error)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (a table's function may raise anything)
+                failures.append(_explained(request.table, error))
+                tell(failure_of(failures[-1]))
                 held.add(request.table)
             else:
                 tell(report)
@@ -64,6 +65,16 @@ def _run(requests: Sequence[Request], context: Context) -> None:
                     held.add(request.table)
     if failures:
         raise failures[0]
+
+
+def _explained(table: str, error: BaseException) -> LakehouseError:
+    """An error as it's told; one that isn't our own with its trace, as no other table has to suffer from it."""
+    if isinstance(error, LakehouseError):
+        return error
+    why, trace = ("".join(lines).splitlines() for lines in (format_exception_only(error), format_exception(error)))
+    made = LakehouseError(f"Running {table}: {why[0]}; mend the table's function", trace)
+    made.__cause__ = error
+    return made
 
 
 def _upstreams(key: str, context: Context) -> set[str]:

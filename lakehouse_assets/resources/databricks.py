@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -49,7 +50,7 @@ class DatabricksResource(dg.ConfigurableResource[None]):
     places: list[str]
     poll_seconds: float = 5
 
-    # The jobs that this Dagster run waits for, each with the tables whose reports it has heard.
+    # The jobs that this Dagster run waits for, each with the tables that it needn't tell of any more.
     _claims: dict[Claim, set[str]] = PrivateAttr(default_factory=dict)
     _client: Any = PrivateAttr(default=None)
     _files: JobFiles | None = PrivateAttr(default=None)
@@ -120,7 +121,7 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         """The claim on the job that carries out what a step asks for, and whether this is the last table that the job
         has to tell of. This run has begun the job, or it outlived its Dagster run, or it's a new one.
         """
-        claim = self._begun(asked.table) or self._found(self._unbegun(asked), context)
+        claim = self._promising(asked.table) or self._found(asked, context)
         heard = self._claims.setdefault(claim, set())
         try:
             yield claim, heard | {asked.table} == set(claim.tables)
@@ -128,6 +129,15 @@ class DatabricksResource(dg.ConfigurableResource[None]):
             del self._claims[claim]  # the job may go on, and the next run will find it
             raise
         heard.add(asked.table)
+
+    @property
+    def promised(self) -> set[str]:
+        """The tables that a job of this run has still to tell of."""
+        return {table for claim, heard in self._claims.items() for table in {*claim.tables} - heard}
+
+    def expect_no_more(self, claim: Claim, tables: AbstractSet[str]) -> None:
+        """Some tables of a job are left out by it, so a step that is tried again may ask another job for them."""
+        self._claims[claim] |= tables & set(claim.tables)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Leave no job behind: those that are waited for no more are cancelled, and their messages deleted."""
@@ -138,13 +148,8 @@ class DatabricksResource(dg.ConfigurableResource[None]):
                 assert context.log  # noqa: S101  (a run has one)
                 context.log.warning(f"{error}; the next run of {claim.group} ends its job")
 
-    def _begun(self, table: str) -> Claim | None:
+    def _promising(self, table: str) -> Claim | None:
         return next((it for it, heard in self._claims.items() if table in it.tables and table not in heard), None)
-
-    def _unbegun(self, asked: Asked) -> Asked:
-        """What is asked for, without what a job of this run has still to tell of, as where a step is tried again."""
-        left = [it for it in asked.requests if it.table == asked.table or not self._begun(it.table)]
-        return replace(asked, requests=left)
 
     def _found(self, asked: Asked, context: dg.AssetExecutionContext) -> Claim:
         """A claim on a job that outlived its Dagster run and does what is asked for, or on a new one. Others that

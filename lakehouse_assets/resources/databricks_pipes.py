@@ -39,6 +39,11 @@ class Heard:
     messages: list[Any]
     run: Run
 
+    @property
+    def told(self) -> dict[str, str]:
+        """The report or the failure, by the name of its kind; nothing if the job said neither."""
+        return {kind: text for message in self.messages for kind, text in message.items()}
+
 
 class JobInFolder(PipesDatabricksServerlessClient):
     """A job whose messages about a table are in a folder of that name, in the job's own folder.
