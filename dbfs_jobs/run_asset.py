@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from traceback import format_exception, format_exception_only
 
+from dbfs_jobs.files import read
 from dbfs_jobs.places import add_places, opened
 from dbfs_jobs.telling import telling
 from lakehouse_assets.engine.context import Context
@@ -27,18 +28,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", help="domain.layer.name, in the order in which they run")
     parser.add_argument("--full", action="store_true", help="rebuild the tables")
-    parser.add_argument("--requests", help="a file of requests as JSON, one a line, in the place of tables")
+    parser.add_argument("--requests", help="a file or URL of requests as JSON, one a line")
     add_places(parser)
     given = parser.parse_args(arguments)
-    requests = [Request(table, full=given.full) for table in given.tables]
-    if given.requests:
-        requests += [from_json(Request, line) for line in Path(given.requests).read_text().splitlines()]
-    if not requests:
+    if not given.tables and not given.requests:
         parser.error("name a table")
+    context = opened(given)  # which takes the secrets that lead to a URL
     try:
-        _run(requests, opened(given))
+        _run(_requests(given), context)
     except UnknownTable as error:
         parser.error(str(error))
+
+
+def _requests(given: argparse.Namespace) -> list[Request]:
+    named = [Request(table, full=given.full) for table in given.tables]
+    lines = read(given.requests).splitlines() if given.requests else []
+    return named + [from_json(Request, line) for line in lines]
 
 
 def _run(requests: Sequence[Request], context: Context) -> None:
@@ -50,9 +55,9 @@ def _run(requests: Sequence[Request], context: Context) -> None:
         with telling(request.table) as tell:
             try:
                 report = materialize(request, context)
-            except LakehouseError as error:
-                tell(failure_of(error))
-                failures.append(error)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (a table's function may raise anything)
+                failures.append(_explained(request.table, error))
+                tell(failure_of(failures[-1]))
                 held.add(request.table)
             else:
                 tell(report)
@@ -60,6 +65,16 @@ def _run(requests: Sequence[Request], context: Context) -> None:
                     held.add(request.table)
     if failures:
         raise failures[0]
+
+
+def _explained(table: str, error: BaseException) -> LakehouseError:
+    """An error as it's told; one that isn't our own with its trace, as no other table has to suffer from it."""
+    if isinstance(error, LakehouseError):
+        return error
+    why, trace = ("".join(lines).splitlines() for lines in (format_exception_only(error), format_exception(error)))
+    made = LakehouseError(f"Running {table}: {why[0]}; mend the table's function", trace)
+    made.__cause__ = error
+    return made
 
 
 def _upstreams(key: str, context: Context) -> set[str]:

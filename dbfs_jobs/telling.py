@@ -6,18 +6,19 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 from dagster_pipes import (
     PipesCliArgsParamsLoader,
     PipesContext,
+    PipesContextData,
+    PipesContextLoader,
     PipesMessage,
     PipesMessageWriter,
     PipesMessageWriterChannel,
     PipesParams,
-    PipesUnityCatalogVolumesContextLoader,
 )
 
+from dbfs_jobs.files import read, write
 from lakehouse_assets.engine.run.plain_json import to_json
 from lakehouse_assets.engine.run.report import Failure, Report
 
@@ -31,15 +32,24 @@ def telling(table: str) -> Iterator[Tell]:
     if not by_arguments.is_dagster_pipes_process():
         yield lambda told: print(to_json(told))
         return
-    with PipesContext(by_arguments, PipesUnityCatalogVolumesContextLoader(), _InFolder(table)) as pipes:
+    with PipesContext(by_arguments, _FromFolder(), _InFolder(table)) as pipes:
         yield lambda told: pipes.report_custom_message({type(told).__name__.lower(): to_json(told)})
+
+
+class _FromFolder(PipesContextLoader):
+    """Reads what Dagster tells the job."""
+
+    @contextmanager
+    def load_context(self, params: PipesParams) -> Iterator[PipesContextData]:
+        yield json.loads(read(params["path"]))
 
 
 class _InFolder(PipesMessageWriter["_Files"]):
     """Writes each message to a file of its own, at once.
 
-    What dagster-pipes has for volumes writes them every ten seconds by a thread, and takes five more to let go of the
-    process's output, which the page of the job has anyway. For each of a domain's tables that would be minutes.
+    What dagster-pipes has for volumes and for blobs writes them every ten seconds by a thread; that for volumes takes
+    five more to let go of the process's output, which the page of the job has anyway. For each of a domain's tables
+    that would be minutes.
     """
 
     def __init__(self, table: str) -> None:
@@ -47,16 +57,14 @@ class _InFolder(PipesMessageWriter["_Files"]):
 
     @contextmanager
     def open(self, params: PipesParams) -> Iterator[_Files]:
-        folder = Path(params["path"]) / self.table
-        folder.mkdir(exist_ok=True)
-        yield _Files(folder)
+        yield _Files(f"{params['path']}/{self.table}")
 
 
 class _Files(PipesMessageWriterChannel):
     """The files 1.json, 2.json … of a folder. Each ends with a line end, by which a reader knows that it has it all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         self.folder, self.numbers = folder, count(1)
 
     def write_message(self, message: PipesMessage) -> None:
-        (self.folder / f"{next(self.numbers)}.json").write_text(f"{json.dumps(message)}\n")
+        write(f"{self.folder}/{next(self.numbers)}.json", f"{json.dumps(message)}\n")

@@ -50,8 +50,8 @@ class Settings:
     | LAKEHOUSE_SPARK_IDLE_MINUTES | the local engine stops after so long without a client | `30` |
     | LAKEHOUSE_CACHE | JARs, and the local engine's state | `~/.cache/lakehouse-assets` |
     | LAKEHOUSE_COMPUTE | `local` (the Spark above), or `databricks` (jobs of a workspace) | `local` |
-    | LAKEHOUSE_DATABRICKS_VOLUME | a folder of a volume, `/Volumes/CATALOG/SCHEMA/VOLUME/…` | none |
-    | LAKEHOUSE_DATABRICKS_WHEELS | the wheels that jobs install, with commas between | this one, in `wheels/` there |
+    | LAKEHOUSE_DATABRICKS_VOLUME | a folder for messages: `/Volumes/CATALOG/SCHEMA/VOLUME/…`, or `abfss://…` | none |
+    | LAKEHOUSE_DATABRICKS_WHEELS | the wheels of jobs, with commas between | this one, in `wheels/` of a volume |
     | LAKEHOUSE_DATABRICKS_SECRETS | the secret scope whose `azure-…` and `lakehouse-…` jobs get as variables | none |
     """
 
@@ -83,12 +83,12 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process.
 
     Raises:
-        SettingsError: a number isn't one, the Spark address or the Data Factory has a form we don't know, or no package
-            has the name of the domains'.
+        SettingsError: a number isn't one, the Spark address, the Data Factory or the folder of jobs has a form we don't
+            know, or no package has the name of the domains'.
     """
     env = os.environ if env is None else env
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
-    volume = (env.get("LAKEHOUSE_DATABRICKS_VOLUME") or "").rstrip("/")
+    volume = _volume((env.get("LAKEHOUSE_DATABRICKS_VOLUME") or "").rstrip("/"))
     return Settings(
         home=home,
         domains=_package(env.get("LAKEHOUSE_DOMAINS") or "lakehouse_assets.domains"),
@@ -196,9 +196,20 @@ def _compute(env: Mapping[str, str]) -> str:
     return compute
 
 
+def _volume(text: str) -> str:
+    if text and not text.startswith(("/", "abfs://", "abfss://")):
+        raise SettingsError(
+            f"LAKEHOUSE_DATABRICKS_VOLUME is {text!r}; use a folder of a volume, "
+            "/Volumes/CATALOG/SCHEMA/VOLUME/FOLDER, or of Azure Storage, "
+            "abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER"
+        )
+    return text
+
+
 def _wheels(text: str, volume: str) -> tuple[str, ...]:
     named = tuple(part.strip() for part in text.split(",") if part.strip())
-    return named or ((f"{volume}/wheels/{wheel_name()}",) if volume else ())
+    # Serverless compute installs nothing from an abfss:// URL.
+    return named or ((f"{volume}/wheels/{wheel_name()}",) if volume and "://" not in volume else ())
 
 
 def wheel_name() -> str:

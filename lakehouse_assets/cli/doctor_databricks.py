@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import uuid
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.resources.azure import in_azure
 from lakehouse_assets.resources.databricks_jobs import patiently
+from lakehouse_assets.resources.job_files import files_of
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def attempts(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
         return patiently(lambda: ask(client()), SECONDS)
 
     yield "Databricks", partial(asked, _signed_in)
-    yield "Databricks volume", partial(asked, partial(_volume, settings.databricks_volume))
+    yield "Databricks volume", partial(_volume, settings.databricks_volume, client)
     for wheel in settings.databricks_wheels:
         yield "Databricks wheel", partial(asked, partial(_wheel, wheel))
     if settings.databricks_secrets:
@@ -42,25 +43,30 @@ def _signed_in(client: WorkspaceClient) -> str:
     return f"{client.config.host}: {name} is signed in by {client.config.auth_type}"
 
 
-def _volume(volume: str, client: WorkspaceClient) -> str:
-    name, body = f"{volume}/_doctor-{uuid.uuid4().hex}", b"tried by `lakehouse doctor`"
-    client.files.create_directory(volume)
-    client.files.upload(name, io.BytesIO(body))
+def _volume(folder: str, client: Callable[[], WorkspaceClient]) -> str:
+    files = files_of(folder, client, SECONDS)
+    name, text = f"{folder}/_doctor-{uuid.uuid4().hex}", "tried by `lakehouse doctor`"
+    files.make_folder(folder)
+    files.write(name, text)
     try:
-        contents = client.files.download(name).contents
-        read = contents.read() if contents else b""
+        read = files.read(name)
     finally:
-        client.files.delete(name)
-    if read != body:
-        raise LakehouseError(f"{volume}: a file that was written is not found as it was; look at who else writes there")
-    return f"{volume}: written, read and deleted"
+        files.delete(name)
+    if read != text:
+        raise LakehouseError(f"{folder}: a file that was written is not found as it was; look at who else writes there")
+    return f"{folder}: written, read and deleted"
 
 
 def _wheel(wheel: str, client: WorkspaceClient) -> str:
     from databricks.sdk.errors import NotFound
 
+    if in_azure(wheel):
+        return f"{wheel}: not looked for, as clusters have their own way there"
     try:
-        size = client.files.get_metadata(wheel).content_length or 0
+        if wheel.startswith("/Workspace/"):
+            size = client.workspace.get_status(wheel.removeprefix("/Workspace")).size or 0
+        else:
+            size = client.files.get_metadata(wheel).content_length or 0
     except NotFound:
         raise LakehouseError(
             f"{wheel} isn't there; build it by `make wheel` and copy it there, or set LAKEHOUSE_DATABRICKS_WHEELS"

@@ -22,6 +22,8 @@ from lakehouse_assets.engine.lake.stores import WAITS
 from lakehouse_assets.folders import refuse_unsafe
 
 if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
     from lakehouse_assets.engine.sources.arrivals.notifications import Queues
 
 _URL = re.compile(r"abfss?://(?P<container>[^@/]+)@(?P<account>[^./]+)\.dfs\.(?P<suffix>[^/]+)(/|$)")
@@ -151,6 +153,26 @@ def queues_at(name: str, landing: str, env: Mapping[str, str] | None = None) -> 
     return Queues(*(QueueClient(url, it, credential=credential, **WAITS) for it in names))
 
 
+def container_at(url: str) -> ContainerClient:
+    """The container of a URL, by a client that asks once: whoever has it asks again.
+
+    Raises:
+        SettingsError: as `azure_storage`.
+    """
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.blob import ContainerClient
+
+    at, name = azure_storage(url), container_of(url)[0]
+    credential = at.key or at.sas or DefaultAzureCredential()
+    if not (text := os.environ.get("AZURE_STORAGE_CONNECTION_STRING")):
+        return ContainerClient(f"https://{at.account}.blob.{at.suffix}", name, credential=credential, retry_total=0)
+    try:
+        given = None if at.key or at.sas else credential  # the text's own goes before
+        return ContainerClient.from_connection_string(text, name, given, retry_total=0)
+    except ValueError as error:
+        raise SettingsError(f"Reaching {url} by AZURE_STORAGE_CONNECTION_STRING: {error}; copy it anew") from None
+
+
 def lake_at(root: str, landing: str, downloads: bool = True, catalog: str = "") -> Lake:
     """The lake at a path or URL, with what delta-rs needs to reach it.
 
@@ -171,8 +193,8 @@ def _of_connection_string(text: str, account: str, suffix: str) -> AzureStorage:
     named = parts.get("AccountName") or (urlsplit(blobs).hostname or "").split(".")[0]
     if named != account:
         raise SettingsError(
-            f"AZURE_STORAGE_CONNECTION_STRING is that of the account {named!r}, but the lake or the landing folder is "
-            f"in {account!r}; set that of {account!r}"
+            f"AZURE_STORAGE_CONNECTION_STRING is that of the account {named!r}, but the lake, the landing folder or "
+            f"the folder of jobs is in {account!r}; set that of {account!r}"
         )
     key, sas = parts.get("AccountKey", ""), parts.get("SharedAccessSignature", "").lstrip("?")
     return AzureStorage(account, suffix, key=key, sas=sas, endpoint=blobs if blobs.startswith("http://") else "")

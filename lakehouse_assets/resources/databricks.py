@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -17,6 +18,7 @@ from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
 from lakehouse_assets.resources.databricks_folders import Claim, Folders
 from lakehouse_assets.resources.databricks_jobs import cancel, failed, patiently, submit, wait
+from lakehouse_assets.resources.job_files import JobFiles, files_of
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ class DatabricksResource(dg.ConfigurableResource[None]):
     """A Databricks workspace, as its own tools are told of it: by DATABRICKS_HOST with a token, an OAuth client or an
     Azure service principal, or by a profile. None of that is kept here.
 
-    `volume` is the folder of a Unity Catalog volume for messages, `wheels` are those that a job installs. `places` are
-    the arguments that say where the lakehouse is. A job is looked at each `poll_seconds`.
+    `volume` is the folder for messages, of a Unity Catalog volume or of Azure Storage; `wheels` are those that a job
+    installs. `places` are the arguments that say where the lakehouse is. A job is looked at each `poll_seconds`.
     """
 
     volume: str
@@ -48,20 +50,27 @@ class DatabricksResource(dg.ConfigurableResource[None]):
     places: list[str]
     poll_seconds: float = 5
 
-    # The jobs that this Dagster run waits for, each with the tables whose reports it has heard.
+    # The jobs that this Dagster run waits for, each with the tables that it needn't tell of any more.
     _claims: dict[Claim, set[str]] = PrivateAttr(default_factory=dict)
     _client: Any = PrivateAttr(default=None)
+    _files: JobFiles | None = PrivateAttr(default=None)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DatabricksResource:
         """
         Raises:
-            SettingsError: there is no volume.
+            SettingsError: there is no folder for messages, or no wheel.
         """
         if not settings.databricks_volume:
             raise SettingsError(
                 "LAKEHOUSE_COMPUTE is `databricks`, and jobs need a folder for their messages; set "
-                "LAKEHOUSE_DATABRICKS_VOLUME to one of a volume, /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER"
+                "LAKEHOUSE_DATABRICKS_VOLUME to one of a volume, /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER, or of Azure "
+                "Storage, abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER"
+            )
+        if not settings.databricks_wheels:
+            raise SettingsError(
+                "LAKEHOUSE_DATABRICKS_VOLUME is in Azure Storage, and serverless compute takes no wheel from there; "
+                "set LAKEHOUSE_DATABRICKS_WHEELS to where the workspace has it, /Workspace/… or /Volumes/…"
             )
         return cls(
             volume=settings.databricks_volume, wheels=[*settings.databricks_wheels], places=_places(settings)
@@ -87,6 +96,16 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         found: WorkspaceClient = self._client
         return found
 
+    def files(self) -> JobFiles:
+        """The files of jobs.
+
+        Raises:
+            SettingsError: as `client`, or the folder is in an account that this process isn't told the way to.
+        """
+        if self._files is None:
+            self._files = files_of(self.volume, self.client)
+        return self._files
+
     def job(self, claim: Claim, compute: Compute) -> dict[str, Any]:
         """The job of a claim, as the Jobs API takes it; by its token it's submitted once, however often this is."""
         program = Program((*claim.parameters, *self.places), tuple(self.wheels))
@@ -102,7 +121,7 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         """The claim on the job that carries out what a step asks for, and whether this is the last table that the job
         has to tell of. This run has begun the job, or it outlived its Dagster run, or it's a new one.
         """
-        claim = self._begun(asked.table) or self._found(self._unbegun(asked), context)
+        claim = self._promising(asked.table) or self._found(asked, context)
         heard = self._claims.setdefault(claim, set())
         try:
             yield claim, heard | {asked.table} == set(claim.tables)
@@ -110,6 +129,15 @@ class DatabricksResource(dg.ConfigurableResource[None]):
             del self._claims[claim]  # the job may go on, and the next run will find it
             raise
         heard.add(asked.table)
+
+    @property
+    def promised(self) -> set[str]:
+        """The tables that a job of this run has still to tell of."""
+        return {table for claim, heard in self._claims.items() for table in {*claim.tables} - heard}
+
+    def expect_no_more(self, claim: Claim, tables: AbstractSet[str]) -> None:
+        """Some tables of a job are left out by it, so a step that is tried again may ask another job for them."""
+        self._claims[claim] |= tables & set(claim.tables)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Leave no job behind: those that are waited for no more are cancelled, and their messages deleted."""
@@ -120,13 +148,8 @@ class DatabricksResource(dg.ConfigurableResource[None]):
                 assert context.log  # noqa: S101  (a run has one)
                 context.log.warning(f"{error}; the next run of {claim.group} ends its job")
 
-    def _begun(self, table: str) -> Claim | None:
+    def _promising(self, table: str) -> Claim | None:
         return next((it for it, heard in self._claims.items() if table in it.tables and table not in heard), None)
-
-    def _unbegun(self, asked: Asked) -> Asked:
-        """What is asked for, without what a job of this run has still to tell of, as where a step is tried again."""
-        left = [it for it in asked.requests if it.table == asked.table or not self._begun(it.table)]
-        return replace(asked, requests=left)
 
     def _found(self, asked: Asked, context: dg.AssetExecutionContext) -> Claim:
         """A claim on a job that outlived its Dagster run and does what is asked for, or on a new one. Others that
@@ -142,7 +165,7 @@ class DatabricksResource(dg.ConfigurableResource[None]):
                 mine = claim
             else:
                 self._end(claim, asked.compute)
-        return mine or folders.new(requests, len(self._claims), context.run.run_id)
+        return mine or folders.new(requests, context.run.run_id)
 
     def _end(self, claim: Claim, compute: Compute, heard: bool = False) -> None:
         client, run = self.client(), submit(self.client(), self.job(claim, compute))
@@ -153,7 +176,7 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         self._folders(claim.group).drop(claim)
 
     def _folders(self, group: str) -> Folders:
-        return Folders(self.client(), f"{self.volume.rstrip('/')}/runs", group)
+        return Folders(self.files(), f"{self.volume.rstrip('/')}/runs", group)
 
 
 def _signed_in(patience: int) -> WorkspaceClient:

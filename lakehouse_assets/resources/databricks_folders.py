@@ -1,4 +1,4 @@
-"""The folders of a volume that jobs send their messages to: one for each, until its messages are heard to the end.
+"""The folders that jobs send their messages to: one for each, until its messages are heard to the end.
 
 A folder whose Dagster run has ended is that of a job which outlived it. The next run of the table adopts that job if it
 asks for the same, and cancels it otherwise.
@@ -6,7 +6,6 @@ asks for the same, and cancels it otherwise.
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
 from collections.abc import Sequence
@@ -18,11 +17,10 @@ from dagster_pipes import DAGSTER_PIPES_CONTEXT_CLI_ARGUMENT, DAGSTER_PIPES_MESS
 from lakehouse_assets.engine.compile.in_flight import has_ended
 from lakehouse_assets.engine.run.plain_json import from_json
 from lakehouse_assets.engine.run.request import Request
-from lakehouse_assets.resources.databricks_jobs import if_there, patiently
+from lakehouse_assets.resources.job_files import JobFiles
 
 if TYPE_CHECKING:
     import dagster as dg
-    from databricks.sdk import WorkspaceClient
 
 CLAIM = "claim.json"
 CONTEXT = "context.json"
@@ -62,9 +60,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders of a group's jobs, under `root` in a volume."""
+    """The folders of a group's jobs, under `root`."""
 
-    client: WorkspaceClient
+    files: JobFiles
     root: str
     group: str
 
@@ -73,16 +71,16 @@ class Folders:
 
         A run that Dagster doesn't know may be that of another Dagster, so its folder is left alone.
         """
-        found = [self._read(f"{self.root}/{self.group}/{name}") for name in self._names(f"{self.root}/{self.group}")]
+        group = f"{self.root}/{self.group}"
+        found = [self._read(f"{group}/{name}") for name in self.files.names(group)]
         ended = [it for it in found if it and self._has_ended(it, context)]
         return [self._kept(replace(it, owner=context.run.run_id)) for it in ended]
 
-    def new(self, requests: Sequence[str], number: int, owner: str) -> Claim:
-        """A folder for a job that is about to be submitted, named by the Dagster run and its number among the run's."""
-        folder = f"{self.root}/{self.group}/{owner}-{number}"
-        claim = Claim(folder, self.group, owner, uuid.uuid4().hex, tuple(requests))
-        patiently(lambda: self.client.files.create_directory(folder))
-        self._write(claim.file, "".join(f"{request}\n" for request in requests))
+    def new(self, requests: Sequence[str], owner: str) -> Claim:
+        """A folder for a job that is about to be submitted, named by the Dagster run and the job's token."""
+        token = uuid.uuid4().hex
+        claim = Claim(f"{self.root}/{self.group}/{owner}-{token[:8]}", self.group, owner, token, tuple(requests))
+        self.files.make_folder(claim.folder)
         return self._kept(claim)
 
     def drop(self, claim: Claim) -> None:
@@ -92,30 +90,21 @@ class Folders:
         self._delete(claim.folder)
 
     def _delete(self, folder: str) -> None:
-        files = self.client.files
-        for name in sorted(self._names(folder), key=lambda name: name == CLAIM):
-            if_there(lambda name=name: files.delete(f"{folder}/{name}"))  # type: ignore[misc]
-        if_there(lambda: files.delete_directory(folder))
+        for name in sorted(self.files.names(folder), key=lambda name: name == CLAIM):
+            self.files.delete(f"{folder}/{name}")
+        self.files.delete_folder(folder)
 
     def _has_ended(self, claim: Claim, context: dg.AssetExecutionContext) -> bool:
         run = context.instance.get_run_by_id(claim.owner)
         return run is not None and (has_ended(run) or claim.owner == context.run.run_id)
 
     def _kept(self, claim: Claim) -> Claim:
-        self._write(f"{claim.folder}/{CLAIM}", json.dumps(asdict(claim)))
+        # The claim first: without one nobody finds the folder, and who finds it writes the requests again.
+        self.files.write(f"{claim.folder}/{CLAIM}", json.dumps(asdict(claim)))
+        self.files.write(claim.file, "".join(f"{request}\n" for request in claim.requests))
         return claim
 
-    def _write(self, path: str, text: str) -> None:
-        patiently(lambda: self.client.files.upload(path, io.BytesIO(text.encode()), overwrite=True))
-
     def _read(self, folder: str) -> Claim | None:
-        def claim() -> Claim | None:
-            contents = self.client.files.download(f"{folder}/{CLAIM}").contents
-            told = json.loads(contents.read()) if contents else None
-            return Claim(**{**told, "requests": tuple(told["requests"])}) if told else None
-
-        return if_there(claim)
-
-    def _names(self, folder: str) -> list[str]:
-        listed = self.client.files.list_directory_contents
-        return if_there(lambda: [it.name for it in listed(folder) if it.name]) or []
+        text = self.files.read(f"{folder}/{CLAIM}")
+        told = json.loads(text) if text else None
+        return Claim(**{**told, "requests": tuple(told["requests"])}) if told else None

@@ -114,19 +114,26 @@ def patiently(ask: Callable[[], T], patience: float = PATIENCE) -> T:
     Raises:
         WorkspaceUnavailable: it refuses, or doesn't answer for `patience` seconds.
     """
+    with _explained():
+        return asked_again(ask, _passing(), lambda _: True, patience)
+
+
+def asked_again(
+    ask: Callable[[], T], failures: tuple[type[Exception], ...], passes: Callable[[Exception], bool], patience: float
+) -> T:
+    """The answer of a service, which is asked again for `patience` seconds where it fails and that passes."""
     until = time.monotonic() + patience
     for pause in chain((1, 2, 4, 8, 16), repeat(30)):
-        with _explained():
-            try:
-                return ask()
-            except _passing():
-                if time.monotonic() + pause > until:
-                    raise
+        try:
+            return ask()
+        except failures as error:
+            if not passes(error) or time.monotonic() + pause > until:
+                raise
         time.sleep(pause)
     raise AssertionError  # the pauses don't end
 
 
-def if_there(ask: Callable[[], T]) -> T | None:
+def if_there(ask: Callable[[], T], patience: float = PATIENCE) -> T | None:
     """What is asked of a file or folder; None where it isn't there, or went when that was asked before."""
     from databricks.sdk.errors import NotFound
 
@@ -135,7 +142,7 @@ def if_there(ask: Callable[[], T]) -> T | None:
             return ask()
         return None
 
-    return patiently(asked)
+    return patiently(asked, patience)
 
 
 def outputs_of(client: WorkspaceClient, run: Run) -> list[RunOutput]:

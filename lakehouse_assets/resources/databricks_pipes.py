@@ -6,24 +6,24 @@ what a job says that outlived its Dagster is heard by nobody.
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster_databricks.pipes import PipesDatabricksServerlessClient, PipesUnityCatalogVolumesContextInjector
+from dagster_databricks.pipes import PipesDatabricksServerlessClient
 from dagster_pipes import PipesContextData, PipesParams
 
 from lakehouse_assets.private.dagster import free_of_event_stream
 from lakehouse_assets.resources.databricks_folders import CONTEXT
-from lakehouse_assets.resources.databricks_jobs import if_there, patiently, submit, wait
+from lakehouse_assets.resources.databricks_jobs import submit, wait
+from lakehouse_assets.resources.job_files import JobFiles
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -39,16 +39,21 @@ class Heard:
     messages: list[Any]
     run: Run
 
+    @property
+    def told(self) -> dict[str, str]:
+        """The report or the failure, by the name of its kind; nothing if the job said neither."""
+        return {kind: text for message in self.messages for kind, text in message.items()}
+
 
 class JobInFolder(PipesDatabricksServerlessClient):
-    """A job whose messages about a table are in a folder of that name, in the job's own folder of a volume.
+    """A job whose messages about a table are in a folder of that name, in the job's own folder.
 
     It runs on any compute, as Pipes' parameters are those of the task. They are the claim's, so that whoever finds the
     job by its token asks for the same job.
     """
 
-    def __init__(self, client: WorkspaceClient, folder: str, table: str, poll: float) -> None:
-        context, messages = _Context(client=client, volume_path=folder), _Messages(client, folder, table)
+    def __init__(self, client: WorkspaceClient, files: JobFiles, folder: str, table: str, poll: float) -> None:
+        context, messages = _Context(files, folder), _Messages(files, folder, table)
         super().__init__(client, folder, context, messages, poll)
 
     def run(  # type: ignore[override]  # what comes of it isn't yielded as it is
@@ -75,30 +80,30 @@ class JobInFolder(PipesDatabricksServerlessClient):
         return Heard(list(session.get_custom_messages()), ended)
 
 
-class _Context(PipesUnityCatalogVolumesContextInjector):
+class _Context(dg.PipesContextInjector):
     """Writes the context of the first step alone: the job reads it again for each table, while other steps join."""
+
+    def __init__(self, files: JobFiles, folder: str) -> None:
+        self.files, self.path = files, f"{folder}/{CONTEXT}"
 
     @contextmanager
     def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
-        path, text = f"{self.volume_path}/{CONTEXT}", json.dumps(context).encode()
-        patiently(lambda: self._written_once(path, text))
-        yield {"path": path}
+        self.files.create(self.path, json.dumps(context))
+        yield {"path": self.path}
 
-    def _written_once(self, path: str, text: bytes) -> None:
-        from databricks.sdk.errors import ResourceConflict  # of which "already exists" is one
-
-        with suppress(ResourceConflict):
-            self.files_client.upload(path, io.BytesIO(text), overwrite=False)
+    def no_messages_debug_text(self) -> str:
+        return f"The context was written to {self.path}, where `dbfs_jobs` reads it."
 
 
 class _Messages(dg.PipesMessageReader):
     """Reads what is said of a table, file by file. The job is told the folder above, as it says something of several.
 
-    The reader of dagster-databricks waits ten seconds for more of a job that has ended, and two from look to look.
+    The readers of dagster-databricks and dagster-azure make up the folder, take a refusal for a message that isn't
+    there yet, and wait ten seconds for more of a job that has ended.
     """
 
-    def __init__(self, client: WorkspaceClient, folder: str, table: str) -> None:
-        self.client, self.folder, self.table = client, folder, table
+    def __init__(self, files: JobFiles, folder: str, table: str) -> None:
+        self.files, self.folder, self.table = files, folder, table
 
     @contextmanager
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
@@ -126,8 +131,7 @@ class _Messages(dg.PipesMessageReader):
 
     def _file(self, path: str) -> str | None:
         """The text of a file; None until it's whole, which its writer shows by a line end."""
-        contents = if_there(lambda: self.client.files.download(path).contents)
-        text = contents.read().decode() if contents else ""
+        text = self.files.read(path) or ""
         return text if text.endswith("\n") else None
 
     def no_messages_debug_text(self) -> str:

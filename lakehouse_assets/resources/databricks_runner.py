@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,11 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
         databricks: DatabricksResource = context.resources.databricks
         client, asked = databricks.client(), _asked(request, context, lakehouse)
         with databricks.claimed(asked, context) as (claim, last):
-            pipes = JobInFolder(client, claim.folder, request.table, databricks.poll_seconds)
+            pipes = JobInFolder(client, databricks.files(), claim.folder, request.table, databricks.poll_seconds)
             heard = pipes.run(context, databricks.job(claim, asked.compute), to_its_end=last)
         outputs = outputs_of(client, heard.run) if ended(heard.run) else []
+        if "failure" in heard.told:
+            databricks.expect_no_more(claim, _left_out(request.table, claim.tables, lakehouse))
         if last:  # into the step's output, as it would be here
             print("".join(it.logs or "" for it in outputs), end="")
         return _report(request, heard, outputs)
@@ -46,12 +49,16 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
 def _asked(request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Asked:
     table = lakehouse.tables[request.table]
     group = table.domain if lakehouse.domains[table.domain].run_as_one_job else table.key
-    return Asked(table.key, together(request, context, lakehouse), group, compute_of(table, lakehouse))
+    promised = context.resources.databricks.promised
+    return Asked(table.key, together(request, context, lakehouse, promised), group, compute_of(table, lakehouse))
 
 
-def together(request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Sequence[Request]:
+def together(
+    request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse, promised: AbstractSet[str]
+) -> Sequence[Request]:
     """The requests that one job carries out: this one and, in a domain that runs as one job, those of the run's steps
-    that haven't begun, need the same compute, and read nothing of this run that isn't in the job or done.
+    that haven't begun, need the same compute, and read nothing of this run that isn't in the job or done. Those that
+    are `promised` are in another job, as where a step is tried again.
 
     A table of days is alone in a backfill, as its days are those of its step.
     """
@@ -67,7 +74,7 @@ def together(request: Request, context: dg.AssetExecutionContext, lakehouse: Lak
         fits = compute_of(other, lakehouse) == compute_of(table, lakehouse) and other.key not in alone
         if other.key == table.key:
             chosen[other.key] = request
-        elif op_name(other.key) in waiting - ends.keys() and ready and fits:
+        elif op_name(other.key) in waiting - ends.keys() - set(map(op_name, promised)) and ready and fits:
             chosen[other.key] = request_of(other, context)
     return list(chosen.values())
 
@@ -80,8 +87,17 @@ def _steps_before(table: Table, lakehouse: Lakehouse) -> set[str]:
     return {op_name(key) for key in lakehouse.upstreams(table).values()} | {landing_op(table)}
 
 
+def _left_out(failed: str, tables: Sequence[str], lakehouse: Lakehouse) -> set[str]:
+    """The tables of a job that it leaves out, as they read one that failed, or one that is left out."""
+    left = {failed}
+    for key in tables:  # each after those that it reads
+        if left & {*lakehouse.upstreams(lakehouse.tables[key]).values()}:
+            left.add(key)
+    return left
+
+
 def _report(request: Request, heard: Heard, outputs: Sequence[RunOutput]) -> Report:
-    told = {kind: text for message in heard.messages for kind, text in message.items()}
+    told = heard.told
     if "failure" in told:
         error = error_of(from_json(Failure, told["failure"]))
         error.details = (*error.details, f"on Databricks: {heard.run.run_page_url}")

@@ -6,7 +6,7 @@ import pytest
 
 from lakehouse_assets.environment import open_lake
 from lakehouse_assets.resources.lake import LakeResource
-from lakehouse_assets.settings import SettingsError, read_settings
+from lakehouse_assets.settings import SettingsError, read_settings, wheel_name
 from lakehouse_assets_tests.cli.command import Command
 
 KPIS = "airlines.gold.kpis"
@@ -28,6 +28,20 @@ def test_without_a_catalog_a_table_has_its_path_alone() -> None:
 def test_domains_that_are_no_package_are_refused_by_their_name(name: str) -> None:
     with pytest.raises(SettingsError, match=r"LAKEHOUSE_DOMAINS is .*, and no package of that name .* install it"):
         read_settings({"LAKEHOUSE_DOMAINS": name})
+
+
+@pytest.mark.parametrize("folder", ["dbfs:/Volumes/main/files", "https://shop.blob.core.windows.net/jobs", "jobs"])
+def test_a_folder_of_jobs_that_is_in_no_store_they_can_use_is_refused(folder: str) -> None:
+    with pytest.raises(SettingsError, match=r"LAKEHOUSE_DATABRICKS_VOLUME is .*/Volumes/CATALOG/.*abfss://CONTAINER@"):
+        read_settings({"LAKEHOUSE_DATABRICKS_VOLUME": folder})
+
+
+def test_a_wheel_is_looked_for_in_a_volume_alone() -> None:
+    wheels = {
+        folder: read_settings({"LAKEHOUSE_DATABRICKS_VOLUME": folder}).databricks_wheels
+        for folder in ("/Volumes/main/lakehouse/files/", "abfss://jobs@shop.dfs.core.windows.net/lake", "")
+    }
+    assert [*wheels.values()] == [(f"/Volumes/main/lakehouse/files/wheels/{wheel_name()}",), (), ()]
 
 
 def test_a_command_without_its_domains_says_so_in_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def closure(asked: list[str]) -> Iterator[str]:
 
 def test_it_leaves_the_runtimes_spark_and_dagster_alone(workspace: Databricks) -> None:
     asked = {*closure(requirements(workspace))}
-    assert {"deltalake", "dagster-pipes", "pydantic"} <= asked
+    assert {"deltalake", "dagster-pipes", "pydantic", "adlfs", "azure-identity", "azure-storage-blob"} <= asked
     assert not asked & (OF_RUNTIME | {"dagster", "databricks-sdk", "py4j"})
 
 

@@ -149,7 +149,7 @@ def test_a_domain_built_by_a_job_is_the_one_built_here(
     jobs = workspace.seen["jobs"][before:]
     assert [job["run_name"] for job in jobs] == [domain] * (2 if far else 1)  # one a build
     assert bool(jobs[-1].get("environments")) == (domain == "airlines")  # which serverless compute has
-    assert workspace.left == []
+    assert workspace.left == {}
 
 
 def _forgotten(engine: SparkResource, domain: str) -> None:

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
 from lakehouse_assets.engine.compile.names import op_name
 from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets.resources.databricks_runner import on_databricks
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.servers.databricks import Databricks
+from lakehouse_assets_tests.servers.databricks import SCOPE, Databricks
+
+IN_BOTH = pytest.mark.parametrize("databricks", ["volume", "container"], indirect=True)  # where messages are
 
 
 class Jobs:
@@ -21,10 +24,10 @@ class Jobs:
 
     def __init__(self, project: Project, workspace: Databricks) -> None:
         self.project, self.workspace = project, workspace
-        lake = project.lake
+        lake, secrets = project.lake, ["--secrets", SCOPE] if workspace.container else []
         self.resource = DatabricksResource(
             volume=workspace.volume, wheels=[workspace.wheel], poll_seconds=0.2,
-            places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package],
+            places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package, *secrets],
         )  # fmt: skip
 
     def run(self, name: str, **options: Any) -> dg.ExecuteInProcessResult:

@@ -14,11 +14,13 @@ from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.resources.jobs import Jobs, failure, materialised, told
-from lakehouse_assets_tests.servers.databricks import Databricks
+from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, failure, materialised, told
+from lakehouse_assets_tests.servers.azurite import KEY
+from lakehouse_assets_tests.servers.databricks import SCOPE, Databricks
 from lakehouse_assets_tests.servers.databricks_workspace import CLIENT, TOKEN
 
 
+@IN_BOTH
 def test_a_job_is_told_as_a_run_of_this_process(project: Project, jobs: Jobs) -> None:
     names = ("bronze.orders", "silver.orders")
     far = {name: told(jobs.run(name), project) for name in names}
@@ -40,6 +42,7 @@ def test_the_page_of_a_table_links_to_its_job_run_and_names_the_cluster(jobs: Jo
     assert (shown["databricks_setup_seconds"], shown["databricks_seconds"]) == (1.5, 2.5)
 
 
+@IN_BOTH
 def test_a_broken_expectation_on_the_cluster_is_told_as_here(project: Project, jobs: Jobs) -> None:
     jobs.run("bronze.orders")
     project.land("orders/2.csv", "id,amount\n4,5000\n")
@@ -59,11 +62,12 @@ def test_a_table_that_waits_for_files_is_told_as_here(project: Project, jobs: Jo
     assert not far.get_asset_materialization_events()
 
 
+@IN_BOTH
 def test_no_secret_is_in_what_is_submitted_logged_or_shown(
     command: Command, databricks: Databricks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (databricks.folder / "secrets.json").write_text('{"shop": {"azure-client-secret": "s3cret"}}')
-    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_SECRETS", "shop")
+    databricks.keep_secret("azure-client-secret", "s3cret")
+    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_SECRETS", SCOPE)
     before = len(databricks.seen["jobs"])
     said = command("run")
     assert said.code == 0
@@ -72,7 +76,7 @@ def test_no_secret_is_in_what_is_submitted_logged_or_shown(
     with dg.DagsterInstance.from_config(str(command.project.root)) as instance:
         shown += [str(instance.all_logs(run.run_id)) for run in instance.get_runs()]
     assert len(shown) == 4
-    assert not any(secret in text for text in shown for secret in (TOKEN, "s3cret"))
+    assert not any(secret in text for text in shown for secret in (TOKEN, "s3cret", KEY))
 
 
 CLIENT_ID, SECRET = CLIENT.split(":")
@@ -126,8 +130,8 @@ def found(command: Command) -> dict[str, str]:
 def test_doctor_tries_what_jobs_need_of_a_workspace(
     command: Command, databricks: Databricks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (databricks.folder / "secrets.json").write_text('{"shop": {"azure-client-id": "me"}}')
-    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_SECRETS", "shop")
+    databricks.keep_secret("azure-client-id", "me")
+    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_SECRETS", SCOPE)
     well = found(command)
     assert all(line.startswith("✓") for line in well.values())
     assert "ann@example.com is signed in by pat" in well[""]
@@ -139,6 +143,25 @@ def test_doctor_tries_what_jobs_need_of_a_workspace(
     assert [ill[what][0] for what in ("", "volume", "wheel", "secrets")] == ["✓", "✗", "✗", "✓"]
     assert "is in no volume of yours" in ill["volume"]
     assert "build it by `make wheel`" in ill["wheel"]
+
+
+@pytest.mark.parametrize("databricks", ["container"], indirect=True)
+def test_doctor_tries_a_container_and_a_wheel_in_the_workspace(
+    command: Command, databricks: Databricks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = databricks.folder / "Workspace" / "lakehouse.whl"
+    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_WHEELS", "/Workspace/lakehouse.whl")
+    ill = found(command)
+    assert "/Workspace/lakehouse.whl isn't there" in ill["wheel"]
+    there.parent.mkdir()
+    shutil.copy(databricks.wheel, there)
+    well = found(command)
+    assert f"{databricks.volume}: written, read and deleted" in well["volume"]
+    assert f"/Workspace/lakehouse.whl: {there.stat().st_size / 1000:,.0f} kB" in well["wheel"]
+    monkeypatch.setenv("LAKEHOUSE_DATABRICKS_VOLUME", databricks.volume.replace("@", "-none@"))
+    assert found(command)["volume"].startswith("✗")
+    monkeypatch.delenv("LAKEHOUSE_DATABRICKS_WHEELS")
+    assert "set LAKEHOUSE_DATABRICKS_WHEELS" in command("doctor").out
 
 
 def test_doctor_says_who_is_not_let_in_and_tries_no_more(

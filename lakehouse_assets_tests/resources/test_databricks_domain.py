@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -11,11 +11,12 @@ import pytest
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset, in_process
 from lakehouse_assets.engine.compile.definitions import compile_definitions
+from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.run.plain_json import from_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.resources.databricks_runner import on_databricks
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.resources.jobs import Jobs, told
+from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, told
 
 ONE_JOB = """
 from datetime import timedelta
@@ -56,6 +57,7 @@ def steps(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return {str(e.step_key): e.event_type_value for e in result.all_events if e.event_type_value in ends}
 
 
+@IN_BOTH
 def test_the_tables_of_a_domain_are_one_job_in_which_what_reads_a_failed_one_is_left_out(
     domain: Project, jobs: Jobs
 ) -> None:
@@ -79,9 +81,26 @@ from lakehouse_assets.engine.errors import SparkUnavailable
 def flaky(raw: DataFrame) -> DataFrame:
     if not Path({mark!r}).exists():
         Path({mark!r}).touch()
-        raise SparkUnavailable("Computing: the engine went away")
+        raise {error}("Computing: the engine went away")
     return raw
 """
+OF_BOTH = 'of_both = sql_table(r="silver.flaky", s="silver.good", sql="SELECT r.* FROM r, s")'
+WITH_FLAKY = (
+    "bronze.orders", "bronze.parcels", "silver.flaky", "silver.good", "gold.of_flaky", "gold.of_both", "gold.of_good",
+)  # fmt: skip
+
+
+@pytest.fixture
+def flaky(domain: Project, tmp_path: Path) -> Callable[[str], Project]:
+    """Declares a table that fails by an error once; what reads it reads others too."""
+
+    def declared(error: str) -> Project:
+        domain.table("silver.flaky", FLAKY.format(mark=str(tmp_path / "mark"), error=error))
+        domain.table("gold.of_flaky", 'of_flaky = sql_table(r="silver.flaky", sql="SELECT * FROM r")')
+        domain.table("gold.of_both", OF_BOTH)
+        return domain
+
+    return declared
 
 
 def tables(requests: list[str]) -> list[str]:
@@ -89,15 +108,50 @@ def tables(requests: list[str]) -> list[str]:
     return sorted(from_json(Request, it).table.removeprefix("shop.") for it in requests)
 
 
-def test_a_step_that_is_tried_again_has_its_table_alone_computed_again(
-    domain: Project, jobs: Jobs, tmp_path: Path
+def written_once(project: Project, names: Sequence[str]) -> bool:
+    return [len(project.log(name).commits) for name in names] == [1] * len(names)
+
+
+def test_a_step_that_is_tried_again_has_its_table_and_what_reads_it_computed_by_another_job(
+    flaky: Callable[[str], Project], jobs: Jobs
 ) -> None:
-    domain.table("silver.flaky", FLAKY.format(mark=str(tmp_path / "mark")))
+    project, before = flaky("SparkUnavailable"), len(jobs.workspace.seen["jobs"])
     with jobs.counted() as begun:
-        names = ("bronze.orders", "bronze.parcels", "silver.flaky", "silver.good", "gold.of_good")
-        done = made(domain, jobs, names)
-    assert done.success
-    assert tables(begun) == sorted([*names, "silver.flaky"])
+        assert made(project, jobs, WITH_FLAKY).success
+    # The first job left out what reads the table. One of these also reads what that job had still to tell of.
+    assert tables(begun) == sorted([*WITH_FLAKY, "silver.flaky", "gold.of_flaky", "gold.of_both"])
+    assert written_once(project, WITH_FLAKY)
+    assert len(project.rows("gold.of_both")) == 3
+    assert {end for end, _ in jobs.workspace.seen["ends"][before:]} == {"TERMINATED"}
+
+
+_kept = dict[str, dg.JobDefinition]()
+
+
+def kept(package: str) -> dg.JobDefinition:
+    """The job of a test's package, by which Dagster finds it again for a second run."""
+    return _kept[package]
+
+
+def test_a_run_that_is_tried_again_from_its_failure_asks_for_no_table_that_was_built(
+    flaky: Callable[[str], Project], jobs: Jobs, tmp_path: Path
+) -> None:
+    project = flaky("RuntimeError")
+    lakehouse, resources = project.lakehouse, {**project.resources, "databricks": jobs.resource}
+    _kept[project.package] = compile_definitions(lakehouse, resources, on_databricks(lakehouse)).resolve_job_def("shop")
+    selected = [asset_key(f"shop.{name}") for name in WITH_FLAKY]
+    again = dg.build_reconstructable_job(__name__, "kept", (project.package,))
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        with dg.execute_job(again, instance, asset_selection=selected, raise_on_error=False) as first:
+            assert not first.success
+        options = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+        with (
+            jobs.counted() as begun,
+            dg.execute_job(again, instance, reexecution_options=options, raise_on_error=False) as second,
+        ):
+            assert second.success
+    assert tables(begun) == ["gold.of_both", "gold.of_flaky", "silver.flaky"]
+    assert written_once(project, WITH_FLAKY)
 
 
 def test_a_table_that_failed_is_not_computed_again_by_a_later_job_of_the_run(domain: Project, jobs: Jobs) -> None:

@@ -17,8 +17,11 @@ from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.resources.databricks_folders import Folders
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.resources.jobs import Jobs, failure
+from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, failure
+from lakehouse_assets_tests.servers.azurite import KEY, Azurite
 from lakehouse_assets_tests.servers.databricks import Databricks
+from lakehouse_assets_tests.servers.databricks_workspace import TOKEN
+from lakehouse_assets_tests.servers.throttle import refused, throttled
 from lakehouse_assets_tests.servers.waiting import wait_until
 
 # Says that it's being made, and goes on once the test says so.
@@ -45,6 +48,21 @@ def test_a_workspace_that_is_away_for_a_moment_at_each_call_runs_a_table_once(jo
     jobs.workspace.fail(*({"at": call, **FAULTS[(first + n) % len(FAULTS)]} for n, call in enumerate(CALLS)))
     with jobs.counted() as begun:
         assert jobs.run("bronze.orders").success
+    assert len(begun) == 1
+
+
+@pytest.mark.parametrize("databricks", ["container"], indirect=True)
+def test_a_store_that_is_busy_for_a_moment_runs_a_table_once(
+    jobs: Jobs, azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        throttled(azurite, {"azsdk-python-storage-blob": 3}) as busy,
+        jobs.counted() as begun,
+        monkeypatch.context() as patch,
+    ):
+        patch.setenv("AZURE_STORAGE_CONNECTION_STRING", busy.connection_string)
+        assert jobs.run("bronze.orders").success
+        assert refused(busy) == {"azsdk-python-storage-blob": 3}
     assert len(begun) == 1
 
 
@@ -90,6 +108,7 @@ def begun(command: Command, slow: Path) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
+@IN_BOTH
 def test_an_interrupted_run_cancels_its_job(command: Command, slow: Path, databricks: Databricks) -> None:
     with begun(command, slow) as process:
         process.send_signal(signal.SIGINT)
@@ -122,8 +141,11 @@ def killed(command: Command, slow: Path) -> Command:
     return command
 
 
+@IN_BOTH
 def test_a_job_that_outlives_its_dagster_is_adopted_by_the_next_run(killed: Command, databricks: Databricks) -> None:
-    before = databricks.seen
+    before, files = databricks.seen, databricks.left
+    assert {"claim.json", "requests.jsonl", "context.json"} <= {path.rpartition("/")[2] for path in files}
+    assert not any(secret in text for text in files.values() for secret in (TOKEN, KEY))
     said = killed("run", "silver.slow")
     assert (said.code, databricks.seen["started"]) == (0, before["started"]), said
     assert len(killed.project.rows("silver.slow")) == 3
@@ -143,8 +165,8 @@ def test_a_job_that_was_not_submitted_when_its_dagster_died_is_by_the_next_run(p
     asked = to_json(Request("shop.bronze.orders", user=getuser()))
     with dg.DagsterInstance.ephemeral() as instance, jobs.counted() as requests:
         run = instance.create_run_for_job(dg.GraphDefinition("died").to_job(), status=dg.DagsterRunStatus.FAILURE)
-        folders = Folders(jobs.resource.client(), f"{jobs.workspace.volume}/runs", "shop.bronze.orders")
-        folders.new([asked], 0, run.run_id)
+        folders = Folders(jobs.resource.files(), f"{jobs.workspace.volume}/runs", "shop.bronze.orders")
+        folders.new([asked], run.run_id)
         assert jobs.run("bronze.orders", instance=instance).success
     assert requests == [asked]
     assert jobs.workspace.seen["jobs"][-1]["tasks"][0]["existing_cluster_id"] == "0101-abc"

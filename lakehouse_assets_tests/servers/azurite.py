@@ -107,12 +107,12 @@ def program() -> list[str]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Azurite]:
+def running(folder: Path, *options: str) -> Iterator[Azurite]:
     """An emulator that keeps all in memory, until the end of the block."""
     blobs, queues, tables = _free_ports(3)
     command = [
         *program(), "--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry",
-        "--blobPort", str(blobs), "--queuePort", str(queues), "--tablePort", str(tables),
+        "--blobPort", str(blobs), "--queuePort", str(queues), "--tablePort", str(tables), *options,
     ]  # fmt: skip
     log, env = folder / "azurite.log", {**os.environ, "NODE_OPTIONS": f'--require "{BY_NAME}"'}
     with log.open("wb") as out, subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=env) as process:

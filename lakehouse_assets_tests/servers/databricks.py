@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,24 +13,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import requests
 
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.servers.databricks_workspace import TOKEN
 from lakehouse_assets_tests.servers.waiting import wait_until
 
+SCOPE = "shop"  # of secrets
+
 
 @dataclass(frozen=True)
 class Databricks:
-    """A workspace that listens at `address`; what is under `folder` are its volumes, of which a test has its own."""
+    """A workspace that listens at `address`; what is under `folder` are its volumes, of which a test has its own.
+
+    Where there is the URL of a `container`, messages are in it.
+    """
 
     address: str
     folder: Path
     name: str = "volume"
+    container: str = ""
 
     @property
     def volume(self) -> str:
-        return str(self.folder / self.name)
+        """The folder for messages."""
+        return f"{self.container or self.folder}/{self.name}"
 
     def install(self, root: Path, package: str) -> None:
         """Let the clusters have a package that is in a folder."""
@@ -46,6 +55,12 @@ class Databricks:
     def environment(self) -> dict[str, str]:
         return {"DATABRICKS_HOST": self.address, "DATABRICKS_TOKEN": TOKEN}
 
+    def keep_secret(self, name: str, value: str) -> None:
+        """Put a secret into the scope."""
+        file = self.folder / "secrets.json"
+        kept = json.loads(file.read_text())[SCOPE] if file.exists() else {}
+        file.write_text(json.dumps({SCOPE: {**kept, name: value}}))
+
     def fail(self, *faults: dict[str, Any]) -> None:
         """What goes wrong from now on: at calls whose method and path have the text `at`, `times` times."""
         told = [{"times": 1, **fault} for fault in faults]
@@ -61,9 +76,11 @@ class Databricks:
         return found
 
     @property
-    def left(self) -> list[Path]:
-        """The files of jobs that are in the volume."""
-        return [path for path in Path(self.volume, "runs").rglob("*") if path.is_file()]
+    def left(self) -> dict[str, str]:
+        """The files of jobs that are there, and what is in them."""
+        store, folder = fsspec.core.url_to_fs(f"{self.volume}/runs")
+        store.invalidate_cache()
+        return {path: store.cat_file(path).decode() for path in store.find(folder)}
 
 
 # What the wheel is made of.

@@ -135,7 +135,7 @@ class Workspace:
         """Run a task; what it printed as errors, if it failed."""
         wheel = task["python_wheel_task"]
         if wheel["parameters"][:1] == ["--requests"]:
-            self.started.update(Path(wheel["parameters"][1]).read_text().splitlines())
+            self.started.update(self._text(wheel["parameters"]).splitlines())
         libraries = [it["whl"] for it in task.get("libraries", ())]
         libraries += [d for e in run.job.get("environments", ()) for d in e["spec"]["dependencies"]]
         installed = [str(self._installed(Path(it))) for it in libraries]
@@ -153,6 +153,18 @@ class Workspace:
             threading.Timer(kill_after, run.process.kill).start()
         run.printed, errors = run.process.communicate()
         return errors[-4000:] or f"exit code {run.process.returncode}" if run.process.returncode else ""
+
+    def _text(self, parameters: list[str]) -> str:
+        """The file of requests, which may be a blob; the way to its account is a secret of the scope that is named."""
+        if "://" not in parameters[1]:
+            return Path(parameters[1]).read_text()
+        from azure.storage.blob import BlobClient
+
+        scopes = json.loads((self.folder / "secrets.json").read_text())
+        way = scopes[parameters[parameters.index("--secrets") + 1]]["azure-storage-connection-string"]
+        container, _, rest = parameters[1].partition("://")[2].partition("@")
+        with BlobClient.from_connection_string(way, container, rest.partition("/")[2]) as blob:
+            return blob.download_blob().readall().decode()
 
     def _installed(self, wheel: Path) -> Path:
         place = self.folder / "installed" / wheel.name
@@ -238,6 +250,11 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {"userName": "ann@example.com"}
         if path.startswith("/api/2.0/secrets/"):
             return self._of_secrets(path, asked)
+        if path == "/api/2.0/workspace/get-status":
+            place = self.workspace.folder / f"Workspace{asked['path']}"
+            if place.exists():
+                return 200, {"size": place.stat().st_size}
+            return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": f"{asked['path']} is not there"}
         if path == "/api/2.2/jobs/runs/submit":
             return 200, self.workspace.submit(asked)
         run = self.workspace.runs.get(int(asked.get("run_id", 0)) // (100 if path.endswith("get-output") else 1))
