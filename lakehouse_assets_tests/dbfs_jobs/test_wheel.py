@@ -100,6 +100,8 @@ def test_its_programs_tell_of_themselves_where_nothing_else_is_installed(python:
         assert "--landing" in done.stdout
     bare = subprocess.run([python, "-c", "import dagster"], capture_output=True, check=False)
     assert bare.returncode == 1
+    azure = "import fsspec; assert fsspec.get_filesystem_class('abfss').__module__ == 'adlfs.spec'"
+    subprocess.run([python, "-c", azure], check=True)  # without which no job lists a landing folder
 
 
 def test_tables_are_built_where_nothing_else_is_installed(python: Path, engine: SparkResource, tmp_path: Path) -> None:
