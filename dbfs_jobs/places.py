@@ -10,6 +10,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.deploy.databricks_job import SECRETS
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.private.pyspark import capture_all_errors
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark_session import configured
 
@@ -49,6 +50,7 @@ def session(given: argparse.Namespace) -> SparkSession:
     """The Spark session of this environment, told of the stores unless a catalog knows the way to them."""
     from pyspark.sql import SparkSession
 
+    capture_all_errors()
     return configured(SparkSession.builder.getOrCreate(), () if given.catalog else (given.lake, given.landing))
 
 

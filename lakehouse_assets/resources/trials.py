@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,28 +26,12 @@ def tried(what: str, attempt: Callable[[], str]) -> Found:
 
     from lakehouse_assets.engine.lake.stores import errors_of_stores
 
-    failures: tuple[type[Exception], ...] = (
-        LakehouseError,
-        DeltaError,
-        PySparkException,
-        *_of_java(),
-        *errors_of_stores(),
-    )
+    failures: tuple[type[Exception], ...] = (LakehouseError, DeltaError, PySparkException, *errors_of_stores())
     try:
         return True, what, attempt()
     except failures as error:
-        lines = [line for line in str(error).strip().splitlines() if not line.startswith(_BEFORE_JAVAS)]
+        lines = str(error).strip().splitlines()
         return None if isinstance(error, Untold) else False, what, lines[0] if lines else type(error).__name__
-
-
-# What classic PySpark, which clusters may have, puts before the error of Spark itself.
-_BEFORE_JAVAS = "An error occurred while calling "
-
-
-def _of_java() -> tuple[type[Exception], ...]:
-    """What classic PySpark raises beside its own errors, where it's in use."""
-    py4j = sys.modules.get("py4j.protocol")
-    return (py4j.Py4JError,) if py4j else ()
 
 
 def kept_and_found(url: str) -> str:
