@@ -13,10 +13,12 @@ import re
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.metadata import metadata, version
 from typing import TYPE_CHECKING
 
-from dbfs_jobs.places import add_places, place, session, take_secrets
+from dbfs_jobs.places import add_places, opened, take_secrets
+from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.deploy.databricks_job import PACKAGE
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
@@ -46,23 +48,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _findings(given: argparse.Namespace) -> Iterator[Found]:
+    scope = given.secrets
+
+    @cache
+    def context() -> Context:
+        return opened(argparse.Namespace(**{**vars(given), "secrets": ""}))  # which have been taken, or can't be
+
     yield tried("Python", _python)
     yield tried("wheel", lambda: f"{PACKAGE} {version(PACKAGE)}")
     yield tried("delta-rs", lambda: f"deltalake {version('deltalake')}")
     if given.secrets:
-        yield tried("secrets", lambda: f"{given.secrets} gives {', '.join(take_secrets(given.secrets)) or 'nothing'}")
+        yield tried("secrets", lambda: f"{scope} gives {', '.join(take_secrets(scope)) or 'nothing'}")
     lakehouse = load(given.domains, strict=False)
     yield from ((False, "declared tables", problem) for problem in lakehouse.problems)
     if not lakehouse.problems:
         yield True, "declared tables", f"{len(lakehouse.tables)}, and they fit together"
-    yield tried("landing folder", lambda: _listed(given.landing))
-    yield tried("lake by delta-rs", lambda: _by_delta_rs(place(given)))
-    spark = tried("Spark", lambda: _version(session(given)))
+    yield tried("landing folder", lambda: _listed(context().lake.landing))
+    yield tried("lake by delta-rs", lambda: _by_delta_rs(context().lake))
+    spark = tried("Spark", lambda: _version(context().session()))
     yield spark
     if spark[0]:  # without it, nothing can be asked of it
-        yield tried("lake by Spark", lambda: _by_spark(place(given), session(given)))
-        if given.catalog:
-            yield tried("catalog", lambda: _catalog(place(given), lakehouse, session(given)))
+        yield tried("lake by Spark", lambda: _by_spark(context().lake, context().session()))
+    if spark[0] and given.catalog:
+        yield tried("catalog", lambda: _catalog(context().lake, lakehouse, context().session()))
 
 
 def _python() -> str:

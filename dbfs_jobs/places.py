@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.deploy.databricks_job import SECRETS
 from lakehouse_assets.engine.graph.validate import load
-from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.private.pyspark import capture_all_errors
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark_session import configured
@@ -31,27 +30,22 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def opened(given: argparse.Namespace) -> Context:
-    """What a run works with, on the Spark session that this environment has."""
+    """What a run works with, on the Spark session that this environment has.
+
+    A catalog knows the way to its tables, so Spark is told of the stores where there is none.
+    """
     if given.secrets:
         take_secrets(given.secrets)
-    return Context(load(given.domains, strict=False), place(given), lambda: session(given))
+    lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog)
+    stores = () if given.catalog else (given.lake, given.landing)
 
+    def session() -> SparkSession:
+        from pyspark.sql import SparkSession
 
-def place(given: argparse.Namespace) -> Lake:
-    """The lake, with what delta-rs needs to reach it.
+        capture_all_errors()
+        return configured(SparkSession.builder.getOrCreate(), stores)
 
-    Raises:
-        SettingsError: it's in Azure, and there is no way to its account.
-    """
-    return lake_at(given.lake, given.landing, not given.by_factory, given.catalog)
-
-
-def session(given: argparse.Namespace) -> SparkSession:
-    """The Spark session of this environment, told of the stores unless a catalog knows the way to them."""
-    from pyspark.sql import SparkSession
-
-    capture_all_errors()
-    return configured(SparkSession.builder.getOrCreate(), () if given.catalog else (given.lake, given.landing))
+    return Context(load(given.domains, strict=False), lake, session)
 
 
 def take_secrets(scope: str) -> list[str]:
