@@ -7,15 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.context import Context
+from lakehouse_assets.engine.deploy.databricks_job import SECRETS
 from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.private.pyspark import capture_all_errors
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark_session import configured
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-# The secrets of a scope that are taken, by how their names begin; `azure-client-id` becomes AZURE_CLIENT_ID.
-SECRETS = ("azure-", "lakehouse-")
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -36,21 +35,24 @@ def opened(given: argparse.Namespace) -> Context:
     A catalog knows the way to its tables, so Spark is told of the stores where there is none.
     """
     if given.secrets:
-        _take_secrets(given.secrets)
+        take_secrets(given.secrets)
     lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog)
     stores = () if given.catalog else (given.lake, given.landing)
 
     def session() -> SparkSession:
         from pyspark.sql import SparkSession
 
+        capture_all_errors()
         return configured(SparkSession.builder.getOrCreate(), stores)
 
     return Context(load(given.domains, strict=False), lake, session)
 
 
-def _take_secrets(scope: str) -> None:
+def take_secrets(scope: str) -> list[str]:
+    """Make variables of the secrets of a scope; what they are called now."""
     from databricks.sdk.runtime import dbutils  # which a Databricks runtime has
 
-    for name in (secret.key for secret in dbutils.secrets.list(scope)):
-        if name.startswith(SECRETS):
-            os.environ[name.upper().replace("-", "_")] = dbutils.secrets.get(scope, name)
+    names = [secret.key for secret in dbutils.secrets.list(scope) if secret.key.startswith(SECRETS)]
+    taken = {name.upper().replace("-", "_"): dbutils.secrets.get(scope, name) for name in names}
+    os.environ.update(taken)
+    return [*taken]

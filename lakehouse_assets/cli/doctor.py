@@ -7,9 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -20,14 +18,15 @@ from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.inputs import VARIABLE
 from lakehouse_assets.environment import open_lake, open_lakehouse
-from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure
+from lakehouse_assets.resources.trials import MARKS, Found, kept_and_found, tried
 from lakehouse_assets.settings import Settings, dagster_home, sound_settings
 
-Found = tuple[bool, str, str]
+COLOURS = {True: "green", False: "red", None: "yellow"}
 GIGABYTES = 2
 
 
@@ -36,8 +35,8 @@ def doctor() -> None:
     """Try what this machine needs, a line each; exit code 1 if something is wrong."""
     shown, sound = grid("", "what", "found"), True
     for fine, what, found in _findings():
-        sound = sound and fine
-        shown.add_row(line(("✓", "green") if fine else ("✗", "red")), what, found)
+        sound = sound and fine is not False
+        shown.add_row(line((MARKS[fine], COLOURS[fine])), what, found)
     console.print(shown)
     if not sound:
         raise typer.Exit(1)
@@ -51,37 +50,22 @@ def _findings() -> Iterator[Found]:
     settings, told = sound_settings(named)
     yield from told
     yield _java()
-    yield _tried("JARs", lambda: _jars(settings))
+    yield tried("JARs", lambda: _jars(settings))
     yield from ((False, "declared tables", problem) for problem in lakehouse.problems)
     if not lakehouse.problems:
         yield True, "declared tables", f"{len(lakehouse.tables)}, and they fit together"
-    yield _tried("lake", lambda: _store(settings.lake))
-    yield _tried("lake by delta-rs", lambda: _delta_rs(settings))
-    yield _tried("landing folder", lambda: _store(settings.landing))
+    yield tried("lake", lambda: kept_and_found(settings.lake))
+    yield tried("lake by delta-rs", lambda: _delta_rs(settings))
+    yield tried("landing folder", lambda: kept_and_found(settings.landing))
     yield _space(settings)
-    yield _tried("Dagster's folder", _dagster)
-    yield _tried("Spark", lambda: _spark(settings))
+    yield tried("Dagster's folder", _dagster)
+    yield tried("Spark", lambda: _spark(settings))
     if settings.compute == "databricks":
-        yield from _databricks(settings)
+        yield from _databricks(settings, lakehouse)
     if settings.queue:
-        yield _tried("arrivals queue", lambda: _queue(settings))
+        yield tried("arrivals queue", lambda: _queue(settings))
     if settings.data_factory:
-        yield _tried("data factory", lambda: _data_factory(settings))
-
-
-def _tried(what: str, attempt: Callable[[], str]) -> Found:
-    """What an attempt found, or why it failed; the packages in use have errors of their own."""
-    from deltalake.exceptions import DeltaError
-    from pyspark.errors import PySparkException
-
-    from lakehouse_assets.engine.lake.stores import errors_of_stores
-
-    failures: tuple[type[Exception], ...] = (LakehouseError, DeltaError, PySparkException, *errors_of_stores())
-    try:
-        return True, what, attempt()
-    except failures as error:
-        lines = str(error).strip().splitlines()
-        return False, what, lines[0] if lines else type(error).__name__
+        yield tried("data factory", lambda: _data_factory(settings))
 
 
 def _java() -> Found:
@@ -100,30 +84,6 @@ def _jars(settings: Settings) -> str:
     from lakehouse_assets.resources.jars import jar_folder
 
     return str(jar_folder(settings.cache, azure=in_azure(*settings.stores)))
-
-
-def _store(url: str) -> str:
-    """Write, list, read and delete a small file, by the library that lists and moves arrivals."""
-    from lakehouse_assets.engine.lake.stores import errors_of_stores, opened
-
-    if "://" not in url:
-        own_folder(Path(url), "the folder")
-    store, folder = opened(url)
-    name, body = f"{folder.rstrip('/')}/_doctor-{uuid.uuid4().hex}", b"tried by `lakehouse doctor`"
-    store.makedirs(folder, exist_ok=True)
-    try:
-        store.pipe_file(name, body)
-        store.invalidate_cache()
-        listed = [path.rpartition("/")[2] for path in store.ls(folder, detail=False)]
-        found = store.cat_file(name) == body and name.rpartition("/")[2] in listed
-    except errors_of_stores():
-        with suppress(*errors_of_stores()):
-            store.rm_file(name)
-        raise
-    store.rm_file(name)
-    if not found:
-        raise LakehouseError(f"{url}: a file that was written is not found as it was; look at who else writes there")
-    return f"{url}: written, listed, read and deleted"
 
 
 def _delta_rs(settings: Settings) -> str:
@@ -159,9 +119,9 @@ def _spark(settings: Settings) -> str:
     return f"the engine answers, process {server.pid}" if server else f"{settings.spark.split(';')[0]} answers"
 
 
-def _databricks(settings: Settings) -> Iterator[Found]:
-    for what, attempt in attempts(settings):
-        found = _tried(what, attempt)
+def _databricks(settings: Settings, lakehouse: Lakehouse) -> Iterator[Found]:
+    for what, attempt in attempts(settings, lakehouse):
+        found = tried(what, attempt)
         yield found
         if what == "Databricks" and not found[0]:
             return  # who isn't let in can try nothing else

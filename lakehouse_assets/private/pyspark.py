@@ -1,14 +1,17 @@
-"""What is used of PySpark's client of Spark Connect beyond its public interface. Read from PySpark 4.0.5.
+"""What is used of PySpark beyond its public interface, mostly of its client of Connect. Read from PySpark 4.0.5.
 
 When the version is raised, look at `pyspark/sql/connect`: `client/core.py` for the channel and its builder,
 `client/retries.py` for the policies, `session.py` for the sessions of a process, `dataframe.py` for `_explain_string`,
-`logging.py` and `pyspark/logger` for who writes to stderr; and at `pyspark/errors/exceptions/connect.py`.
+`logging.py` and `pyspark/logger` for who writes to stderr; and at `connect.py` and `captured.py` in
+`pyspark/errors/exceptions`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -23,9 +26,13 @@ if TYPE_CHECKING:
 
 
 def explained(df: DataFrame) -> str:
-    """The plans of a query as a text; `explain` only prints it."""
-    text: str = df._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
-    return text
+    """The plans of a query as a text; `explain` only prints it, and classic PySpark has nothing else."""
+    if hasattr(df, "_explain_string"):
+        text: str = df._explain_string(extended=True)  # type: ignore[operator]  # typed as an attribute
+        return text
+    with redirect_stdout(StringIO()) as printed:
+        df.explain(extended=True)
+    return printed.getvalue()
 
 
 def channel_to(address: str, credentials: grpc.ChannelCredentials, interceptor: Any) -> ChannelBuilder:
@@ -96,8 +103,35 @@ def errors_of_connect() -> tuple[type[PySparkException], type[PySparkException]]
 
 
 def stack_of(error: Exception) -> str:
-    """What the server tells beside an error, such as its causes; errors of other kinds have none."""
-    return getattr(error, "getStackTrace", str)() or ""
+    """What Spark tells beside an error, such as its causes; errors of other kinds have none."""
+    told = getattr(error, "getStackTrace", None)  # of Spark Connect
+    return (told() if told else getattr(error, "_stackTrace", "")) or ""
+
+
+# By these py4j itself finds the end of a collection.
+_OF_PY4J = ("java.util.NoSuchElementException", "java.lang.IndexOutOfBoundsException")
+
+
+def capture_all_errors() -> None:
+    """Have classic PySpark, which clusters of one user have, raise whatever Java throws as an error of PySpark's.
+
+    By itself it does so for a dozen classes. A failed job and a conflict in Delta are not among them.
+    """
+    from pyspark.errors.exceptions import captured
+
+    convert, unknown = captured.convert_exception, captured.UnknownException
+    if convert.__module__ == __name__:
+        return
+
+    class OtherError(captured.CapturedException):
+        """Any error of Java's."""
+
+    def converted(e: Any) -> captured.CapturedException:
+        found = convert(e)
+        of_py4j = e.getClass().getName() in _OF_PY4J
+        return OtherError(origin=e) if type(found) is unknown and not of_py4j else found
+
+    captured.convert_exception = converted
 
 
 def _remote(session: SparkSession) -> RemoteSession:

@@ -11,9 +11,11 @@ from lakehouse_assets.resources.azure import azure_storage, in_azure
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# What a table's rows depend on, so it's the same wherever they are computed.
+# What a table's rows, lineage and strategy depend on, so it's the same wherever they are computed.
 MEANING = {
     "spark.sql.session.timeZone": "UTC",
+    # The plan of a table of 25 columns would be cut; then it has no lineage, and is refreshed whole.
+    "spark.sql.debug.maxToStringFields": "100000",
     # Spark's default, INT96, is read by Arrow, and so by delta-rs, as nanoseconds: the year 12024 comes out as 2086.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # A cluster may be set to pass over files that are gone or damaged: their rows would be lost in silence.

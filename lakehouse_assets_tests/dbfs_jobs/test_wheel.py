@@ -22,6 +22,7 @@ from lakehouse_assets_tests.servers.databricks import Databricks
 # What a Databricks runtime has of its own, and our wheel must not bring along.
 OF_RUNTIME = {"pyspark", "delta-spark", "grpcio", "grpcio-status", "googleapis-common-protos", "protobuf"}
 PROGRAM = "lakehouse-run-asset"
+PROGRAMS = (PROGRAM, "lakehouse-maintain", "lakehouse-doctor")
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ def test_it_leaves_the_runtimes_spark_and_dagster_alone(workspace: Databricks) -
     assert not asked & (OF_RUNTIME | {"dagster", "databricks-sdk", "py4j"})
 
 
-def run(python: Path, spark: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    start = f"from importlib.metadata import entry_points as e; e(name='{PROGRAM}')['{PROGRAM}'].load()()"
+def run(python: Path, spark: str, *arguments: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
+    start = f"from importlib.metadata import entry_points as e; e(name='{program}')['{program}'].load()()"
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"SPARK_REMOTE": spark}
     return subprocess.run(
         [python, "-c", start, *arguments],
@@ -92,12 +93,15 @@ def run(python: Path, spark: str, *arguments: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-def test_its_program_tells_of_itself_where_nothing_else_is_installed(python: Path) -> None:
-    done = run(python, "", "--help")
-    assert done.returncode == 0, done.stderr
-    assert "--landing" in done.stdout
+def test_its_programs_tell_of_themselves_where_nothing_else_is_installed(python: Path) -> None:
+    for program in PROGRAMS:
+        done = run(python, "", "--help", program=program)
+        assert done.returncode == 0, done.stderr
+        assert "--landing" in done.stdout
     bare = subprocess.run([python, "-c", "import dagster"], capture_output=True, check=False)
     assert bare.returncode == 1
+    azure = "import fsspec; assert fsspec.get_filesystem_class('abfss').__module__ == 'adlfs.spec'"
+    subprocess.run([python, "-c", azure], check=True)  # without which no job lists a landing folder
 
 
 def test_tables_are_built_where_nothing_else_is_installed(python: Path, engine: SparkResource, tmp_path: Path) -> None:
@@ -109,3 +113,8 @@ def test_tables_are_built_where_nothing_else_is_installed(python: Path, engine: 
     done = run(python, spark, "airlines.bronze.carriers", "airlines.silver.carriers", *places)
     assert done.returncode == 0, done.stderr
     assert [line.startswith('{"table":') for line in done.stdout.splitlines()] == [True, True]
+    done = run(python, spark, "airlines.bronze.carriers", *places, program="lakehouse-maintain")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('{"table":"airlines.bronze.carriers","parts":[{"name":"rows","files_before":')
+    done = run(python, spark, *places, program="lakehouse-doctor")
+    assert (done.returncode, {line[0] for line in done.stdout.splitlines()}) == (0, {"✓"}), done

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from lakehouse_assets_tests.servers.databricks_account import answer_of_account
 from lakehouse_assets_tests.servers.serverless import serverless
 
 Json = dict[str, Any]
@@ -246,8 +247,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._of_files(path.removeprefix("/api/2.0/fs/"), body)
         asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         asked |= json.loads(body) if body else {}
-        if path == "/api/2.0/preview/scim/v2/Me":
-            return 200, {"userName": "ann@example.com"}
+        if (found := answer_of_account(self.workspace.folder, path, asked)) is not None:
+            return found
         if path.startswith("/api/2.0/secrets/"):
             return self._of_secrets(path, asked)
         if path == "/api/2.0/workspace/get-status":
@@ -279,7 +280,10 @@ class Handler(BaseHTTPRequestHandler):
         raise NotImplementedError(path)
 
     def _of_secrets(self, path: str, asked: Json) -> tuple[int, Any]:
-        there = json.loads((self.workspace.folder / "secrets.json").read_text())[asked["scope"]]
+        there = json.loads((self.workspace.folder / "secrets.json").read_text()).get(asked["scope"])
+        if there is None:
+            message = f"Scope {asked['scope']} does not exist!"
+            return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": message}
         if path.endswith("/list"):
             return 200, {"secrets": [{"key": key} for key in there]}
         return 200, {"key": asked["key"], "value": base64.b64encode(there[asked["key"]].encode()).decode()}

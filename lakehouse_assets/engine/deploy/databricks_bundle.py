@@ -1,7 +1,7 @@
 """A Databricks Asset Bundle of the declared tables, so that a team can run them by Databricks' own jobs.
 
 Each domain is a job with a task for each table, on the domain's schedule. One whose tables read files has a second job,
-which starts the first when files arrive.
+which starts the first when files arrive. Another one compacts the tables once a week.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lakehouse_assets.engine.deploy.databricks_job import (
+    MAINTAIN,
     Program,
     compute_of,
     environments,
@@ -20,6 +21,7 @@ from lakehouse_assets.engine.deploy.databricks_job import (
 )
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
 from lakehouse_assets.engine.spec.table import Table
 
@@ -36,6 +38,8 @@ PLACES = ("--lake", "${var.lake}", "--landing", "${var.landing}", "--catalog", "
           "--secrets", "${var.secrets}")  # fmt: skip
 # What a job of a development target is called, and whether its schedule runs, is Databricks' own doing by `mode`.
 TARGETS = {"dev": "development", "staging": "production", "prod": "production"}
+# In the night to Sunday, as upkeep takes the cluster that the tables could have.
+UPKEEP = "0 2 * * 0"
 _NICKNAMES = {
     "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
     "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
@@ -86,6 +90,18 @@ def _jobs(name: str, lakehouse: Lakehouse, domains: str) -> Iterator[tuple[str, 
         started = {"task_key": name, "run_job_task": {"job_id": f"${{resources.jobs.{name}.id}}"}}
         job = {"name": f"{name}_arrivals", "tasks": [started], "trigger": {"file_arrival": arrivals}, **shared}
         yield f"{name}_arrivals", job
+    weekly = {"quartz_cron_expression": quartz(UPKEEP), "timezone_id": "UTC"}
+    yield (
+        f"{name}_maintain",
+        {"name": f"{name}_maintain", **_upkeep(name, domain, domains), "schedule": weekly, **shared},
+    )
+
+
+def _upkeep(name: str, domain: Domain, domains: str) -> dict[str, Any]:
+    """The task that maintains all tables of a domain."""
+    compute, program = domain.compute or Cluster(), Program((name, *PLACES, "--domains", domains), (WHEEL,), MAINTAIN)
+    made = environments(compute, program.wheels)
+    return {"tasks": [task(name, program, compute)], **({"environments": made} if made else {})}
 
 
 def _tasks(tables: Sequence[Table], lakehouse: Lakehouse, domains: str) -> dict[str, Any]:

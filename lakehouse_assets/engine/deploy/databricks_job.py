@@ -12,17 +12,21 @@ from lakehouse_assets.engine.spec.table import Table
 
 PACKAGE = "lakehouse-assets"
 RUN_ASSET = "lakehouse-run-asset"
+MAINTAIN = "lakehouse-maintain"
 ENVIRONMENT_KEY = "lakehouse"
+# The secrets of a scope that programs take, by how their names begin; `azure-client-id` becomes AZURE_CLIENT_ID.
+SECRETS = ("azure-", "lakehouse-")
 
 
 @dataclass(frozen=True)
 class Program:
-    """What the program that runs tables is given, and the wheels that it needs: that of this package, and those of a
-    team's own domains.
+    """What a program, the one that runs tables if nothing else is said, is given, and the wheels that it needs: that of
+    this package, and those of a team's own domains.
     """
 
     parameters: tuple[str, ...]
     wheels: tuple[str, ...]
+    name: str = RUN_ASSET
 
 
 def compute_of(table: Table, lakehouse: Lakehouse) -> Compute:
@@ -41,7 +45,7 @@ def task(key: str, program: Program, compute: Compute, after: Sequence[str] = ()
         "task_key": key,
         **({"depends_on": [{"task_key": name} for name in after]} if after else {}),
         "python_wheel_task": {
-            "package_name": PACKAGE, "entry_point": RUN_ASSET, "parameters": list(program.parameters),
+            "package_name": PACKAGE, "entry_point": program.name, "parameters": list(program.parameters),
         },
         **_on(compute, program.wheels),
         **({"timeout_seconds": compute.minutes * 60} if compute.minutes else {}),

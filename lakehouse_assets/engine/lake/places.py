@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lakehouse_assets.engine.spec.modes import History, Merge
+from lakehouse_assets.engine.spec.table import Table
+
 
 @dataclass(frozen=True)
 class TableRef:
@@ -48,6 +51,13 @@ class Lake:
         domain, layer, name = key.split(".")
         # The folder has the name that lakes of earlier versions gave it.
         return self._ref(f"{domain}/memory/{layer}_{name}", f"{domain}_state.{layer}_{name}")
+
+    def schemas(self, table: Table) -> list[str]:
+        """The schemas of the catalog that a table needs: its own, and those of its quarantine and its state."""
+        places = [self.table(table.key)]
+        places += [self.quarantine(table.key)] if table.has_quarantine else []
+        places += [self.state(table.key)] if isinstance(table.write, Merge | History) else []
+        return [place.name.rpartition(".")[0] for place in places]
 
     def _ref(self, path: str, name: str) -> TableRef:
         return TableRef(f"{self.root}/{path}", f"{self.catalog}.{name}" if self.catalog else "", self.storage)

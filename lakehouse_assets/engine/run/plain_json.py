@@ -6,14 +6,15 @@ from typing import TypeVar
 
 from lakehouse_assets.engine import errors
 from lakehouse_assets.engine.errors import CheckFailed, ExpectationFailed, LakehouseError
+from lakehouse_assets.engine.run.maintain import Maintained
 from lakehouse_assets.engine.run.report import Failure, Report
 from lakehouse_assets.engine.run.request import Request
 
-T = TypeVar("T", Request, Report, Failure)
+T = TypeVar("T", Request, Report, Failure, Maintained)
 
 
-def to_json(value: Request | Report | Failure) -> str:
-    """A request, a report or a failure as one line of JSON."""
+def to_json(value: Request | Report | Failure | Maintained) -> str:
+    """A request, or what is told of a run or of upkeep, as one line of JSON."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(type(value)).dump_json(value).decode()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _CAUSE = re.compile(r"^Caused by: [\w.$]+: (.*?)(?=^\tat |^Caused by: |\Z)", re.S | re.M)
 # What says that something failed, and not why.
 _WRAPPERS = re.compile(
-    r"(\([\w.$]+\) )?(\[(TASK_WRITE_FAILED|FAILED_EXECUTE_UDF)|Job aborted|Unable to close resource)"
+    r"(\([\w.$]+\) )?(\[(TASK_WRITE_FAILED|FAILED_EXECUTE_UDF)|Job aborted|Unable to close resource"
+    r"|Exception thrown in awaitResult)"
 )
 _TARGET = re.compile(r"writing rows to (\S+)\. ")
 _CONTEXT = re.compile(r"\s*== (?:SQL|DataFrame)[^\n]*==\n([^\n]*)(?: was called from\n([^\n]*))?.*", re.S)
@@ -33,8 +34,8 @@ _REMEDIES = {
     r"OVERFLOW|OUT_OF_RANGE": "declare a wider type, or use a try_… function",
     r"DELTA_VIOLATE|DELTA_NOT_NULL": "add an expectation that drops such rows, or remove the constraint from the table",
     r"OutOfMemoryError|Java heap space": "give the engine more memory (LAKEHOUSE_SPARK_MEMORY), or make rows smaller",
-    r"\[FAILED_READ_FILE|Checksum error": "if the file can't be brought back, rebuild the table that it's part of with"
-    " `lakehouse run TABLE --full`",
+    r"\[FAILED_READ_FILE|Checksum error|\.parquet does not exist": "if the file can't be brought back, rebuild the "
+    "table that it's part of with `lakehouse run TABLE --full`",
 }
 
 

@@ -22,8 +22,10 @@ _CONFLICTS = ("DELTA_CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHAN
 
 
 @contextmanager
-def explained(table: Table) -> Iterator[None]:
+def explained(table: Table, doing: str = "Writing") -> Iterator[None]:
     """Turns what Spark raises while a table is written into errors that say what happened and what to do.
+
+    `doing` is what is done to the table, where that is something else.
 
     Raises:
         ExpectationFailed: a row broke a `fail` expectation.
@@ -39,32 +41,32 @@ def explained(table: Table) -> Iterator[None]:
     try:
         yield
     except RpcError as error:
-        raise SparkUnavailable(f"Writing {table.key}: the Spark engine went away:", str(error).splitlines()) from error
+        raise SparkUnavailable(f"{doing} {table.key}: the Spark engine went away:", str(error).splitlines()) from error
     except PySparkException as error:
-        raise _explain(error, table) from error
+        raise _explain(error, table, doing) from error
     except (DeltaError, OSError) as error:
         if isinstance(error, CommitFailedError) and is_conflict(error):
-            raise Superseded(f"Writing {table.key}: another writer committed first ({plain(error)})") from error
-        raise WriteFailed(f"Writing {table.key}: {plain(error)}; {remedy_for(plain(error))}") from error
+            raise Superseded(f"{doing} {table.key}: another writer committed first ({plain(error)})") from error
+        raise WriteFailed(f"{doing} {table.key}: {plain(error)}; {remedy_for(plain(error))}") from error
 
 
-def _explain(error: PySparkException, table: Table) -> LakehouseError:
+def _explain(error: PySparkException, table: Table, doing: str) -> LakehouseError:
     text = all_told(error)
     if FAILED in text:
         return broken_expectation(table, text)
     if (error.getCondition() or "").startswith(_CONFLICTS):
-        return Superseded(f"Writing {table.key}: another writer committed first ({error.getCondition()})")
+        return Superseded(f"{doing} {table.key}: another writer committed first ({error.getCondition()})")
     if error.getCondition() == "DELTA_FAILED_TO_MERGE_FIELDS":
         return ContractError(
-            f"Writing {table.key}: a column has another type than in the rows that are there "
+            f"{doing} {table.key}: a column has another type than in the rows that are there "
             f"({text.splitlines()[0]}); `lakehouse run {table.key} --full` makes all of them anew"
         )
     if lost_observation(error):
-        return Superseded(f"Writing {table.key}: Spark couldn't tell what it had observed of the rows")
+        return Superseded(f"{doing} {table.key}: Spark couldn't tell what it had observed of the rows")
     if lost_engine(error):
-        return SparkUnavailable(f"Writing {table.key}: the Spark engine went away: {text.splitlines()[0]}")
+        return SparkUnavailable(f"{doing} {table.key}: the Spark engine went away: {text.splitlines()[0]}")
     cause = cause_of(error)
-    return WriteFailed(f"Writing {table.key}: {cause}; {remedy_for(cause)}")
+    return WriteFailed(f"{doing} {table.key}: {cause}; {remedy_for(cause)}")
 
 
 def about_rows(error: PySparkException) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-# The Long Term Support runtime with the Spark that this project is pinned to, 4.0.
+# The Long Term Support runtime with the Spark that this project is pinned to, and the line of that.
 RUNTIME = "17.3.x-scala2.13"
+SPARK = "4.0"
 # Of serverless compute, the environment with Python 3.12 and Spark 4.0.
 ENVIRONMENT = "4"
 

@@ -17,6 +17,7 @@ from lakehouse_assets.engine.deploy.databricks_bundle import databricks_bundle, 
 from lakehouse_assets.engine.deploy.unity_catalog import Catalog, unity_catalog_sql
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
@@ -83,6 +84,23 @@ def test_arriving_files_start_the_job_of_their_domain(jobs: dict[str, Any]) -> N
     job = jobs["airlines_arrivals"]
     assert job["trigger"]["file_arrival"]["url"] == "${var.landing}/airlines/"
     assert job["tasks"][0]["run_job_task"]["job_id"] == "${resources.jobs.airlines.id}"
+
+
+@pytest.mark.parametrize("compute", [None, Cluster(workers=8), Serverless(), ExistingCluster("0101-abc")])
+def test_a_domain_is_maintained_each_week_on_its_compute(lakehouse: Lakehouse, compute: Compute | None) -> None:
+    airlines = {"airlines": replace(lakehouse.domains["airlines"], compute=compute)}
+    tables = {key: table for key, table in lakehouse.tables.items() if table.domain == "airlines"}
+    job = databricks_bundle(Lakehouse(airlines, tables), "d")["resources"]["jobs"]["airlines_maintain"]
+    assert Job.from_dict(job).as_dict() == job
+    assert job["schedule"]["quartz_cron_expression"] == "0 0 2 ? * SUN"
+    (made,) = job["tasks"]
+    assert made["python_wheel_task"]["entry_point"] in PROJECT.joinpath("pyproject.toml").read_text()
+    assert made["python_wheel_task"]["parameters"][:2] == ["airlines", "--lake"]
+    chosen = {"Cluster": "new_cluster", "Serverless": "environment_key", "ExistingCluster": "existing_cluster_id"}
+    assert chosen[type(compute or Cluster()).__name__] in made
+    assert [it["environment_key"] for it in job.get("environments", [])] == [
+        made[name] for name in ("environment_key",) if name in made
+    ]
 
 
 def test_tables_have_the_compute_that_they_are_declared_for(lakehouse: Lakehouse) -> None:
