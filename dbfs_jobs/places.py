@@ -37,15 +37,17 @@ def opened(given: argparse.Namespace) -> Context:
     """
     if given.secrets:
         _take_secrets(given.secrets)
-    lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog)
-    stores = () if given.catalog else (given.lake, given.landing)
+    lakehouse = load(given.domains, strict=False)
+    elsewhere = lakehouse.elsewhere
+    lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog, elsewhere)
+    stores = () if given.catalog else (given.lake, given.landing, *elsewhere.values())
 
     def session() -> SparkSession:
         from pyspark.sql import SparkSession
 
         return configured(SparkSession.builder.getOrCreate(), stores)
 
-    return Context(load(given.domains, strict=False), lake, session)
+    return Context(lakehouse, lake, session)
 
 
 def _take_secrets(scope: str) -> None:

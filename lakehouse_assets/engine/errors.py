@@ -71,6 +71,10 @@ class SourceError(LakehouseError):
     """Files could not be listed or read."""
 
 
+class MadeElsewhere(LakehouseError):
+    """A run was asked for of a table that a task of Databricks makes, or a job of others, and no run of ours here."""
+
+
 class UnreadableInput(LakehouseError):
     """What a run reads of another table, its changes or an older version, isn't there any more."""
 

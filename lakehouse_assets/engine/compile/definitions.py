@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
+from lakehouse_assets.engine.compile.external import external_assets
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.names import asset_key
@@ -26,7 +27,7 @@ def compile_definitions(
 
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
     """
-    filled = {t.domain for t in lakehouse.tables.values()}
+    filled = {t.domain for t in lakehouse.runnable.values()}
     jobs = {name: domain_job(name, domain) for name, domain in lakehouse.domains.items() if name in filled}
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in (arrivals_sensor, late_rows_sensor)]
     # Dagster would add it, open to launches, for values that steps return. Ours return none.
@@ -34,10 +35,11 @@ def compile_definitions(
     return dg.Definitions(
         assets=[
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
-            *(build_asset(t, lakehouse, runner) for t in lakehouse.tables.values()),
+            *(build_asset(t, lakehouse, runner) for t in lakehouse.runnable.values()),
+            *external_assets(lakehouse),
             *_left_out_assets(lakehouse),
         ],
-        jobs=[checks_job()] if lakehouse.tables else [],
+        jobs=[checks_job()] if lakehouse.runnable else [],
         schedules=[domain_schedule(lakehouse.domains[name], job) for name, job in jobs.items()],
         sensors=[s for s in sensors if s is not None],
         resources={name: _fixed(made) for name, made in {**resources, **unused}.items()},
