@@ -27,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", help="domain.layer.name, in the order in which they run")
     parser.add_argument("--full", action="store_true", help="rebuild the tables")
+    parser.add_argument("--after-task", action="store_true", help="look at what the tables' own tasks have made")
     parser.add_argument("--requests", help="a file of requests as JSON, one a line, in the place of tables")
     add_places(parser)
     given = parser.parse_args(arguments)
-    requests = [Request(table, full=given.full) for table in given.tables]
+    requests = [Request(table, full=given.full, made_since="" if given.after_task else None) for table in given.tables]
     if given.requests:
         requests += [from_json(Request, line) for line in Path(given.requests).read_text().splitlines()]
     if not requests:

@@ -99,11 +99,11 @@ def why_it_failed(run: Run, outputs: Sequence[RunOutput]) -> tuple[str, list[str
 
 
 def told_of(run: Run) -> JobRun:
-    """What is shown of a run. Its milliseconds are those of its only task where the run itself has none."""
-    task = run.tasks[0] if run.tasks else None
-    where = (task and task.cluster_instance) or run.cluster_instance
-    setup = run.setup_duration or (task and task.setup_duration) or 0
-    took = run.execution_duration or (task and task.execution_duration) or 0
+    """What is shown of a run. Its milliseconds are those of its tasks where the run itself has none."""
+    tasks = run.tasks or []
+    where = next((task.cluster_instance for task in tasks if task.cluster_instance), run.cluster_instance)
+    setup = run.setup_duration or sum(task.setup_duration or 0 for task in tasks)
+    took = run.execution_duration or sum(task.execution_duration or 0 for task in tasks)
     cluster = (where.cluster_id if where else "") or ""
     return JobRun(run.run_id or 0, run.run_page_url or "", cluster, setup / 1000, took / 1000)
 
@@ -138,9 +138,16 @@ def if_there(ask: Callable[[], T]) -> T | None:
     return patiently(asked)
 
 
-def outputs_of(client: WorkspaceClient, run: Run) -> list[RunOutput]:
+def outputs_of(client: WorkspaceClient, run: Run, patience: float = PATIENCE) -> list[RunOutput]:
     """What the programs of a run have printed, and how they failed, as far as the workspace keeps it."""
-    return [patiently(lambda task=task: client.jobs.get_run_output(task.run_id)) for task in run.tasks or ()]  # type: ignore[misc]
+    begun = [task.run_id for task in run.tasks or () if task.run_id and not (task.state and _left_out(task.state))]
+    return [patiently(lambda id=id: client.jobs.get_run_output(id), patience) for id in begun]  # type: ignore[misc]
+
+
+def _left_out(state: RunState) -> bool:
+    """Whether a task never began, as one that it comes behind has failed; it has no output to ask for."""
+    ends = {"UPSTREAM_FAILED", "UPSTREAM_CANCELED", "EXCLUDED", "DISABLED"}
+    return bool(state.result_state and state.result_state.value in ends)
 
 
 def _passing() -> tuple[type[Exception], ...]:

@@ -22,9 +22,10 @@ class Jobs:
     def __init__(self, project: Project, workspace: Databricks) -> None:
         self.project, self.workspace = project, workspace
         lake = project.lake
+        catalog = ["--catalog", lake.catalog] if lake.catalog else []
         self.resource = DatabricksResource(
             volume=workspace.volume, wheels=[workspace.wheel], poll_seconds=0.2,
-            places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package],
+            places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package, *catalog],
         )  # fmt: skip
 
     def run(self, name: str, **options: Any) -> dg.ExecuteInProcessResult:

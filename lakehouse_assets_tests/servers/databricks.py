@@ -36,6 +36,12 @@ class Databricks:
         (self.folder / "site").mkdir(exist_ok=True)
         (self.folder / "site" / package).symlink_to(root / package)
 
+    def put(self, path: str, text: str) -> None:
+        """Put a notebook of Python (with `.py` behind its path) or a file of SQL into the workspace."""
+        place = Path(f"{self.folder}/workspace{path}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
     @property
     def wheel(self) -> str:
         """Where the wheel of this checkout is."""

@@ -1,0 +1,194 @@
+"""Tables that tasks of Databricks make: notebooks, files of SQL and JARs, which the workspace here really runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from lakehouse_assets.engine.lake.tables import in_catalog
+from lakehouse_assets_tests.cli.command import Command
+from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.resources.jobs import Jobs, failure
+
+RATED = """
+ratings = task_table(task={task}, orders="silver.orders", checks=[volume()],
+                     columns=[Column("id", "int", key=True), Column("stars", "int", nullable=False)])
+"""
+NOTEBOOK = 'Notebook("/Shared/ratings", {"least": "4"})'
+CODE = """
+told = dbutils.widgets.getAll()
+orders = spark.read.format("delta").load(told["orders_path"])
+rows = orders.selectExpr("id", "amount AS stars").where(f"amount > {told['least']}")
+rows.write.format("delta").mode("overwrite").save(told["output_path"])
+"""
+# Adds a row; and rows written anew to a table that keeps a feed of its changes from then on.
+ADDS = """
+spark.sql(f"INSERT INTO {dbutils.widgets.get('output')} VALUES (9, 9)").collect()
+"""
+FEED = """
+table = dbutils.widgets.get("output")
+spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)").collect()
+"""
+QUERY = """
+CREATE OR REPLACE TABLE IDENTIFIER('delta.`' || :output_path || '`') USING delta AS
+SELECT id, amount AS stars FROM IDENTIFIER(:orders) WHERE amount > :least
+"""
+JAR = """
+import sys
+from pyspark.sql import SparkSession
+told = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+spark = SparkSession.builder.getOrCreate()
+spark.sql(f"CREATE TABLE {told['--output']} USING delta AS SELECT id, amount AS stars FROM {told['--orders']} "
+          f"WHERE amount > {told['--least']}").collect()
+"""
+
+
+@pytest.fixture
+def rated(project: Project, jobs: Jobs) -> Project:
+    """`gold.ratings`, made by a notebook from `silver.orders`, which is built."""
+    project.table("gold.ratings", RATED.format(task=NOTEBOOK))
+    jobs.workspace.put("/Shared/ratings.py", CODE)
+    for name in ("bronze.orders", "silver.orders"):
+        project.run(name)
+    return project
+
+
+def shown(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+    (event,) = result.get_asset_materialization_events()
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def test_a_table_that_a_notebook_makes_is_told_of_like_any_other(rated: Project, jobs: Jobs) -> None:
+    done = jobs.run("gold.ratings")
+    assert done.success
+    assert rated.rows("gold.ratings") == [(1, 5), (3, 7)]
+    told = shown(done)
+    assert (told["strategy"], told["dagster/row_count"], told["delta_version"]) == ("task", 2, 0)
+    assert told["reason"] == "the notebook /Shared/ratings made version 0"
+    assert told["databricks_run"] == f"{jobs.workspace.address}/jobs/runs/{told['databricks_run_id']}"
+    assert "7" in str(told["preview"])
+    checks = {c.check_name: c.passed for c in done.get_asset_check_evaluations()}
+    assert checks == {"id_not_null": True, "stars_not_null": True, "unique_key": True, "volume": True}
+    made, look = jobs.workspace.seen["jobs"][-1]["tasks"]
+    assert look["depends_on"] == [{"task_key": made["task_key"]}]
+    assert made["notebook_task"]["base_parameters"]["full_refresh"] == "false"
+
+
+@pytest.fixture
+def named(rated: Project, jobs: Jobs) -> Iterator[Jobs]:
+    """Jobs whose tables are in Spark's own catalog too."""
+    spark = rated.engine.session()
+    rated.lake = replace(rated.lake, catalog="spark_catalog")
+    assert in_catalog(spark, rated.lake.table("shop.silver.orders"))
+    yield Jobs(rated, jobs.workspace)
+    for layer in ("silver", "gold"):
+        spark.sql(f"DROP SCHEMA IF EXISTS spark_catalog.shop_{layer} CASCADE").collect()
+
+
+def test_a_file_of_sql_reads_by_name_and_its_table_is_in_the_catalog(rated: Project, named: Jobs, jobs: Jobs) -> None:
+    rated.table("gold.ratings", RATED.format(task='SqlFile("/Shared/ratings.sql", "w1", {"least": "4"})'))
+    named.workspace.put("/Shared/ratings.sql", QUERY)
+    assert named.run("gold.ratings").success
+    assert rated.engine.session().table("spark_catalog.shop_gold.ratings").count() == 2
+    assert rated.rows("gold.ratings") == [(1, 5), (3, 7)]
+    rated.lake = replace(rated.lake, catalog="")
+    said = failure(jobs.run("gold.ratings"))
+    assert "reads shop.silver.orders by name, and it has none; set LAKEHOUSE_CATALOG" in said
+
+
+def test_a_jar_is_told_by_its_arguments(rated: Project, jobs: Jobs, tmp_path: Path) -> None:
+    (tmp_path / "ratings.jar").write_text(JAR)
+    jar = f'Jar("com.shop.Ratings", [{str(tmp_path / "ratings.jar")!r}], ["--least", "4"])'
+    rated.table("gold.ratings", RATED.format(task=jar))
+    assert jobs.run("gold.ratings").success
+    assert rated.rows("gold.ratings") == [(1, 5), (3, 7)]
+
+
+def test_a_task_that_makes_no_new_version_is_told_to_have_changed_nothing(rated: Project, jobs: Jobs) -> None:
+    jobs.run("gold.ratings")
+    jobs.workspace.put("/Shared/ratings.py", "")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = jobs.run("gold.ratings", instance=instance)
+    assert done.success
+    told = shown(done)
+    assert told["reason"] == "unchanged: the notebook /Shared/ratings made no new version of it"
+    assert (told["delta_version"], told["dagster/row_count"]) == (0, 2)
+
+
+OTHER = CODE.replace('"overwrite")', '"overwrite").option("overwriteSchema", "true")')
+SPOILT = [
+    ("", "ended well, and there is no Delta table at {place}"),
+    (OTHER.replace("amount AS stars", "amount AS star"), "'stars' is missing (did you mean 'star'?)"),
+    (OTHER.replace("amount AS stars", "bigint(amount) stars"), "'stars' is bigint, declared int"),
+    ("1 / 0", "ZeroDivisionError: division by zero"),
+    (CODE.replace("output_path", "outputpath"), "KeyError: 'outputpath'"),
+]
+
+
+def test_a_task_whose_table_is_not_as_declared_fails_the_step_and_says_how(rated: Project, jobs: Jobs) -> None:
+    place = rated.lake.table("shop.gold.ratings").path
+    for code, why in SPOILT:
+        jobs.workspace.put("/Shared/ratings.py", code)
+        said = failure(jobs.run("gold.ratings"))
+        assert why.format(place=place) in said
+        assert f"{jobs.workspace.address}/jobs/runs/" in said
+
+
+def test_nulls_and_repeated_keys_of_a_task_are_found_by_its_checks(rated: Project, jobs: Jobs) -> None:
+    jobs.workspace.put("/Shared/ratings.py", CODE.replace('"id", "amount AS stars"', '"1 AS id", "int(null) AS stars"')
+                       .replace(".where(f\"amount > {told['least']}\")", ""))  # fmt: skip
+    done = jobs.run("gold.ratings")
+    found = {c.check_name: (c.passed, c.severity.value) for c in done.get_asset_check_evaluations()}
+    assert found["stars_not_null"] == (False, "WARN")
+    assert found["unique_key"] == (False, "ERROR")
+    assert len(rated.rows("gold.ratings")) == 2  # as the task wrote them
+
+
+def test_readers_follow_a_task_by_its_change_feed_or_are_rebuilt_and_say_why(rated: Project, jobs: Jobs) -> None:
+    reader = '@table(r="gold.ratings", columns=[Column("id", "int", key=True), Column("stars", "int")],\n'
+    rated.table("gold.best", f'{reader} write=merge(on="id", newest="stars"))\ndef best(r):\n    return r\n')
+    jobs.workspace.put("/Shared/ratings.py", CODE)
+    jobs.run("gold.ratings")
+    assert rated.run("gold.best").plan.strategy == "full"
+    assert rated.run("gold.best").plan.strategy == "nothing"
+    jobs.workspace.put("/Shared/ratings.py", ADDS)
+    jobs.run("gold.ratings")
+    plan = rated.run("gold.best").plan
+    assert (plan.strategy, plan.reason.partition(" can't be read")[0]) == (
+        "full", "the changes since version 0 of shop.gold.ratings"
+    )  # fmt: skip
+    jobs.workspace.put("/Shared/ratings.py", FEED)
+    jobs.run("gold.ratings")
+    rated.run("gold.best")
+    jobs.workspace.put("/Shared/ratings.py", ADDS)
+    jobs.run("gold.ratings")
+    plan = rated.run("gold.best").plan
+    assert plan.strategy == "merge", plan.reason
+    assert rated.rows("gold.best", "id", "stars") == [(1, 5), (3, 7), (9, 9)]
+    jobs.workspace.put("/Shared/ratings.py", CODE)
+    jobs.run("gold.ratings")
+    plan = rated.run("gold.best", accept_loss=True).plan
+    assert (plan.strategy, plan.reason) == (
+        "full", "shop.gold.ratings was changed by more than new rows (write overwrite at version 4)"
+    )  # fmt: skip
+    assert rated.rows("gold.best", "id", "stars") == [(1, 5), (3, 7)]
+
+
+def test_without_databricks_it_says_so_and_runs_what_does_not_read_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_COMPUTE", "local")
+    command.project.table("gold.ratings", RATED.format(task=NOTEBOOK))
+    command.project.table("gold.best", 'best = sql_table(r="gold.ratings", sql="SELECT * FROM r")')
+    said = command("run")
+    assert said.code == 1
+    assert "it is made by the notebook /Shared/ratings on Databricks; set LAKEHOUSE_COMPUTE=databricks" in said.out
+    assert "gold.best  skipped: shop.gold.ratings failed" in said.out
+    assert len(command.project.rows("silver.orders")) == 2
+    assert "the notebook /Shared/ratings knows what is new" in command("plan").out
+    said = command("verify", "gold.ratings")
+    assert (said.code, "so it can't be computed here" in said.out) == (1, True)
