@@ -95,6 +95,10 @@ class JobFailed(LakehouseError):
     """A job on Databricks ended otherwise than well, or without a report; the message has its page."""
 
 
+class UnknownJob(LakehouseError):
+    """A Databricks workspace has no job, or several, of the name that a declaration gives."""
+
+
 class WorkspaceUnavailable(LakehouseError):
     """A Databricks workspace didn't answer for a long while, or refused what it was asked."""
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import PrivateAttr
 
+from lakehouse_assets.engine.compile.job_cursor import ForeignRun
 from lakehouse_assets.engine.deploy.databricks_job import Program, environments, task, task_key
 from lakehouse_assets.engine.errors import SettingsError, WorkspaceUnavailable
 from lakehouse_assets.engine.run.plain_json import from_json, to_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
+from lakehouse_assets.engine.spec.tasks import Job
+from lakehouse_assets.resources import databricks_jobs_of_others as jobs_of_others
 from lakehouse_assets.resources.databricks_folders import Claim, Folders
 from lakehouse_assets.resources.databricks_jobs import cancel, failed, patiently, submit, wait
 from lakehouse_assets.settings import Settings
@@ -88,6 +91,19 @@ class DatabricksResource(dg.ConfigurableResource[None]):
                 ) from error
         found: WorkspaceClient = self._client
         return found
+
+    def runs_of(self, job: Job, since: int) -> list[ForeignRun]:
+        """See `databricks_jobs_of_others`, here and below."""
+        return jobs_of_others.runs_of(self._for_a_moment(), job, since)
+
+    def last_run_of(self, job: Job) -> ForeignRun | None:
+        return jobs_of_others.last_run_of(self._for_a_moment(), job)
+
+    def why_failed(self, run: int) -> list[str]:
+        return jobs_of_others.why_failed(self._for_a_moment(), run)
+
+    def _for_a_moment(self) -> WorkspaceClient:
+        return self.client(int(jobs_of_others.PATIENCE))
 
     def job(self, claim: Claim, compute: Compute, first: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The job of a claim, as the Jobs API takes it; by its token it's submitted once, however often this is."""

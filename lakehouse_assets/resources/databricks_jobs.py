@@ -16,7 +16,7 @@ from lakehouse_assets.engine.run.report import JobRun
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import Run, RunOutput, RunState
+    from databricks.sdk.service.jobs import BaseRun, Run, RunOutput, RunState
 
 T = TypeVar("T")
 
@@ -67,18 +67,18 @@ def cancel(client: WorkspaceClient, run: int, poll: float) -> None:
         time.sleep(poll)
 
 
-def state_of(run: Run) -> str:
+def state_of(run: Run | BaseRun) -> str:
     """Where a run is in its life."""
     state = run.state and run.state.life_cycle_state
     return state.value if state else "PENDING"
 
 
-def ended(run: Run) -> bool:
+def ended(run: Run | BaseRun) -> bool:
     """Whether nothing of a run is computing, and nothing of it will be."""
     return state_of(run) in ENDED
 
 
-def succeeded(run: Run) -> bool:
+def succeeded(run: Run | BaseRun) -> bool:
     """Whether a run ended well; there are a dozen other ends, cancelled, timed out and evicted among them."""
     return bool(run.state and run.state.result_state and run.state.result_state.value == "SUCCESS")
 

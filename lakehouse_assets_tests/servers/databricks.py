@@ -57,6 +57,10 @@ class Databricks:
         told = [{"times": 1, **fault} for fault in faults]
         requests.post(f"{self.address}/test/faults", json=told, timeout=10).raise_for_status()
 
+    def have(self, *jobs: dict[str, Any]) -> None:
+        """The jobs that others own from now on, each with its `job_id`, `name` and `runs`."""
+        requests.post(f"{self.address}/test/others", json=jobs, timeout=10).raise_for_status()
+
     def cancel_newest(self) -> None:
         """Cancel the newest run, as someone does in the workspace's own pages."""
         requests.post(f"{self.address}/test/cancel", timeout=10).raise_for_status()

@@ -114,6 +114,7 @@ class Workspace:
     runs: dict[int, Run] = field(default_factory=dict)
     by_token: dict[str, Run] = field(default_factory=dict)
     faults: list[Json] = field(default_factory=list)
+    others: list[Json] = field(default_factory=list)  # jobs that others own, each with its `runs`
     started: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -258,6 +259,8 @@ class Handler(BaseHTTPRequestHandler):
     def _of_test(self, path: str, body: bytes) -> Any:
         if path == "/test/faults":
             self.workspace.faults = json.loads(body)
+        if path == "/test/others":
+            self.workspace.others = json.loads(body)
         if path == "/test/cancel":
             self.workspace.cancel(self.workspace.runs[max(self.workspace.runs)])
         return self.workspace.seen()
@@ -282,6 +285,10 @@ class Handler(BaseHTTPRequestHandler):
             return self._of_secrets(path, asked)
         if path == "/api/2.2/jobs/runs/submit":
             return 200, self.workspace.submit(asked)
+        if path in ("/api/2.2/jobs/list", "/api/2.2/jobs/get", "/api/2.2/jobs/runs/list"):
+            return self._of_others(path, asked)
+        if others := [r for job in self.workspace.others for r in job["runs"] if str(r["run_id"]) == asked["run_id"]]:
+            return 200, others[0] | {"logs": "", "error": others[0].get("error", "")}
         run = self.workspace.runs.get(int(asked.get("run_id", 0)) // (100 if path.endswith("get-output") else 1))
         if run is None:
             return 400, {
@@ -292,6 +299,23 @@ class Handler(BaseHTTPRequestHandler):
         if run.ends.get(key) == "UPSTREAM_FAILED":
             return 400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "The run has no output, it never started."}
         return 200, self._of_run(path, run, key)
+
+    def _of_others(self, path: str, asked: Json) -> tuple[int, Any]:
+        """Jobs that others own: names without regard to case, runs by their start, newest first, page by page."""
+        jobs = self.workspace.others
+        if path.endswith("runs/list"):
+            since, at = int(asked.get("start_time_from", 0)), int(asked.get("page_token", 0))
+            runs = [r for job in jobs if str(job["job_id"]) == asked["job_id"] for r in job["runs"]]
+            runs = [r for r in runs if r["start_time"] >= since and (r["end_time"] or "completed_only" not in asked)]
+            runs.sort(key=lambda r: (r["start_time"], r["run_id"]), reverse=True)
+            more = {"next_page_token": str(at + int(asked["limit"]))} if runs[at + int(asked["limit"]) :] else {}
+            return 200, {"runs": runs[at : at + int(asked["limit"])], **more}
+        told = [{"job_id": job["job_id"], "settings": {"name": job["name"]}} for job in jobs]
+        if path.endswith("/list"):
+            return 200, {"jobs": [it for it in told if it["settings"]["name"].lower() == asked["name"].lower()]}
+        mine = [it for it in told if str(it["job_id"]) == asked["job_id"]]
+        missing = {"error_code": "INVALID_PARAMETER_VALUE", "message": f"Job {asked['job_id']} does not exist."}
+        return (200, mine[0]) if mine else (400, missing)
 
     def _of_run(self, path: str, run: Run, key: str) -> Json:
         match path:

@@ -1,4 +1,4 @@
-"""Tables that jobs make which others own: assets that nothing here materialises, and the check of their last run."""
+"""Tables that jobs make which others own: assets that nothing here materialises."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import spec_of
+from lakehouse_assets.engine.compile.job_runs import external_tables
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_code
 from lakehouse_assets.engine.spec.table import Table
@@ -14,7 +15,7 @@ from lakehouse_assets.engine.spec.table import Table
 
 def external_assets(lakehouse: Lakehouse) -> list[dg.AssetSpec]:
     """An asset for each, with its lineage."""
-    return [_asset(table, lakehouse) for table in lakehouse.tables.values() if table.external]
+    return [_asset(table, lakehouse) for table in external_tables(lakehouse)]
 
 
 def _asset(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
