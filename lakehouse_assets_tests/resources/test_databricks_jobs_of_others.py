@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 from deltalake import write_deltalake
 
 from lakehouse_assets.engine.compile.definitions import compile_definitions
@@ -50,7 +49,7 @@ class Watched:
         databricks = DatabricksResource(volume=self.workspace.volume, wheels=[], places=[])
         return compile_definitions(self.project.lakehouse, {**self.project.resources, "databricks": databricks})
 
-    def tick(self) -> SensorExecutionData:
+    def tick(self) -> dg.SensorExecutionData:
         """One tick, whose events Dagster keeps, and then the cursor."""
         loaded = self.definitions
         sensor, resources = loaded.resolve_sensor_def("shop_jobs_of_others"), dict(loaded.resources or {})

@@ -9,10 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from lakehouse_assets.engine.compile.assets import build_asset
 from lakehouse_assets.engine.lake.tables import in_catalog
+from lakehouse_assets.resources.databricks_runner import on_databricks
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.resources.jobs import Jobs, failure
+from lakehouse_assets_tests.servers.databricks import Databricks
+from lakehouse_assets_tests.servers.waiting import wait_until
 
 RATED = """
 ratings = task_table(task={task}, orders="silver.orders", checks=[volume()],
@@ -192,3 +196,54 @@ def test_without_databricks_it_says_so_and_runs_what_does_not_read_it(
     assert "the notebook /Shared/ratings knows what is new" in command("plan").out
     said = command("verify", "gold.ratings")
     assert (said.code, "so it can't be computed here" in said.out) == (1, True)
+
+
+def test_a_task_of_a_domain_that_runs_as_one_job_is_a_job_of_its_own(rated: Project, jobs: Jobs) -> None:
+    domain = rated.root / rated.package / "shop" / "__init__.py"
+    domain.write_text(domain.read_text().replace("timedelta(days=1))", "timedelta(days=1), run_as_one_job=True)"))
+    rated.table("gold.best", 'best = sql_table(r="gold.ratings", sql="SELECT * FROM r")')
+    rated.table("gold.all", 'all = sql_table(r="silver.orders", sql="SELECT * FROM r")')
+    lakehouse, before = rated.lakehouse, len(jobs.workspace.seen["jobs"])
+    made = [build_asset(table, lakehouse, on_databricks(lakehouse)) for table in lakehouse.tables.values()]
+    assert dg.materialize(made, resources={**rated.resources, "databricks": jobs.resource}).success
+    names = [job["run_name"] for job in jobs.workspace.seen["jobs"][before:]]
+    assert sorted(names) == ["shop", "shop", "shop.gold.ratings"]  # before it, and what reads it
+    assert rated.rows("gold.best") == rated.rows("gold.ratings")
+
+
+def test_a_task_whose_inputs_are_not_there_is_not_run(project: Project, jobs: Jobs) -> None:
+    project.table("gold.ratings", RATED.format(task=NOTEBOOK))
+    before = len(jobs.workspace.seen["jobs"])
+    done = jobs.run("gold.ratings")
+    assert done.success
+    assert not done.get_asset_materialization_events()
+    assert len(jobs.workspace.seen["jobs"]) == before
+
+
+WAITS = """
+import time
+from pathlib import Path
+Path({mark!r}).touch()
+while not Path({go!r}).exists():
+    time.sleep(0.1)
+"""
+
+
+def test_a_task_that_outlives_its_dagster_is_adopted_and_run_once(
+    rated: Project, command: Command, databricks: Databricks, tmp_path: Path
+) -> None:
+    mark, go = tmp_path / "mark", tmp_path / "go"
+    databricks.put("/Shared/ratings.py", CODE)
+    assert command("run", "gold.ratings").code == 0
+    databricks.put("/Shared/ratings.py", CODE + WAITS.format(mark=str(mark), go=str(go)))
+    before = len(databricks.seen["jobs"])
+    with command.started("run", "gold.ratings") as process:
+        wait_until(mark.exists, 120)
+        process.kill()
+        process.wait(timeout=10)
+    go.touch()  # its version is written by then, and so is another than before
+    said = command("run", "gold.ratings")
+    assert said.code == 0, said
+    assert "made version 1" in said.out
+    assert len(databricks.seen["jobs"]) == before + 1
+    assert rated.log("gold.ratings").version == 1
