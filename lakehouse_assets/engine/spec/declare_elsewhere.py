@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -38,7 +37,7 @@ def task_table(
     variable named as the file.
     """
     return _declared(
-        sys._getframe(1), inputs, task=task, columns=tuple(columns), checks=tuple(checks),
+        _caller(), inputs, task=task, columns=tuple(columns), checks=tuple(checks),
         owner=owner, freshness=freshness, tags=tags or {}, compute=compute,
     )  # fmt: skip
 
@@ -59,9 +58,17 @@ def external_table(
     ours read it like any other. Assign it to a variable named as the file.
     """
     return _declared(
-        sys._getframe(1), inputs, external=External(job, at), columns=tuple(columns), checks=(),
+        _caller(), inputs, external=External(job, at), columns=tuple(columns), checks=(),
         owner=owner, freshness=freshness, tags=tags or {},
     )  # fmt: skip
+
+
+def _caller() -> FrameType:
+    """The domain file that declares, by its frame."""
+    here = inspect.currentframe()
+    frame = here and here.f_back and here.f_back.f_back
+    assert frame is not None  # noqa: S101  (CPython has frames)
+    return frame
 
 
 def _declared(caller: FrameType, inputs: Mapping[str, object], **rest: Any) -> Table:
