@@ -140,14 +140,24 @@ def if_there(ask: Callable[[], T]) -> T | None:
 
 def outputs_of(client: WorkspaceClient, run: Run, patience: float = PATIENCE) -> list[RunOutput]:
     """What the programs of a run have printed, and how they failed, as far as the workspace keeps it."""
-    begun = [task.run_id for task in run.tasks or () if task.run_id and not (task.state and _left_out(task.state))]
-    return [patiently(lambda id=id: client.jobs.get_run_output(id), patience) for id in begun]  # type: ignore[misc]
+    ids = [task.run_id for task in run.tasks or () if task.run_id]
+    found = [if_given(lambda id=id: client.jobs.get_run_output(id), patience) for id in ids]  # type: ignore[misc]
+    return [output for output in found if output]
 
 
-def _left_out(state: RunState) -> bool:
-    """Whether a task never began, as one that it comes behind has failed; it has no output to ask for."""
-    ends = {"UPSTREAM_FAILED", "UPSTREAM_CANCELED", "EXCLUDED", "DISABLED"}
-    return bool(state.result_state and state.result_state.value in ends)
+def if_given(ask: Callable[[], T], patience: float = PATIENCE) -> T | None:
+    """What is asked of a run or a job; None where it isn't there, or isn't given to this user.
+
+    A task that never began has no output, and asking for it is a bad request.
+    """
+    from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied
+
+    def asked() -> T | None:
+        with suppress(BadRequest, NotFound, PermissionDenied):
+            return ask()
+        return None
+
+    return patiently(asked, patience)
 
 
 def _passing() -> tuple[type[Exception], ...]:

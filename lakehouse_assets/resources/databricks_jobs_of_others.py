@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.compile.job_cursor import ForeignRun
@@ -11,6 +10,7 @@ from lakehouse_assets.engine.errors import UnknownJob
 from lakehouse_assets.engine.spec.tasks import Job
 from lakehouse_assets.resources.databricks_jobs import (
     ended,
+    if_given,
     outputs_of,
     patiently,
     state_of,
@@ -48,9 +48,13 @@ def last_run_of(client: WorkspaceClient, job: Job) -> ForeignRun | None:
 
 
 def why_failed(client: WorkspaceClient, run: int) -> list[str]:
-    """What the workspace says of a run that ended otherwise than well, line by line."""
-    found = patiently(lambda: client.jobs.get_run(run), PATIENCE)
-    return why_it_failed(found, outputs_of(client, found, PATIENCE))[1]
+    """What the workspace says of a run that ended otherwise than well, line by line; nothing if it has no more of it.
+
+    Raises:
+        WorkspaceUnavailable: the workspace doesn't answer.
+    """
+    found = if_given(lambda: client.jobs.get_run(run), PATIENCE)
+    return why_it_failed(found, outputs_of(client, found, PATIENCE))[1] if found else []
 
 
 def _id(client: WorkspaceClient, job: Job) -> int:
@@ -78,14 +82,7 @@ def _called(client: WorkspaceClient, name: str) -> Sequence[int]:
 
 
 def _is_there(client: WorkspaceClient, number: int) -> bool:
-    from databricks.sdk.errors import BadRequest, NotFound  # by either a workspace says that a job does not exist
-
-    def there() -> bool:
-        with suppress(BadRequest, NotFound):
-            return client.jobs.get(number).job_id == number
-        return False
-
-    return patiently(there, PATIENCE)
+    return if_given(lambda: client.jobs.get(number), PATIENCE) is not None
 
 
 def _told(run: BaseRun) -> ForeignRun:

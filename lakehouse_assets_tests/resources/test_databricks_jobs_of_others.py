@@ -180,6 +180,12 @@ def test_a_failure_whose_reason_cannot_be_asked_for_waits_and_what_came_before_d
     assert watched.told() == [("2", False)]
 
 
+def test_a_failure_that_the_workspace_has_no_more_of_keeps_none_behind_it_waiting(watched: Watched) -> None:
+    watched.workspace.have(job(run(1, 30, 20, "FAILED", tasks=[]), run(2, 10, 5)))
+    watched.workspace.fail({"at": "jobs/runs/get", "status": 400, "code": "INVALID_PARAMETER_VALUE", "times": 9})
+    assert watched.told() == [("1", False), ("2", True)]
+
+
 def test_the_check_asks_for_the_last_run_anew(watched: Watched) -> None:
     def checked() -> dg.AssetCheckEvaluation:
         made = watched.definitions.resolve_job_def("checks").execute_in_process(instance=watched.instance)

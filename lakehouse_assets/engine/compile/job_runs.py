@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Protocol
 
 import dagster as dg
@@ -13,7 +14,7 @@ from lakehouse_assets.engine.compile.job_cursor import ForeignRun, Told, read_to
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.errors import LakehouseError, WorkspaceUnavailable
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.markdown import as_text
 from lakehouse_assets.engine.spec.table import Table
@@ -77,12 +78,13 @@ def evaluate(
     """
     told = read_told(context.cursor, [table.key for table in tables], int(time.time() * 1000))
     events, failed, start = list[Any](), list[LakehouseError](), time.monotonic()
+    logs = cache(lambda key: _log(key, lake) if key in lake.elsewhere else None)
     for table in tables:
         if failed and time.monotonic() - start > ENOUGH_SECONDS:
             break
         try:
             for run, known in _news(context.instance, table, told[table.key], workspace, MOST - len(events) // 2):
-                events += _events(table, run, workspace, lake) if run else []
+                events += _events(table, run, workspace, logs(table.key)) if run else []
                 told[table.key] = known
         except LakehouseError as error:
             context.log.error(f"{table.key}: {error}")
@@ -126,7 +128,7 @@ def external(table: Table) -> External:
     return table.external
 
 
-def _events(table: Table, run: ForeignRun, workspace: Workspace, lake: Lake) -> Iterable[Any]:
+def _events(table: Table, run: ForeignRun, workspace: Workspace, log: TableLog | None) -> Iterable[Any]:
     """Of a run that went well the table, and of any run whether it did."""
     found = verdict(run, workspace)
     evaluation = dg.AssetCheckEvaluation(
@@ -135,7 +137,7 @@ def _events(table: Table, run: ForeignRun, workspace: Workspace, lake: Lake) -> 
     )  # fmt: skip
     if not run.succeeded:
         return [evaluation]
-    version = _version(table, run, lake)
+    version = _version(run, log)
     metadata = {**_shown(run), **({"delta_version": version[1]} if version else {})}
     tags = {"dagster/data_version": f"{version[0]}@{version[1]}"} if version else {}
     return [dg.AssetMaterialization(asset_key(table.key), metadata=metadata, tags=tags), evaluation]
@@ -152,14 +154,15 @@ def _shown(run: ForeignRun) -> dict[str, Any]:
     }
 
 
-def _version(table: Table, run: ForeignRun, lake: Lake) -> tuple[str, int] | None:
-    """The id of the table and the version that it had when a run ended; None where that can't be seen."""
-    if not external(table).at:
-        return None
+def _log(key: str, lake: Lake) -> TableLog | None:
     try:
-        log = read_log(lake.table(table.key))
+        return read_log(lake.table(key))
     except LakehouseError:  # whoever reads the table says so; that the job ran is told all the same
         return None
+
+
+def _version(run: ForeignRun, log: TableLog | None) -> tuple[str, int] | None:
+    """The id of the table and the version that it had when a run ended; None where that can't be seen."""
     at = datetime.fromtimestamp(run.ended / 1000, UTC)
     return next(((log.id, commit.version) for commit in log.commits if commit.at <= at), None) if log else None
 
