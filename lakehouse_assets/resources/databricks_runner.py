@@ -86,8 +86,7 @@ def together(request: Request, context: dg.AssetExecutionContext, lakehouse: Lak
     """The requests that one job carries out: this one and, in a domain that runs as one job, those of the run's steps
     that haven't begun, need the same compute, and read nothing of this run that isn't in the job or done.
 
-    A table of days is alone in a backfill, as its days are those of its step, and one that
-    has a task of its own always.
+    A table of days is alone in a backfill, as its days are those of its step. One with a task of its own always is.
     """
     table = lakehouse.tables[request.table]
     alone = {t.key for t in lakehouse.tables.values() if t.task or (t.partitions and _is_backfill(context))}

@@ -117,6 +117,7 @@ def test_a_task_that_makes_no_new_version_is_told_to_have_changed_nothing(rated:
     told = shown(done)
     assert told["reason"] == "unchanged: the notebook /Shared/ratings made no new version of it"
     assert (told["delta_version"], told["dagster/row_count"]) == (0, 2)
+    assert len(list(done.get_asset_check_evaluations())) == 4  # the run before may have ended before it judged it
 
 
 OTHER = CODE.replace('"overwrite")', '"overwrite").option("overwriteSchema", "true")')

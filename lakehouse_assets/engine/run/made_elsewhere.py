@@ -11,7 +11,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import ContractError, MadeElsewhere
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake, TableRef
-from lakehouse_assets.engine.run.report import Report, Stored, Written
+from lakehouse_assets.engine.run.report import Report, Written
 from lakehouse_assets.engine.run.reporting import as_stored, preview
 from lakehouse_assets.engine.spec.table import Table
 
@@ -37,13 +37,11 @@ def look(table: Table, before: str, context: Context) -> Report:
             f"Making {table.key}: version {log.version} by {table.made_by} doesn't fit its columns: "
             f"{'; '.join(breaches)}. Mend either; its rows are stored, and what reads them was left as it is"
         )
-    if _version(log) == before:
-        return Report(
-            table.key, "task", f"unchanged: {table.made_by} made no new version of it", time.monotonic() - start,
-            stored=Stored(log.id, log.version, log.rows),
-        )  # fmt: skip
+    same = _version(log) == before
+    what = "made no new version of it" if same else f"made version {log.version}"
+    made = f"{'unchanged: ' if same else ''}{table.made_by} {what}"
     written = Written(log.version, place.path, log.columns, log.bytes, log.file_count, preview(log))
-    made = f"{table.made_by} made version {log.version}"
+    # Judged also where it's as before: what came before may have ended before it was.
     report = as_stored(table, context)
     return replace(report, strategy="task", reason=made, written=written, seconds=time.monotonic() - start)
 
