@@ -101,10 +101,10 @@ def test_a_run_is_told_of_once_with_its_page_and_the_version_of_the_table(watche
 
 
 def test_runs_that_overlap_are_told_of_as_they_end_and_none_is_missed(watched: Watched) -> None:
-    watched.workspace.have(job(run(1, 90, None), run(2, 80, 70), run(3, 79, 70), run(4, 60, None)))
+    watched.workspace.have(job(run(1, 300, None), run(2, 80, 70), run(3, 79, 70), run(4, 60, None)))
     assert watched.told() == [("2", True), ("3", True)]
     watched.workspace.have(
-        job(run(1, 90, 30), run(2, 80, 70), run(3, 79, 70), run(4, 60, 30), run(5, 78, 70), run(6, 20, 10, "CANCELED"))
+        job(run(1, 300, 30), run(2, 80, 70), run(3, 79, 70), run(4, 60, 30), run(5, 78, 70), run(6, 20, 10, "CANCELED"))
     )
     assert watched.told() == [("5", True), ("1", True), ("4", True), ("6", False)]
     assert watched.told() == []

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from lakehouse_assets.engine.compile.definitions import compile_definitions
+from lakehouse_assets.engine.compile.sensors import downstream
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets_tests.project import Project
@@ -81,6 +82,9 @@ def test_dagster_has_them_with_their_lineage_and_runs_no_job_of_others(project: 
     assert others.metadata["dagster/column_schema"].columns[0].description == "Stars."
     graph = loaded.resolve_asset_graph()
     assert [graph.get(spec.key).is_executable for spec in (ours, others)] == [True, False]
+    lakehouse = project.lakehouse
+    run = downstream([lakehouse.tables["shop.bronze.orders"]], lakehouse)  # by the sensor, when files arrive
+    assert [".".join(key.path) for key in run] == ["shop.bronze.orders", "shop.silver.ratings"]
     assert {s.name for s in loaded.sensors or ()} == {"shop_arrivals"}  # and none that asks a workspace
 
 
