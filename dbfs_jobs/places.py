@@ -36,8 +36,10 @@ def opened(given: argparse.Namespace) -> Context:
     """
     if given.secrets:
         take_secrets(given.secrets)
-    lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog)
-    stores = () if given.catalog else (given.lake, given.landing)
+    lakehouse = load(given.domains, strict=False)
+    elsewhere = lakehouse.elsewhere
+    lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog, elsewhere)
+    stores = () if given.catalog else (given.lake, given.landing, *elsewhere.values())
 
     def session() -> SparkSession:
         from pyspark.sql import SparkSession
@@ -45,7 +47,7 @@ def opened(given: argparse.Namespace) -> Context:
         capture_all_errors()
         return configured(SparkSession.builder.getOrCreate(), stores)
 
-    return Context(load(given.domains, strict=False), lake, session)
+    return Context(lakehouse, lake, session)
 
 
 def take_secrets(scope: str) -> list[str]:

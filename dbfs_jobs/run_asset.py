@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("tables", nargs="*", help="domain.layer.name, in the order in which they run")
     parser.add_argument("--full", action="store_true", help="rebuild the tables")
     parser.add_argument("--requests", help="a file or URL of requests as JSON, one a line")
+    parser.add_argument("--after-task", action="store_true", help="look at what the tables' own tasks have made")
     add_places(parser)
     given = parser.parse_args(arguments)
     if not given.tables and not given.requests:
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _requests(given: argparse.Namespace) -> list[Request]:
-    named = [Request(table, full=given.full) for table in given.tables]
+    since = "" if given.after_task else None
+    named = [Request(table, full=given.full, made_since=since) for table in given.tables]
     lines = read(given.requests).splitlines() if given.requests else []
     return named + [from_json(Request, line) for line in lines]
 

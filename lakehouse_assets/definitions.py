@@ -39,4 +39,4 @@ def location(settings: Settings) -> dg.Definitions:
 def definitions(settings: Settings, lakehouse: Lakehouse | None = None) -> dg.Definitions:
     """The same for a process that makes them more than once, as tests do."""
     lakehouse = lakehouse or open_lakehouse(settings)
-    return compile_definitions(lakehouse, open_resources(settings), open_runner(settings, lakehouse))
+    return compile_definitions(lakehouse, open_resources(settings, lakehouse), open_runner(settings, lakehouse))

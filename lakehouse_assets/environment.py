@@ -30,10 +30,10 @@ def open_lakehouse(settings: Settings | None = None, *, strict: bool = False) ->
     return load((settings or read_settings()).domains, strict=strict)
 
 
-def open_lake(settings: Settings | None = None) -> Lake:
-    """The lake of the settings."""
-    settings = settings or read_settings()
-    return lake_at(settings.lake, settings.landing, not settings.data_factory, settings.catalog)
+def open_lake(settings: Settings | None = None, lakehouse: Lakehouse | None = None) -> Lake:
+    """The lake of the settings; with the declarations it also knows the tables that others make elsewhere."""
+    settings, elsewhere = settings or read_settings(), lakehouse.elsewhere if lakehouse else {}
+    return lake_at(settings.lake, settings.landing, not settings.data_factory, settings.catalog, elsewhere)
 
 
 def open_context(settings: Settings | None = None) -> Context:
@@ -42,18 +42,20 @@ def open_context(settings: Settings | None = None) -> Context:
     from lakehouse_assets.resources.spark import SparkResource
 
     settings = settings or read_settings()
-    return Context(open_lakehouse(settings), open_lake(settings), SparkResource.from_settings(settings).session)
+    lakehouse = open_lakehouse(settings)
+    spark = SparkResource.from_settings(settings, lakehouse.elsewhere)
+    return Context(lakehouse, open_lake(settings, lakehouse), spark.session)
 
 
-def open_resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:
+def open_resources(settings: Settings, lakehouse: Lakehouse) -> dict[str, dg.ConfigurableResource[Any]]:
     """The resources of Dagster's steps and sensors."""
     from lakehouse_assets.resources.data_factory import DataFactoryResource
     from lakehouse_assets.resources.lake import LakeResource
     from lakehouse_assets.resources.spark import SparkResource
 
     resources: dict[str, dg.ConfigurableResource[Any]] = {
-        "spark": SparkResource.from_settings(settings),
-        "lake": LakeResource.from_settings(settings),
+        "spark": SparkResource.from_settings(settings, lakehouse.elsewhere),
+        "lake": LakeResource.from_settings(settings, lakehouse.elsewhere),
     }
     if settings.compute == "databricks":
         from lakehouse_assets.resources.databricks import DatabricksResource

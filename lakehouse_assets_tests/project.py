@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from textwrap import dedent
@@ -19,6 +20,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.graph.validate import load
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.run.backfill import backfill
@@ -94,6 +96,12 @@ class Project:
             """,
         )
 
+    def external(self, name: str, at: str, more: str = "") -> None:
+        """A table that a job of others makes at a place of its own."""
+        stem = name.rpartition(".")[2]
+        self.table(name, f'{stem} = external_table(job=Job("nightly {stem}"), at={at!r}, {more})')
+        self.lake = replace(self.lake, elsewhere={**self.lake.elsewhere, f"shop.{name}": TableRef(at)})
+
     @property
     def lakehouse(self) -> Lakehouse:
         """The tables as their files have them now."""
@@ -139,8 +147,10 @@ class Project:
     @property
     def resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
         lake = LakeResource(
-            root=self.lake.root, landing=self.lake.landing, queue=self.queue, downloads=not self.factory
-        )
+            root=self.lake.root, landing=self.lake.landing, queue=self.queue, downloads=not self.factory,
+            catalog=self.lake.catalog,
+            elsewhere={key: place.path for key, place in self.lake.elsewhere.items()},
+        )  # fmt: skip
         return {"spark": self.engine, "lake": lake, **({"data_factory": self.factory} if self.factory else {})}
 
     def by_dagster(self, name: str, **options: bool | str) -> dg.ExecuteInProcessResult:

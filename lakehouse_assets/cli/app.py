@@ -95,7 +95,8 @@ def built(lake: Lake, table: Table) -> TableLog:
 
     log = read_log(lake.table(table.key))
     if log is None:
-        raise NotFound(f"{table.key} isn't built yet; `lakehouse run {table.key}` builds it")
+        how = f"{table.made_by} makes it" if table.external else f"`lakehouse run {table.key}` builds it"
+        raise NotFound(f"{table.key} isn't built yet; {how}")
     return log
 
 

@@ -92,7 +92,7 @@ def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.
 
 def _line(metadata: Any) -> str:
     strategy, seconds = metadata["strategy"].value, metadata["seconds"].value
-    if strategy in ("nothing", "forget"):
+    if strategy in ("nothing", "forget", "task"):
         return str(metadata["reason"].value)
     return f"{strategy}, {count(metadata['rows_judged'].value)} rows in {seconds:.1f} s"
 

@@ -23,14 +23,17 @@ from lakehouse_assets.environment import open_lake, open_lakehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_assets.engine.lake.delta_log import TableLog
     from lakehouse_assets.engine.lake.places import Lake
+    from lakehouse_assets.engine.spec.table import Table
 
 Name = Annotated[str, typer.Argument(metavar="TABLE", help="domain.layer.name, or as much of its end as is unique")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TABLE|DOMAIN]...", help="all, if none is named")]
 Rows = Annotated[int, typer.Option("--rows", "-n", min=1, help="how many rows to show")]
 Full = Annotated[bool, typer.Option("--full", help="rebuild the tables from all they read")]
 
-STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green", "refresh": "green", "refused": "red"}
+STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green", "refresh": "green", "refused": "red",
+          "task": "green"}  # fmt: skip
 
 
 @app.command()
@@ -39,7 +42,8 @@ def plan(names: Names = None, full: Full = False) -> None:
     from lakehouse_assets.engine.modes.refresh.small_refresh import planned
     from lakehouse_assets.engine.plan.planner import plan_all
 
-    lakehouse, lake = open_lakehouse(), open_lake()
+    lakehouse = open_lakehouse()
+    lake = open_lake(lakehouse=lakehouse)
     complain(lakehouse)
     shown = grid("table", "strategy", "why")
     for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full):
@@ -52,7 +56,8 @@ def plan(names: Names = None, full: Full = False) -> None:
 @app.command()
 def tables() -> None:
     """Every declared table: rows, those with rescued values, rejected rows, size, version, and when it was written."""
-    lakehouse, lake, damaged = open_lakehouse(), open_lake(), list[str]()
+    lakehouse, damaged = open_lakehouse(), list[str]()
+    lake = open_lake(lakehouse=lakehouse)
     numbers = ["rows", "rescued", "rejected", "MB", "version"]
     shown = grid("table", *numbers, "written (UTC)", right=numbers)
     for key in lakehouse.tables:
@@ -86,8 +91,7 @@ def show(
     """Some rows of a table."""
     from deltalake.exceptions import DeltaError
 
-    lake = open_lake()
-    log = built(lake, table := find(open_lakehouse(), name))
+    table, log = _built(name)
     if version is not None:
         try:
             log.table.load_as_version(version)
@@ -101,7 +105,7 @@ def show(
 @app.command()
 def history(name: Name, rows: Rows = 20) -> None:
     """The commits of a table, newest first: operation, rows, and what our run had read."""
-    log = built(open_lake(), find(open_lakehouse(), name))
+    _, log = _built(name)
     shown = grid("version", "at (UTC)", "operation", "run", "rows", "read", right=["version", "run", "rows"])
     for commit in log.commits[:rows]:
         run = commit.run or {}
@@ -156,6 +160,12 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
         tell((", ".join(row["broken"]), "red"), f"  {row['source']}  ", (judged, "dim"))
         tell(f"  {row['row']}")
     tell((f"{count(number)} rows in all; expectations now {table.expectations_version}", "dim"))
+
+
+def _built(name: str) -> tuple[Table, TableLog]:
+    lakehouse = open_lakehouse()
+    table = find(lakehouse, name)
+    return table, built(open_lake(lakehouse=lakehouse), table)
 
 
 def print_rows(rows: pa.Table) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.cli.app import NotFound, built, within
+from lakehouse_assets.cli.app import NotFound, built, select, within
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.settings import Settings
 
@@ -81,6 +81,15 @@ def refuse_loss_without_rebuild(tables: Sequence[Table], full: bool, accept_loss
         raise NotApplicable(
             "--accept-loss is about rebuilding, snapshots, and rejected rows of files; add --full, or leave it out"
         )
+
+
+def refuse_external(names: Sequence[str], lakehouse: Lakehouse) -> None:
+    """Raises MadeElsewhere where nothing of what a name stands for is made by runs of ours."""
+    from lakehouse_assets.engine.run.made_elsewhere import refuse
+
+    for keys in (select(lakehouse, [name]) for name in names):
+        if keys and not lakehouse.runnable.keys() & set(keys):
+            refuse(lakehouse.tables[keys[0]])
 
 
 def refuse_left_out(names: Sequence[str], lakehouse: Lakehouse) -> None:

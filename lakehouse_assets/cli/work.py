@@ -21,6 +21,7 @@ from lakehouse_assets.cli.home import enter_home
 from lakehouse_assets.cli.look import Full, Name, Names, Rows, print_rows
 from lakehouse_assets.cli.ready import (
     NotApplicable,
+    refuse_external,
     refuse_left_out,
     refuse_loss_without_rebuild,
     require_engine,
@@ -48,7 +49,8 @@ def run(
     """Bring tables up to date, through Dagster: the run is in the UI like any other."""
     lakehouse = open_lakehouse()
     complain(lakehouse)
-    keys = select(lakehouse, names or [], downstream)
+    refuse_external(names or [], lakehouse)
+    keys = [key for key in select(lakehouse, names or [], downstream) if key in lakehouse.runnable]
     refuse_loss_without_rebuild([lakehouse.tables[key] for key in keys], full, accept_loss)
     _bring_up_to_date(keys, lakehouse, full, accept_loss)
     refuse_left_out(names or [], lakehouse)
@@ -59,7 +61,7 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.plan.planner import plan_all
 
-    start, settings, lake = time.monotonic(), read_settings(), open_lake()
+    start, settings, lake = time.monotonic(), read_settings(), open_lake(lakehouse=lakehouse)
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.strategy != "nothing"]
     if not moving:
         waiting = [key for key in keys if read_log(lake.table(key)) is None]
@@ -101,8 +103,9 @@ def sql(
     from lakehouse_assets.engine.query.sql_names import answer, located
     from lakehouse_assets.resources.spark import SparkResource
 
-    read = located(query, open_lakehouse(), open_lake())
-    found = answer(read, SparkResource.from_settings(read_settings()).session(), rows + 1)
+    lakehouse = open_lakehouse()
+    read = located(query, lakehouse, open_lake(lakehouse=lakehouse))
+    found = answer(read, SparkResource.from_settings(read_settings(), lakehouse.elsewhere).session(), rows + 1)
     print_rows(found.slice(0, rows))
     if found.num_rows > rows:
         tell((f"the first {rows}; more with --rows", "dim"))
@@ -140,6 +143,7 @@ def forget(
 ) -> None:
     """Take the rows of a file out of the table that read it; `lakehouse run` brings that downstream."""
     lakehouse = open_lakehouse()
+    refuse_external([name], lakehouse)
     _launch([find(lakehouse, name).key], lakehouse, read_settings(), forget=file, reason=reason)
     tell(
         "`lakehouse plan` says what follows from that, and `lakehouse run` does it. A file of that name that lands now "

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.spec.declare import (
     sql_table,
     table,
 )
+from lakehouse_assets.engine.spec.declare_elsewhere import external_table, task_table
 from lakehouse_assets.engine.spec.expectations import (
     Expectation,
     Watermark,
@@ -32,6 +33,7 @@ from lakehouse_assets.engine.spec.expectations import (
     warn,
 )
 from lakehouse_assets.engine.spec.modes import Daily
+from lakehouse_assets.engine.spec.tasks import Jar, Job, Notebook, SqlFile
 
 __all__ = [
     "Cluster",
@@ -40,7 +42,11 @@ __all__ = [
     "Domain",
     "ExistingCluster",
     "Expectation",
+    "Jar",
+    "Job",
+    "Notebook",
     "Serverless",
+    "SqlFile",
     "TableCheck",
     "Watermark",
     "append",
@@ -48,6 +54,7 @@ __all__ = [
     "canal",
     "debezium",
     "drop",
+    "external_table",
     "extract",
     "fail",
     "files",
@@ -67,6 +74,7 @@ __all__ = [
     "snapshots",
     "sql_table",
     "table",
+    "task_table",
     "typed",
     "up_to_date",
     "volume",

@@ -71,6 +71,10 @@ class SourceError(LakehouseError):
     """Files could not be listed or read."""
 
 
+class MadeElsewhere(LakehouseError):
+    """A run was asked for of a table that a task of Databricks makes, or a job of others, and no run of ours here."""
+
+
 class UnreadableInput(LakehouseError):
     """What a run reads of another table, its changes or an older version, isn't there any more."""
 
@@ -89,6 +93,10 @@ class SparkUnavailable(LakehouseError):
 
 class JobFailed(LakehouseError):
     """A job on Databricks ended otherwise than well, or without a report; the message has its page."""
+
+
+class UnknownJob(LakehouseError):
+    """A Databricks workspace has no job, or several, of the name that a declaration gives."""
 
 
 class WorkspaceUnavailable(LakehouseError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.lake.stores import WAITS
 from lakehouse_assets.folders import refuse_unsafe
 
@@ -173,8 +173,10 @@ def container_at(url: str) -> ContainerClient:
         raise SettingsError(f"Reaching {url} by AZURE_STORAGE_CONNECTION_STRING: {error}; copy it anew") from None
 
 
-def lake_at(root: str, landing: str, downloads: bool = True, catalog: str = "") -> Lake:
-    """The lake at a path or URL, with what delta-rs needs to reach it.
+def lake_at(
+    root: str, landing: str, downloads: bool = True, catalog: str = "", elsewhere: Mapping[str, str] | None = None
+) -> Lake:
+    """The lake at a path or URL, with what delta-rs needs to reach it; `elsewhere` are tables at places of their own.
 
     Raises:
         SettingsError: as `azure_storage`, for either.
@@ -183,8 +185,10 @@ def lake_at(root: str, landing: str, downloads: bool = True, catalog: str = "") 
     for url, what in ((root, "the lake"), (landing, "the landing folder")):
         if "://" not in url:
             refuse_unsafe(Path(url), what)
-    reached = {url: azure_storage(url).for_delta_rs() for url in (root, landing) if in_azure(url)}
-    return Lake(root, landing, reached.get(root, {}), downloads, catalog)
+    places = elsewhere or {}
+    reached = {url: azure_storage(url).for_delta_rs() for url in (root, landing, *places.values()) if in_azure(url)}
+    tables = {key: TableRef(url, storage=reached.get(url, {})) for key, url in places.items()}
+    return Lake(root, landing, reached.get(root, {}), downloads, catalog, tables)
 
 
 def _of_connection_string(text: str, account: str, suffix: str) -> AzureStorage:
@@ -193,8 +197,8 @@ def _of_connection_string(text: str, account: str, suffix: str) -> AzureStorage:
     named = parts.get("AccountName") or (urlsplit(blobs).hostname or "").split(".")[0]
     if named != account:
         raise SettingsError(
-            f"AZURE_STORAGE_CONNECTION_STRING is that of the account {named!r}, but the lake, the landing folder or "
-            f"the folder of jobs is in {account!r}; set that of {account!r}"
+            f"AZURE_STORAGE_CONNECTION_STRING is that of the account {named!r}, but the lake, the landing folder, "
+            f"the folder of jobs or an external table is in {account!r}; set that of {account!r}, or use an identity that reaches both"
         )
     key, sas = parts.get("AccountKey", ""), parts.get("SharedAccessSignature", "").lstrip("?")
     return AzureStorage(account, suffix, key=key, sas=sas, endpoint=blobs if blobs.startswith("http://") else "")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 
+from lakehouse_assets.engine.compile.job_cursor import ForeignRun
 from lakehouse_assets.engine.deploy.databricks_job import Program, environments, task, task_key
 from lakehouse_assets.engine.errors import SettingsError, WorkspaceUnavailable
-from lakehouse_assets.engine.run.plain_json import to_json
+from lakehouse_assets.engine.run.plain_json import from_json, to_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
+from lakehouse_assets.engine.spec.tasks import Job
+from lakehouse_assets.resources import databricks_jobs_of_others as jobs_of_others
 from lakehouse_assets.resources.databricks_folders import Claim, Folders
 from lakehouse_assets.resources.databricks_jobs import cancel, failed, patiently, submit, wait
 from lakehouse_assets.resources.job_files import JobFiles, files_of
@@ -28,13 +31,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Asked:
     """What a step asks of a job: its table, the requests that go together, the group that they are of (the table, or
-    its domain), and what computes them.
+    its domain), and what computes them. `first` is the task that makes the table, if that is none of ours; the
+    requests are carried out behind it.
     """
 
     table: str
     requests: Sequence[Request]
     group: str
     compute: Compute
+    first: Mapping[str, Any] = field(default_factory=dict)
 
 
 class DatabricksResource(dg.ConfigurableResource[None]):
@@ -106,13 +111,27 @@ class DatabricksResource(dg.ConfigurableResource[None]):
             self._files = files_of(self.volume, self.client)
         return self._files
 
-    def job(self, claim: Claim, compute: Compute) -> dict[str, Any]:
+    def runs_of(self, job: Job, since: int) -> list[ForeignRun]:
+        """See `databricks_jobs_of_others`, here and below."""
+        return jobs_of_others.runs_of(self._for_a_moment(), job, since)
+
+    def last_run_of(self, job: Job) -> ForeignRun | None:
+        return jobs_of_others.last_run_of(self._for_a_moment(), job)
+
+    def why_failed(self, run: int) -> list[str]:
+        return jobs_of_others.why_failed(self._for_a_moment(), run)
+
+    def _for_a_moment(self) -> WorkspaceClient:
+        return self.client(int(jobs_of_others.PATIENCE))
+
+    def job(self, claim: Claim, compute: Compute, first: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The job of a claim, as the Jobs API takes it; by its token it's submitted once, however often this is."""
         program = Program((*claim.parameters, *self.places), tuple(self.wheels))
+        own = task(task_key(claim.group), program, compute, [first["task_key"]] if first else [])
         return {
             "run_name": claim.group,
             "idempotency_token": claim.token,
-            "tasks": [task(task_key(claim.group), program, compute)],
+            "tasks": [first, own] if first else [own],
             "environments": environments(compute, self.wheels),
         }
 
@@ -159,8 +178,8 @@ class DatabricksResource(dg.ConfigurableResource[None]):
         mine = None
         for claim in [claim for claim in folders.outlived(context) if claim not in self._claims]:
             # By its token the run that is there is found; one that was never submitted is now.
-            run = submit(self.client(), self.job(claim, asked.compute))
-            if mine is None and claim.requests == requests and not failed(self.client(), run):
+            run = submit(self.client(), self.job(claim, asked.compute, asked.first))
+            if mine is None and _alike(claim.requests, requests) and not failed(self.client(), run):
                 context.log.info(f"job run {run} outlived the Dagster run that began it; its end is awaited here")
                 mine = claim
             else:
@@ -177,6 +196,12 @@ class DatabricksResource(dg.ConfigurableResource[None]):
 
     def _folders(self, group: str) -> Folders:
         return Folders(self.files(), f"{self.volume.rstrip('/')}/runs", group)
+
+
+def _alike(some: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether requests ask for the same; what there was before a task is another matter once it has made something."""
+    first, second = ([replace(from_json(Request, it), made_since=None) for it in them] for them in (some, others))
+    return first == second
 
 
 def _signed_in(patience: int) -> WorkspaceClient:

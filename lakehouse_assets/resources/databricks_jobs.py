@@ -16,7 +16,7 @@ from lakehouse_assets.engine.run.report import JobRun
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import Run, RunOutput, RunState
+    from databricks.sdk.service.jobs import BaseRun, Run, RunOutput, RunState
 
 T = TypeVar("T")
 
@@ -67,18 +67,18 @@ def cancel(client: WorkspaceClient, run: int, poll: float) -> None:
         time.sleep(poll)
 
 
-def state_of(run: Run) -> str:
+def state_of(run: Run | BaseRun) -> str:
     """Where a run is in its life."""
     state = run.state and run.state.life_cycle_state
     return state.value if state else "PENDING"
 
 
-def ended(run: Run) -> bool:
+def ended(run: Run | BaseRun) -> bool:
     """Whether nothing of a run is computing, and nothing of it will be."""
     return state_of(run) in ENDED
 
 
-def succeeded(run: Run) -> bool:
+def succeeded(run: Run | BaseRun) -> bool:
     """Whether a run ended well; there are a dozen other ends, cancelled, timed out and evicted among them."""
     return bool(run.state and run.state.result_state and run.state.result_state.value == "SUCCESS")
 
@@ -99,11 +99,11 @@ def why_it_failed(run: Run, outputs: Sequence[RunOutput]) -> tuple[str, list[str
 
 
 def told_of(run: Run) -> JobRun:
-    """What is shown of a run. Its milliseconds are those of its only task where the run itself has none."""
-    task = run.tasks[0] if run.tasks else None
-    where = (task and task.cluster_instance) or run.cluster_instance
-    setup = run.setup_duration or (task and task.setup_duration) or 0
-    took = run.execution_duration or (task and task.execution_duration) or 0
+    """What is shown of a run. Its milliseconds are those of its tasks where the run itself has none."""
+    tasks = run.tasks or []
+    where = next((task.cluster_instance for task in tasks if task.cluster_instance), run.cluster_instance)
+    setup = run.setup_duration or sum(task.setup_duration or 0 for task in tasks)
+    took = run.execution_duration or sum(task.execution_duration or 0 for task in tasks)
     cluster = (where.cluster_id if where else "") or ""
     return JobRun(run.run_id or 0, run.run_page_url or "", cluster, setup / 1000, took / 1000)
 
@@ -145,9 +145,26 @@ def if_there(ask: Callable[[], T], patience: float = PATIENCE) -> T | None:
     return patiently(asked, patience)
 
 
-def outputs_of(client: WorkspaceClient, run: Run) -> list[RunOutput]:
+def outputs_of(client: WorkspaceClient, run: Run, patience: float = PATIENCE) -> list[RunOutput]:
     """What the programs of a run have printed, and how they failed, as far as the workspace keeps it."""
-    return [patiently(lambda task=task: client.jobs.get_run_output(task.run_id)) for task in run.tasks or ()]  # type: ignore[misc]
+    ids = [task.run_id for task in run.tasks or () if task.run_id]
+    found = [if_given(lambda id=id: client.jobs.get_run_output(id), patience) for id in ids]  # type: ignore[misc]
+    return [output for output in found if output]
+
+
+def if_given(ask: Callable[[], T], patience: float = PATIENCE) -> T | None:
+    """What is asked of a run or a job; None where it isn't there, or isn't given to this user.
+
+    A task that never began has no output, and asking for it is a bad request.
+    """
+    from databricks.sdk.errors import BadRequest, NotFound, PermissionDenied
+
+    def asked() -> T | None:
+        with suppress(BadRequest, NotFound, PermissionDenied):
+            return ask()
+        return None
+
+    return patiently(asked, patience)
 
 
 def _passing() -> tuple[type[Exception], ...]:

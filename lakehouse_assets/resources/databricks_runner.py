@@ -12,10 +12,16 @@ import dagster as dg
 from lakehouse_assets.engine.compile.assets import Runner, request_of
 from lakehouse_assets.engine.compile.names import landing_op, op_name
 from lakehouse_assets.engine.deploy.databricks_job import compute_of
+from lakehouse_assets.engine.deploy.databricks_tasks import Place, task_of
 from lakehouse_assets.engine.errors import JobFailed, LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.places import Lake, TableRef
+from lakehouse_assets.engine.plan.plan import Logs
+from lakehouse_assets.engine.plan.planner import plan_table
+from lakehouse_assets.engine.run.made_elsewhere import version_of
 from lakehouse_assets.engine.run.plain_json import error_of, from_json
-from lakehouse_assets.engine.run.report import Failure, Report
+from lakehouse_assets.engine.run.report import Failure, Report, Stored
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.private.dagster import steps_of_run
@@ -32,10 +38,12 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
 
     def run(request: Request, context: dg.AssetExecutionContext) -> Report:
         databricks: DatabricksResource = context.resources.databricks
+        if waits := _waiting(request, context, lakehouse):
+            return waits
         client, asked = databricks.client(), _asked(request, context, lakehouse)
         with databricks.claimed(asked, context) as (claim, last):
             pipes = JobInFolder(client, databricks.files(), claim.folder, request.table, databricks.poll_seconds)
-            heard = pipes.run(context, databricks.job(claim, asked.compute), to_its_end=last)
+            heard = pipes.run(context, databricks.job(claim, asked.compute, asked.first), to_its_end=last)
         outputs = outputs_of(client, heard.run) if ended(heard.run) else []
         if "failure" in heard.told:
             databricks.expect_no_more(claim, _left_out(request.table, claim.tables, lakehouse))
@@ -48,9 +56,34 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
 
 def _asked(request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Asked:
     table = lakehouse.tables[request.table]
-    group = table.domain if lakehouse.domains[table.domain].run_as_one_job else table.key
+    compute = compute_of(table, lakehouse)
+    if _is_made(request, table):
+        lake: Lake = context.resources.lake.lake()
+        first = task_of(table, lakehouse, lambda key: _place(lake.table(key)), request.full)
+        return Asked(table.key, [replace(request, made_since=version_of(table, lake))], table.key, compute, first)
+    group = table.domain if lakehouse.domains[table.domain].run_as_one_job and not table.task else table.key
     promised = context.resources.databricks.promised
-    return Asked(table.key, together(request, context, lakehouse, promised), group, compute_of(table, lakehouse))
+    return Asked(table.key, together(request, context, lakehouse, promised), group, compute)
+
+
+def _is_made(request: Request, table: Table) -> bool:
+    """Whether a request is for the table's own task; its checks are judged without it."""
+    return bool(table.task) and not (request.only_checks or request.replay or request.forget)
+
+
+def _waiting(request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Report | None:
+    """The report of a table whose task isn't run, as something that it reads isn't there yet."""
+    table = lakehouse.tables[request.table]
+    if not _is_made(request, table):
+        return None
+    lake: Lake = context.resources.lake.lake()
+    plan, log = plan_table(table, lakehouse, Logs(lake)), read_log(lake.table(table.key))
+    stored = Stored(log.id, log.version, log.rows) if log else None
+    return Report(table.key, "nothing", plan.reason, 0, stored=stored) if plan.strategy == "nothing" else None
+
+
+def _place(table: TableRef) -> Place:
+    return Place(table.path, table.name)
 
 
 def together(
@@ -60,10 +93,10 @@ def together(
     that haven't begun, need the same compute, and read nothing of this run that isn't in the job or done. Those that
     are `promised` are in another job, as where a step is tried again.
 
-    A table of days is alone in a backfill, as its days are those of its step.
+    A table of days is alone in a backfill, as its days are those of its step. One with a task of its own always is.
     """
     table = lakehouse.tables[request.table]
-    alone = {t.key for t in lakehouse.tables.values() if t.partitions} if _is_backfill(context) else set()
+    alone = {t.key for t in lakehouse.tables.values() if t.task or (t.partitions and _is_backfill(context))}
     if not lakehouse.domains[table.domain].run_as_one_job or table.key in alone:
         return [request]
     ends = {it.step_key: it.status for it in context.instance.get_run_step_stats(context.run.run_id)}
@@ -104,7 +137,8 @@ def _report(request: Request, heard: Heard, outputs: Sequence[RunOutput]) -> Rep
         raise error
     if "report" not in told:
         raise _failed(request, heard.run, outputs)
-    return replace(from_json(Report, told["report"]), job=told_of(heard.run))
+    report = replace(from_json(Report, told["report"]), job=told_of(heard.run))
+    return replace(report, seconds=report.job.seconds) if report.strategy == "task" and report.job else report
 
 
 def _failed(request: Request, run: Run, outputs: Sequence[RunOutput]) -> LakehouseError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from lakehouse_assets.engine.compile.in_flight import note_process
 from lakehouse_assets.engine.lake.places import Lake
@@ -22,6 +24,7 @@ class LakeResource(dg.ConfigurableResource[None]):
 
     `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one. `downloads` says
     whether runs land what `http(…)` declares; else Data Factory does. `catalog` has the tables by name, if one does.
+    `elsewhere` has the paths or URLs of the tables that others make, by their keys.
     """
 
     root: str
@@ -29,12 +32,13 @@ class LakeResource(dg.ConfigurableResource[None]):
     queue: str = ""
     downloads: bool = True
     catalog: str = ""
+    elsewhere: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> LakeResource:
+    def from_settings(cls, settings: Settings, elsewhere: Mapping[str, str] | None = None) -> LakeResource:
         return cls(
             root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory,
-            catalog=settings.catalog,
+            catalog=settings.catalog, elsewhere=dict(elsewhere or {}),
         )  # fmt: skip
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -55,7 +59,7 @@ class LakeResource(dg.ConfigurableResource[None]):
         Raises:
             SettingsError: it's in Azure, and there is no way to its account.
         """
-        return lake_at(self.root, self.landing, self.downloads, self.catalog)
+        return lake_at(self.root, self.landing, self.downloads, self.catalog, self.elsewhere)
 
     def queues(self) -> Queues | None:
         """The queues of the notifications, if there are any.

@@ -39,7 +39,8 @@ class SparkResource(dg.ConfigurableResource[None]):
     """A Spark session by Spark Connect, opened when a step first asks for it.
 
     `address` is `local` or an `sc://` URL, whose token is taken from LAKEHOUSE_SPARK; `stores` are the paths and URLs
-    of lake and landing folders, whose credentials the session is told. The rest describes the local engine.
+    of the lake, landing folders and external tables, whose credentials the session is told. The rest describes the
+    local engine.
     """
 
     address: str = "local"
@@ -53,14 +54,16 @@ class SparkResource(dg.ConfigurableResource[None]):
     _opened: dict[int, tuple[str, SparkSession, float]] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, elsewhere: Mapping[str, str] | None = None) -> Self:
+        """`elsewhere` are the paths and URLs of tables that others make."""
+        stores = dict.fromkeys([*settings.stores, *(elsewhere or {}).values()])
         return cls(
             address=_shown(settings.spark),
             memory=settings.spark_memory,
             cores=settings.spark_cores,
             idle_minutes=settings.spark_idle_minutes,
             cache=str(settings.cache),
-            stores=[url for url in settings.stores if in_azure(url)],
+            stores=[url for url in stores if in_azure(url)],
         )
 
     @property

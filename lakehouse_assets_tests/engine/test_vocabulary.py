@@ -10,6 +10,7 @@ WORDS = """
 Cluster Column Daily Domain ExistingCluster Expectation Serverless TableCheck Watermark append between canal debezium
 drop extract fail files history http lookup matches maxwell merge not_null null_share one_of reconciled references
 refresh replace snapshots sql_table table typed up_to_date volume warn
+Jar Job Notebook SqlFile external_table task_table
 """
 
 

@@ -25,9 +25,10 @@ class Jobs:
     def __init__(self, project: Project, workspace: Databricks) -> None:
         self.project, self.workspace = project, workspace
         lake, secrets = project.lake, ["--secrets", SCOPE] if workspace.container else []
+        catalog = ["--catalog", lake.catalog] if lake.catalog else []
         self.resource = DatabricksResource(
             volume=workspace.volume, wheels=[workspace.wheel], poll_seconds=0.2,
-            places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package, *secrets],
+            places=["--lake", lake.root, "--landing", lake.landing, "--domains", project.package, *secrets, *catalog],
         )  # fmt: skip
 
     def run(self, name: str, **options: Any) -> dg.ExecuteInProcessResult:

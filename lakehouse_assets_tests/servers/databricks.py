@@ -45,6 +45,12 @@ class Databricks:
         (self.folder / "site").mkdir(exist_ok=True)
         (self.folder / "site" / package).symlink_to(root / package)
 
+    def put(self, path: str, text: str) -> None:
+        """Put a notebook of Python (with `.py` behind its path) or a file of SQL into the workspace."""
+        place = Path(f"{self.folder}/workspace{path}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
     @property
     def wheel(self) -> str:
         """Where the wheel of this checkout is."""
@@ -65,6 +71,10 @@ class Databricks:
         """What goes wrong from now on: at calls whose method and path have the text `at`, `times` times."""
         told = [{"times": 1, **fault} for fault in faults]
         requests.post(f"{self.address}/test/faults", json=told, timeout=10).raise_for_status()
+
+    def have(self, *jobs: dict[str, Any]) -> None:
+        """The jobs that others own from now on, each with its `job_id`, `name` and `runs`."""
+        requests.post(f"{self.address}/test/others", json=jobs, timeout=10).raise_for_status()
 
     def cancel_newest(self) -> None:
         """Cancel the newest run, as someone does in the workspace's own pages."""

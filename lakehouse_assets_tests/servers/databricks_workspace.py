@@ -49,6 +49,32 @@ finally:
 """
 
 
+# Runs a notebook of Python with the widgets that it's given, as the first cell of a cluster would.
+NOTEBOOK = """
+import json, sys
+from types import SimpleNamespace
+from pyspark.sql import SparkSession
+path, told = sys.argv[1], json.loads(sys.argv[2])
+spark = SparkSession.builder.getOrCreate()
+dbutils = SimpleNamespace(widgets=SimpleNamespace(get=told.__getitem__, getAll=lambda: told))
+try:
+    exec(compile(open(path).read(), path, "exec"), {"spark": spark, "dbutils": dbutils, "__name__": "__main__"})
+finally:
+    spark.client.release_session()
+"""
+# Runs the statements of a file of SQL, in which `:name` is a parameter, as a warehouse does.
+SQL = """
+import json, sys
+from pyspark.sql import SparkSession
+spark, told = SparkSession.builder.getOrCreate(), json.loads(sys.argv[2])
+try:
+    for statement in filter(str.strip, open(sys.argv[1]).read().split(";")):
+        spark.sql(statement, args=told).collect()
+finally:
+    spark.client.release_session()
+"""
+
+
 @dataclass
 class Run:
     """A run of a job, as the service tells of it."""
@@ -59,7 +85,8 @@ class Run:
     result: str = ""
     message: str = ""
     errors: dict[str, str] = field(default_factory=dict)
-    printed: str = ""
+    ends: dict[str, str] = field(default_factory=dict)
+    printed: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     cancelled: bool = False
 
@@ -68,7 +95,7 @@ class Run:
         if self.result:
             state["result_state"] = self.result
         tasks = [
-            {"task_key": t["task_key"], "run_id": self.id * 100 + n, "state": state,
+            {"task_key": t["task_key"], "run_id": self.id * 100 + n, "state": self._of_task(t["task_key"], state),
              "cluster_instance": {"cluster_id": t.get("existing_cluster_id", f"cluster-{self.id}")}}
             for n, t in enumerate(self.job["tasks"])
         ]  # fmt: skip
@@ -76,6 +103,10 @@ class Run:
             "run_id": self.id, "run_name": self.job.get("run_name"), "state": state, "tasks": tasks,
             "run_page_url": f"{address}/jobs/runs/{self.id}", "setup_duration": 1500, "execution_duration": 2500,
         }  # fmt: skip
+
+    def _of_task(self, key: str, state: Json) -> Json:
+        end = self.ends.get(key)
+        return {"life_cycle_state": "TERMINATED", "result_state": end} if end else state
 
 
 @dataclass
@@ -88,6 +119,7 @@ class Workspace:
     runs: dict[int, Run] = field(default_factory=dict)
     by_token: dict[str, Run] = field(default_factory=dict)
     faults: list[Json] = field(default_factory=list)
+    others: list[Json] = field(default_factory=list)  # jobs that others own, each with its `runs`
     started: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -123,9 +155,13 @@ class Workspace:
         for task in run.job["tasks"]:
             if run.cancelled:
                 break
-            if error := self._failed(run, task, fault.get("kill_after")):
-                run.errors[task["task_key"]] = error
-                break
+            key, before = task["task_key"], {it["task_key"] for it in task.get("depends_on", ())}
+            if any(run.ends[it] != "SUCCESS" for it in before):
+                run.ends[key] = "UPSTREAM_FAILED"
+            elif error := self._failed(run, task, fault.get("kill_after")):
+                run.errors[key], run.ends[key] = error, "CANCELED" if run.cancelled else "FAILED"
+            else:
+                run.ends[key] = "SUCCESS"
         run.state = "TERMINATING"
         run.result = "CANCELED" if run.cancelled else "FAILED" if run.errors else "SUCCESS"
         run.result = fault.get("result", run.result)
@@ -134,10 +170,10 @@ class Workspace:
 
     def _failed(self, run: Run, task: Json, kill_after: float | None) -> str:
         """Run a task; what it printed as errors, if it failed."""
-        wheel = task["python_wheel_task"]
-        if wheel["parameters"][:1] == ["--requests"]:
+        wheel = task.get("python_wheel_task", {})
+        if wheel.get("parameters", [])[:1] == ["--requests"]:
             self.started.update(self._text(wheel["parameters"]).splitlines())
-        libraries = [it["whl"] for it in task.get("libraries", ())]
+        libraries = [it["whl"] for it in task.get("libraries", ()) if "whl" in it]
         libraries += [d for e in run.job.get("environments", ()) for d in e["spec"]["dependencies"]]
         installed = [str(self._installed(Path(it))) for it in libraries]
         env = {
@@ -146,13 +182,13 @@ class Workspace:
         }  # fmt: skip
         if "environment_key" in task:
             env["SPARK_REMOTE"] = self.serverless
-        command = [sys.executable, "-c", START, wheel["package_name"], wheel["entry_point"], *wheel["parameters"]]
         run.process = subprocess.Popen(
-            command, env=env, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+            [sys.executable, *self._program(task)], env=env, cwd=self.folder, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
         if kill_after is not None:
             threading.Timer(kill_after, run.process.kill).start()
-        run.printed, errors = run.process.communicate()
+        run.printed[task["task_key"]], errors = run.process.communicate()
         return errors[-4000:] or f"exit code {run.process.returncode}" if run.process.returncode else ""
 
     def _text(self, parameters: list[str]) -> str:
@@ -166,6 +202,19 @@ class Workspace:
         container, _, rest = parameters[1].partition("://")[2].partition("@")
         with BlobClient.from_connection_string(way, container, rest.partition("/")[2]) as blob:
             return blob.download_blob().readall().decode()
+
+    def _program(self, task: Json) -> list[str]:
+        """What Python is given. What would be in the workspace is in FOLDER/workspace, notebooks with `.py` behind."""
+        there = f"{self.folder}/workspace"
+        match task:
+            case {"notebook_task": told}:
+                return ["-c", NOTEBOOK, f"{there}{told['notebook_path']}.py", json.dumps(told["base_parameters"])]
+            case {"sql_task": told}:
+                return ["-c", SQL, f"{there}{told['file']['path']}", json.dumps(told["parameters"])]
+            case {"spark_jar_task": told}:  # a file of Python stands for the JAR
+                return [task["libraries"][0]["jar"], *told["parameters"]]
+        wheel = task["python_wheel_task"]
+        return ["-c", START, wheel["package_name"], wheel["entry_point"], *wheel["parameters"]]
 
     def _installed(self, wheel: Path) -> Path:
         place = self.folder / "installed" / wheel.name
@@ -229,6 +278,8 @@ class Handler(BaseHTTPRequestHandler):
     def _of_test(self, path: str, body: bytes) -> Any:
         if path == "/test/faults":
             self.workspace.faults = json.loads(body)
+        if path == "/test/others":
+            self.workspace.others = json.loads(body)
         if path == "/test/cancel":
             self.workspace.cancel(self.workspace.runs[max(self.workspace.runs)])
         return self.workspace.seen()
@@ -258,22 +309,46 @@ class Handler(BaseHTTPRequestHandler):
             return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": f"{asked['path']} is not there"}
         if path == "/api/2.2/jobs/runs/submit":
             return 200, self.workspace.submit(asked)
+        if path in ("/api/2.2/jobs/list", "/api/2.2/jobs/get", "/api/2.2/jobs/runs/list"):
+            return self._of_others(path, asked)
+        if others := [r for job in self.workspace.others for r in job["runs"] if str(r["run_id"]) == asked["run_id"]]:
+            return 200, others[0] | {"logs": "", "error": others[0].get("error", "")}
         run = self.workspace.runs.get(int(asked.get("run_id", 0)) // (100 if path.endswith("get-output") else 1))
         if run is None:
             return 400, {
                 "error_code": "INVALID_PARAMETER_VALUE",
                 "message": f"Run {asked.get('run_id')} does not exist.",
             }
-        return 200, self._of_run(path, run)
+        key = run.job["tasks"][int(asked["run_id"]) % 100]["task_key"] if path.endswith("get-output") else ""
+        if run.ends.get(key) == "UPSTREAM_FAILED":
+            return 400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "The run has no output, it never started."}
+        return 200, self._of_run(path, run, key)
 
-    def _of_run(self, path: str, run: Run) -> Json:
+    def _of_others(self, path: str, asked: Json) -> tuple[int, Any]:
+        """Jobs that others own: names without regard to case, runs by their start, newest first, page by page."""
+        jobs = self.workspace.others
+        if path.endswith("runs/list"):
+            since, at = int(asked.get("start_time_from", 0)), int(asked.get("page_token", 0))
+            runs = [r for job in jobs if str(job["job_id"]) == asked["job_id"] for r in job["runs"]]
+            runs = [r for r in runs if r["start_time"] >= since and (r["end_time"] or "completed_only" not in asked)]
+            runs.sort(key=lambda r: (r["start_time"], r["run_id"]), reverse=True)
+            more = {"next_page_token": str(at + int(asked["limit"]))} if runs[at + int(asked["limit"]) :] else {}
+            return 200, {"runs": runs[at : at + int(asked["limit"])], **more}
+        told = [{"job_id": job["job_id"], "settings": {"name": job["name"]}} for job in jobs]
+        if path.endswith("/list"):
+            return 200, {"jobs": [it for it in told if it["settings"]["name"].lower() == asked["name"].lower()]}
+        mine = [it for it in told if str(it["job_id"]) == asked["job_id"]]
+        missing = {"error_code": "INVALID_PARAMETER_VALUE", "message": f"Job {asked['job_id']} does not exist."}
+        return (200, mine[0]) if mine else (400, missing)
+
+    def _of_run(self, path: str, run: Run, key: str) -> Json:
         match path:
             case "/api/2.2/jobs/runs/get":
                 return run.told(self.workspace.address)
             case "/api/2.2/jobs/runs/get-output":
-                error = "\n".join(run.errors.values())
+                error = run.errors.get(key, "")
                 ended = {"error": error.strip().splitlines()[-1], "error_trace": error} if error else {}
-                return {"logs": run.printed, **ended}
+                return {"logs": run.printed.get(key, ""), **ended}
             case "/api/2.2/jobs/runs/cancel":
                 self.workspace.cancel(run)
                 return {}

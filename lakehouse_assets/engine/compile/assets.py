@@ -95,22 +95,30 @@ def _options() -> Mapping[str, Any]:
 
 
 def _spec(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
+    return spec_of(table, lakehouse).replace_attributes(
+        code_version=table.code_version, skippable=True, partitions_def=partitions_def(table)
+    )
+
+
+def spec_of(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
+    """What Dagster is told of a table, whoever makes it."""
     domain = lakehouse.domains[table.domain]
     deps = [asset_key(key) for key in lakehouse.upstreams(table).values()]
     return dg.AssetSpec(
         asset_key(table.key),
-        deps=deps or [landing_key(table)],
+        deps=deps if deps or table.made_by else [landing_key(table)],
         description=table.doc,
         group_name=table.domain,
         owners=[table.owner or domain.owner],
-        kinds={"sql" if table.sql is not None else "pyspark", "deltalake", table.layer},
+        kinds={_maker(table), "deltalake", table.layer},
         tags={"domain": table.domain, "layer": table.layer, **table.tags},
         freshness_policy=_freshness(table, domain),
-        code_version=table.code_version,
-        skippable=True,
-        partitions_def=partitions_def(table),
         metadata=declared_metadata(table),
     )
+
+
+def _maker(table: Table) -> str:
+    return "databricks" if table.made_by else "pyspark" if table.sql is None else "sql"
 
 
 def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:

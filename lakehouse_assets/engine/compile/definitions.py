@@ -8,6 +8,9 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
+from lakehouse_assets.engine.compile.external import external_assets
+from lakehouse_assets.engine.compile.job_check import job_check
+from lakehouse_assets.engine.compile.job_runs import external_tables, job_sensors
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.names import asset_key
@@ -26,20 +29,26 @@ def compile_definitions(
 
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
     """
-    filled = {t.domain for t in lakehouse.tables.values()}
-    jobs = {name: domain_job(name, domain) for name, domain in lakehouse.domains.items() if name in filled}
+    filled = {t.domain for t in lakehouse.runnable.values()}
+    # In the workspace that is asked anyway: how jobs of others end.
+    watched = external_tables(lakehouse) if "databricks" in resources else []
+    checks = [job_check(table) for table in watched]
+    aside = [key for check in checks for key in check.check_keys]
+    jobs = {name: domain_job(name, domain, aside) for name, domain in lakehouse.domains.items() if name in filled}
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in (arrivals_sensor, late_rows_sensor)]
     # Dagster would add it, open to launches, for values that steps return. Ours return none.
     unused = {"io_manager": dg.FilesystemIOManager()}
     return dg.Definitions(
         assets=[
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
-            *(build_asset(t, lakehouse, runner) for t in lakehouse.tables.values()),
+            *(build_asset(t, lakehouse, runner) for t in lakehouse.runnable.values()),
+            *external_assets(lakehouse),
             *_left_out_assets(lakehouse),
         ],
-        jobs=[checks_job()] if lakehouse.tables else [],
+        jobs=[checks_job()] if lakehouse.runnable or checks else [],
         schedules=[domain_schedule(lakehouse.domains[name], job) for name, job in jobs.items()],
-        sensors=[s for s in sensors if s is not None],
+        asset_checks=checks,
+        sensors=[*(s for s in sensors if s is not None), *(job_sensors(lakehouse) if watched else ())],
         resources={name: _fixed(made) for name, made in {**resources, **unused}.items()},
         executor=dg.in_process_executor,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
     from lakehouse_assets.private.dagster import Job
 
 
-def domain_job(name: str, domain: Domain) -> Job:
-    """All tables of a domain."""
-    return dg.define_asset_job(name, selection=dg.AssetSelection.groups(name), description=domain.doc or None)
+def domain_job(name: str, domain: Domain, aside: Sequence[dg.AssetCheckKey] = ()) -> Job:
+    """All tables of a domain, without the checks that are no matter of its runs."""
+    selection: dg.AssetSelection = dg.AssetSelection.groups(name)
+    selection = selection - dg.AssetSelection.checks(*aside) if aside else selection
+    return dg.define_asset_job(name, selection=selection, description=domain.doc or None)
 
 
 def domain_schedule(domain: Domain, job: Job) -> dg.ScheduleDefinition:

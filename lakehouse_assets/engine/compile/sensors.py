@@ -112,7 +112,7 @@ def lake_sensor(
 def downstream(tables: list[Table], lakehouse: Lakehouse) -> list[dg.AssetKey]:
     """The tables and all of their domain that is made from them."""
     reached = {t.key for t in tables}
-    for key, table in lakehouse.tables.items():  # each comes after those it reads
+    for key, table in lakehouse.runnable.items():  # each comes after those it reads
         if table.domain == tables[0].domain and reached & set(lakehouse.upstreams(table).values()):
             reached.add(key)
     return [asset_key(key) for key in lakehouse.tables if key in reached]

@@ -14,11 +14,13 @@ from lakehouse_assets.engine.deploy.databricks_job import (
     MAINTAIN,
     Program,
     compute_of,
+    depends_on,
     environments,
     new_cluster,
     task,
     task_key,
 )
+from lakehouse_assets.engine.deploy.databricks_tasks import Place, task_of
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.asset import Domain
@@ -71,7 +73,7 @@ def _target(name: str, mode: str) -> dict[str, Any]:
 
 
 def _jobs(name: str, lakehouse: Lakehouse, domains: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    tables = [table for table in lakehouse.tables.values() if table.domain == name]
+    tables = [table for table in lakehouse.runnable.values() if table.domain == name]
     if not tables:
         return
     domain = lakehouse.domains[name]
@@ -111,8 +113,12 @@ def _tasks(tables: Sequence[Table], lakehouse: Lakehouse, domains: str) -> dict[
     for table in tables:
         compute = compute_of(table, lakehouse)
         cluster = computes.setdefault(compute, f"compute_{len(computes) + 1}")
-        program = Program((table.key, *PLACES, "--domains", domains), (WHEEL,))
+        look = ("--after-task",) if table.task else ()
+        program = Program((table.key, *look, *PLACES, "--domains", domains), (WHEEL,))
         after = [task_key(key) for key in lakehouse.upstreams(table).values() if key in keys]
+        if given := task_of(table, lakehouse, _place):
+            made.append(_on_shared(given | depends_on(after), cluster))
+            after = [given["task_key"]]
         made.append(_on_shared(task(task_key(table.key), program, compute, after), cluster))
     clusters = [
         {"job_cluster_key": name, "new_cluster": new_cluster(compute)}
@@ -120,6 +126,11 @@ def _tasks(tables: Sequence[Table], lakehouse: Lakehouse, domains: str) -> dict[
     ]  # fmt: skip
     of_job = {"job_clusters": clusters, "environments": _environments(computes)}
     return {"tasks": made, **{name: value for name, value in of_job.items() if value}}
+
+
+def _place(key: str) -> Place:
+    domain, layer, name = key.split(".")
+    return Place(f"${{var.lake}}/{domain}/{layer}/{name}", f"${{var.catalog}}.{domain}_{layer}.{name}")
 
 
 def _on_shared(made: dict[str, Any], cluster: str) -> dict[str, Any]:

@@ -43,13 +43,18 @@ def task(key: str, program: Program, compute: Compute, after: Sequence[str] = ()
     """A task, called `key`, that runs a program on some compute once the tasks `after` have succeeded."""
     return {
         "task_key": key,
-        **({"depends_on": [{"task_key": name} for name in after]} if after else {}),
+        **depends_on(after),
         "python_wheel_task": {
             "package_name": PACKAGE, "entry_point": program.name, "parameters": list(program.parameters),
         },
         **_on(compute, program.wheels),
         **({"timeout_seconds": compute.minutes * 60} if compute.minutes else {}),
     }  # fmt: skip
+
+
+def depends_on(after: Sequence[str]) -> dict[str, Any]:
+    """What a task says of those that have to succeed before it."""
+    return {"depends_on": [{"task_key": name} for name in after]} if after else {}
 
 
 def environments(compute: Compute, wheels: Sequence[str]) -> list[dict[str, Any]]:

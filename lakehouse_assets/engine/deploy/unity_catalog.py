@@ -33,8 +33,8 @@ class Catalog:
 def unity_catalog_sql(lakehouse: Lakehouse, catalog: Catalog) -> str:
     """The statements, in an order in which they can be run, and run again, once the tables are built."""
     parts = [_places(catalog), *(_domain(name, lakehouse, catalog) for name in lakehouse.domains)]
-    tables = [_table(table, catalog) for table in lakehouse.tables.values()]
-    keys = [_foreign_keys(table, lakehouse, catalog) for table in lakehouse.tables.values()]
+    tables = [_table(table, catalog) for table in lakehouse.runnable.values()]
+    keys = [_foreign_keys(table, lakehouse, catalog) for table in lakehouse.runnable.values()]
     statements = "".join(f"{statement};\n" for part in (*parts, *tables, *keys) for statement in part)
     return f"-- To be run once the tables are built, and again when they have changed.\n{statements}"
 
@@ -52,7 +52,7 @@ def _places(catalog: Catalog) -> Iterator[str]:
 def _domain(name: str, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
     """Its schemas, which its owner may read and write."""
     domain, owner = lakehouse.domains[name], _quoted(lakehouse.domains[name].principal)
-    layers = dict.fromkeys(table.layer for table in lakehouse.tables.values() if table.domain == name)
+    layers = dict.fromkeys(table.layer for table in lakehouse.runnable.values() if table.domain == name)
     yield f"GRANT USE CATALOG ON CATALOG {_quoted(catalog.name)} TO {owner}"
     for layer in layers:
         schema = f"{_quoted(catalog.name)}.{_quoted(f'{name}_{layer}')}"
@@ -86,8 +86,8 @@ def _primary_key(table: Table, name: str) -> Iterator[str]:
 def _foreign_keys(table: Table, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
     """One for each `references` to a column that is the whole key of its table, as others can't be one."""
     for check in (check for check in table.all_checks if isinstance(check, References)):
-        other = lakehouse.tables[full_key(table, check.table)]
-        if other.keys == (check.other,):
+        other = lakehouse.runnable.get(full_key(table, check.table))
+        if other and other.keys == (check.other,):
             name, constraint = catalog.name_of(table.key), _quoted(f"{table.name}_{check.name}")
             there = f"{catalog.name_of(other.key)} ({_quoted(check.other)})"
             yield f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {constraint}"

@@ -39,6 +39,16 @@ class Lakehouse:
         found = [t for k, t in self.tables.items() if k.endswith(f".{name}")]
         return exact or (found[0] if len(found) == 1 else None)
 
+    @property
+    def runnable(self) -> dict[str, Table]:
+        """The tables, by key, that runs make; others are made by jobs that aren't ours."""
+        return {key: table for key, table in self.tables.items() if table.external is None}
+
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """By key, the path or URL of each table that others make at a place of its own."""
+        return {key: t.external.at for key, t in self.tables.items() if t.external and t.external.at}
+
     def source_tables(self) -> list[tuple[Table, Files]]:
         """The tables fed by arriving files, with their sources."""
         return [(t, t.source) for t in self.tables.values() if t.source is not None]

@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.graph.collector import collector_paused
 from lakehouse_assets.engine.graph.discover import Declared, Lakehouse, discover, full_key
+from lakehouse_assets.engine.graph.elsewhere_problems import elsewhere_problems
 from lakehouse_assets.engine.graph.faults import Fault, attempt
 from lakehouse_assets.engine.graph.table_problems import CHECKS, where
 from lakehouse_assets.engine.spec.asset import Domain
@@ -49,7 +50,7 @@ def _table_problems(
     table: Table, domains: Mapping[str, Domain], tables: Mapping[str, Table], keys: Collection[str]
 ) -> list[str]:
     def look() -> list[str]:
-        found = [p for check in CHECKS for p in check(table, domains, tables)]
+        found = [p for check in (*CHECKS, elsewhere_problems) for p in check(table, domains, tables)]
         return found + list(_reference_problems(table, keys))
 
     # A value of another type than the declaration takes may make any of the checks raise.
@@ -104,7 +105,7 @@ def _file_problems(declared: Declared) -> Iterator[str]:
 
 
 def _reference_problems(table: Table, keys: Collection[str]) -> Iterator[str]:
-    if not table.inputs:
+    if not table.inputs and not table.made_by:
         yield f'{where(table)}: reads nothing; bind a parameter to an input, as in raw="bronze.{table.name}"'
     references = [*(u.table for u in table.upstreams.values()), *(r for c in table.checks for r in c.reads)]
     for name in references:

@@ -27,7 +27,8 @@ class Lake:
 
     `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
     runs land what `http(…)` declares; else Data Factory does. `catalog` is the one that has the tables by name, as
-    `<catalog>.<domain>_<layer>.<table>`; none where it's empty.
+    `<catalog>.<domain>_<layer>.<table>`; none where it's empty. `elsewhere` has the tables, by their keys, that others
+    make and that are at places of their own.
     """
 
     root: str
@@ -35,9 +36,12 @@ class Lake:
     storage: Mapping[str, str] = field(default_factory=dict, repr=False)  # there are keys in it
     downloads: bool = True
     catalog: str = ""
+    elsewhere: Mapping[str, TableRef] = field(default_factory=dict)
 
     def table(self, key: str) -> TableRef:
         """The Delta table of `domain.layer.name`."""
+        if key in self.elsewhere:
+            return self.elsewhere[key]
         domain, layer, name = key.split(".")
         return self._ref(f"{domain}/{layer}/{name}", f"{domain}_{layer}.{name}")
 

@@ -12,7 +12,7 @@ from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import Table
 
-Strategy = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused", "checks"]
+Strategy = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused", "checks", "task"]
 
 
 @dataclass(frozen=True)

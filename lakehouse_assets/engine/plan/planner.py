@@ -42,9 +42,11 @@ def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse, logs: 
     """The plan once the upstreams in this run have done their part."""
     moving = [plans[k] for k in lakehouse.upstreams(plan.table).values() if k in plans]
     moving = [p for p in moving if p.strategy not in ("nothing", "refused")]
-    if not moving or plan.strategy in ("full", "refused"):
+    if not moving or plan.table.external or plan.strategy in ("full", "refused"):
         return plan
     names = ", ".join(f"{p.table.layer}.{p.table.name}" for p in moving)
+    if plan.table.task:
+        return Plan(plan.table, "task", f"{plan.table.made_by} is run after {names}")
     if logs.table(plan.table.key) is None:
         return Plan(plan.table, "full", f"first build, after {names}")
     rebuilt = [p for p in moving if p.strategy == "full"]
@@ -59,9 +61,13 @@ def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = Fals
     """A plan for one table against its upstreams as they stand."""
     if table.source is not None:
         return _plan_source(table, table.source, logs, full)
+    if table.external:
+        return Plan(table, "nothing", f"{table.made_by} makes it, which others own and start")
     missing = [key for key in lakehouse.upstreams(table).values() if logs.table(key) is None]
     if missing:
         return Plan(table, "nothing", f"{', '.join(missing)} not built yet")
+    if table.task:
+        return Plan(table, "task", f"{table.made_by} knows what is new")
     return _plan_reads(table, lakehouse, logs, full)
 
 

@@ -18,6 +18,7 @@ from lakehouse_assets.engine.errors import UnknownTable
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
+from lakehouse_assets.engine.run.made_elsewhere import look, refuse
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay import replay
 from lakehouse_assets.engine.run.report import Report
@@ -32,6 +33,7 @@ def materialize(request: Request, context: Context) -> Report:
 
     Raises:
         UnknownTable: there is no such table, or it has a problem.
+        MadeElsewhere: no run of ours makes it here.
         LakehouseError: an expectation declared with `fail` was broken, a rebuild failed a check
             or would lose rows, the contract doesn't hold, files can't be read, Spark isn't there, or other runs kept
             committing first.
@@ -39,6 +41,8 @@ def materialize(request: Request, context: Context) -> Report:
     table = _named(request.table, context)
     if request.only_checks:
         return as_stored(table, context)
+    if table.task and request.made_since is not None:
+        return look(table, request.made_since, context)
     before = read_log(context.lake.table(table.key)) if table.partitions else None
     return report_of(_carried_out(table, request, context), context, before.version if before else None)
 
@@ -57,6 +61,7 @@ def _carried_out(table: Table, request: Request, context: Context) -> Outcome:
         return forget(table, context, request.forget, request.user, request.reason)
     if request.replay:
         return replay(table, context)
+    refuse(table)
     if request.days and not request.full:
         return backfill(table, context, *request.days)
     return update(table, context, request.full, request.accept_loss)

@@ -12,7 +12,8 @@ class Request:
 
     `full` rebuilds it, and `accept_loss` is a person's word that rows may go. `replay` judges its quarantine again.
     `forget` takes the rows of a file out, for the `reason` that `user` gave. `days`, the first and the last, are those
-    of a backfill. `only_checks` judges the table as it is stored, and writes nothing.
+    of a backfill. `only_checks` judges the table as it is stored, and writes nothing. `made_since` tells of a table
+    that a task has just made which version of it there was before; empty where there was none, or it isn't known.
     """
 
     table: str
@@ -24,3 +25,4 @@ class Request:
     user: str = ""
     days: tuple[date, date] | None = None
     only_checks: bool = False
+    made_since: str | None = None

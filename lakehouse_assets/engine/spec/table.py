@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailable
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.compute import Compute
-from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Expectation, Watermark
+from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Action, Expectation, Watermark
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
 from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
+from lakehouse_assets.engine.spec.tasks import External, Task
 from lakehouse_assets.engine.spec.texts import Typed, can_be_typed, check_name, literal, names_in, parses
 
 if TYPE_CHECKING:
@@ -46,16 +47,24 @@ class Table:
     partitions: Daily | None = None
     typed: tuple[Typed, ...] = ()
     compute: Compute | None = None
+    task: Task | None = None
+    external: External | None = None
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:
-            raise TypeError(f"{self.key} is declared in SQL; it has no Python function to call")
+            how = f"made by {self.made_by}" if self.made_by else "declared in SQL"
+            raise TypeError(f"{self.key} is {how}; it has no Python function to call")
         return self.fn(*args, **inputs)
 
     @property
     def key(self) -> str:
         """`domain.layer.name`, the table's name everywhere: logs, commands, Delta transactions."""
         return f"{self.domain}.{self.layer}.{self.name}"
+
+    @property
+    def made_by(self) -> str:
+        """What makes it that isn't ours, in words: a task, or a job of others; empty where a function or query does."""
+        return str(self.task or "") or (str(self.external.job) if self.external else "")
 
     @property
     def source(self) -> Files | None:
@@ -114,10 +123,11 @@ class Table:
         that drops what doesn't parse for each column that may come as text.
 
         A row that deletes isn't stored, so all it has to have is its key, and its place where there is one. No
-        row ends a run by what didn't parse in it.
+        row ends a run by what didn't parse in it. What is made elsewhere is stored already, so nulls in it are counted.
         """
+        action: Action = "warn" if self.made_by else "drop"
         covered = {e.condition for e in self.expect}
-        implied = [(c, Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", "drop")) for c in self.columns]
+        implied = [(c, Expectation(f"{c.name}_not_null", f"`{c.name}` IS NOT NULL", action)) for c in self.columns]
         keys = tuple(e for c, e in implied if c.key and e.condition not in covered)
         others = tuple(e for c, e in implied if c.required and not c.key and e.condition not in covered)
         late = (self.watermark.expectation,) if self.watermark else ()
@@ -165,7 +175,7 @@ class Table:
     @property
     def code_version(self) -> str:
         """A hash of all that decides the table's contents: its code, contract, expectations and write mode."""
-        body = self.sql if self.fn is None else _code(self.fn)
+        body = repr(self.task or self.external) if self.made_by else self.sql if self.fn is None else _code(self.fn)
         contract = [(c.name, c.type, c.required) for c in self.columns]
         late = repr(replace(self.watermark, behind="")) if self.watermark else ""
         return _digest(
