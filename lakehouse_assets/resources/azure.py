@@ -197,8 +197,9 @@ def _of_connection_string(text: str, account: str, suffix: str) -> AzureStorage:
     named = parts.get("AccountName") or (urlsplit(blobs).hostname or "").split(".")[0]
     if named != account:
         raise SettingsError(
-            f"AZURE_STORAGE_CONNECTION_STRING is that of the account {named!r}, but the lake, the landing folder, "
-            f"the folder of jobs or an external table is in {account!r}; set that of {account!r}, or use an identity that reaches both"
+            f"AZURE_STORAGE_CONNECTION_STRING is that of the account {named!r}, but the lake, the landing folder, the "
+            f"folder of jobs or an external table is in {account!r}; set that of {account!r}, or use an identity that "
+            "reaches both"
         )
     key, sas = parts.get("AccountKey", ""), parts.get("SharedAccessSignature", "").lstrip("?")
     return AzureStorage(account, suffix, key=key, sas=sas, endpoint=blobs if blobs.startswith("http://") else "")
