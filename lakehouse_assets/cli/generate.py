@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
 
 # What the files in deploy/ are made for, where the settings name no lake in Azure that a catalog has.
-PLACEHOLDER = Lake("abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake", "", catalog="main")
+_IN_AZURE = "abfss://CONTAINER@ACCOUNT.dfs.core.windows.net"
+PLACEHOLDER = Lake(f"{_IN_AZURE}/lake", f"{_IN_AZURE}/landing", catalog="main")
 
 
 class Service(StrEnum):
@@ -50,7 +51,10 @@ def generate(
         (folder / name).write_text(text)
     tell(f"{len(files)} files written to {folder}." if len(files) != 1 else f"{folder / next(iter(files))} is written.")
     if service is Service.UNITY_CATALOG and _lake(settings) is PLACEHOLDER:
-        tell(f"It is made for {PLACEHOLDER.root}; set LAKEHOUSE_LAKE to a URL, and LAKEHOUSE_CATALOG, for yours.")
+        tell(
+            f"It is made for {PLACEHOLDER.root}; for yours, set LAKEHOUSE_LAKE and LAKEHOUSE_LANDING to URLs, and "
+            "LAKEHOUSE_CATALOG."
+        )
 
 
 def _files(service: Service, lakehouse: Lakehouse, settings: Settings, credential: str) -> dict[str, str]:
@@ -72,9 +76,11 @@ def _files(service: Service, lakehouse: Lakehouse, settings: Settings, credentia
 
             lake = _lake(settings)
             tables = {key: (lake.table(key).name, lake.table(key).path) for key in lakehouse.tables}
-            catalog = Catalog(lake.catalog, lake.root, credential, tables)
+            schemas = {key: lake.schemas(table) for key, table in lakehouse.tables.items()}
+            catalog = Catalog(lake.catalog, lake.root, lake.landing, credential, tables, schemas)
             return {"unity_catalog.sql": unity_catalog_sql(lakehouse, catalog)}
 
 
 def _lake(settings: Settings) -> Lake:
-    return open_lake(settings) if settings.catalog and "://" in settings.lake else PLACEHOLDER
+    in_store = all("://" in root for root in settings.stores)
+    return open_lake(settings) if settings.catalog and in_store else PLACEHOLDER

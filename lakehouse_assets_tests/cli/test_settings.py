@@ -67,12 +67,14 @@ def test_sql_is_made_for_the_lake_that_is_set_and_says_so_where_none_is(
 ) -> None:
     command.project.bronze("orders")
     said = command("generate", "unity-catalog", "--to", str(command.project.root))
-    assert "set LAKEHOUSE_LAKE to a URL" in said.out
+    assert "for yours, set LAKEHOUSE_LAKE and LAKEHOUSE_LANDING to URLs" in said.out
     root = "abfss://lake@shop.dfs.core.windows.net/tables"
     monkeypatch.setenv("LAKEHOUSE_LAKE", root)
+    monkeypatch.setenv("LAKEHOUSE_LANDING", "abfss://landing@shop.dfs.core.windows.net/files")
     monkeypatch.setenv("LAKEHOUSE_CATALOG", "shop")
     said = command("generate", "unity-catalog", "--to", str(command.project.root), "--credential", "ours")
     text = (command.project.root / "unity_catalog.sql").read_text()
     assert "set LAKEHOUSE_LAKE" not in said.out
     assert f"URL '{root}' WITH (STORAGE CREDENTIAL `ours`)" in text
+    assert "URL 'abfss://landing@shop.dfs.core.windows.net/files' WITH (STORAGE CREDENTIAL `ours`)" in text
     assert f"`shop`.`shop_bronze`.`orders` USING DELTA LOCATION '{root}/shop/bronze/orders'" in text

@@ -16,14 +16,17 @@ from lakehouse_assets.engine.spec.texts import literal
 
 @dataclass(frozen=True)
 class Catalog:
-    """A catalog, the root of the lake whose tables it has, the storage credential by which Unity Catalog reaches that,
-    and of each table, by its key, its name in the catalog and its path.
+    """A catalog, the root of the lake whose tables it has and that of the landing folders, the storage credential by
+    which Unity Catalog reaches both, and of each table, by its key, its name in the catalog and its path, and the
+    schemas that it needs: its own, and those of what is kept beside it.
     """
 
     name: str
     root: str
+    landing: str
     credential: str
     tables: Mapping[str, tuple[str, str]]
+    schemas: Mapping[str, Sequence[str]]
 
     def name_of(self, key: str) -> str:
         """A table as SQL names it."""
@@ -40,25 +43,37 @@ def unity_catalog_sql(lakehouse: Lakehouse, catalog: Catalog) -> str:
 
 
 def _places(catalog: Catalog) -> Iterator[str]:
-    name = _quoted(f"{catalog.name}_lake")
     credential = _quoted(catalog.credential)
-    yield (
-        f"CREATE EXTERNAL LOCATION IF NOT EXISTS {name} URL {literal(catalog.root)} "
-        f"WITH (STORAGE CREDENTIAL {credential}) COMMENT 'The Delta tables of the lakehouse'"
-    )
+    for name, url, doc in (
+        ("lake", catalog.root, "The Delta tables of the lakehouse"),
+        ("landing", catalog.landing, "The files that land for the lakehouse"),
+    ):
+        yield (
+            f"CREATE EXTERNAL LOCATION IF NOT EXISTS {_location(catalog, name)} URL {literal(url)} "
+            f"WITH (STORAGE CREDENTIAL {credential}) COMMENT {literal(doc)}"
+        )
     yield f"CREATE CATALOG IF NOT EXISTS {_quoted(catalog.name)}"
 
 
 def _domain(name: str, lakehouse: Lakehouse, catalog: Catalog) -> Iterator[str]:
-    """Its schemas, which its owner may read and write."""
+    """Its schemas, and what its owner, whose jobs make the tables, has to be granted: what `lakehouse doctor` asks."""
     domain, owner = lakehouse.domains[name], _quoted(lakehouse.domains[name].principal)
-    layers = dict.fromkeys(table.layer for table in lakehouse.runnable.values() if table.domain == name)
+    mine = [table for table in lakehouse.runnable.values() if table.domain == name]
     yield f"GRANT USE CATALOG ON CATALOG {_quoted(catalog.name)} TO {owner}"
-    for layer in layers:
-        schema = f"{_quoted(catalog.name)}.{_quoted(f'{name}_{layer}')}"
-        comment = f"The {layer} tables of {name}. {domain.doc}".strip()
-        yield f"CREATE SCHEMA IF NOT EXISTS {schema} COMMENT {literal(comment)}"
-        yield f"GRANT USE SCHEMA, SELECT, MODIFY ON SCHEMA {schema} TO {owner}"
+    yield (
+        "GRANT READ FILES, WRITE FILES, CREATE EXTERNAL TABLE "
+        f"ON EXTERNAL LOCATION {_location(catalog, 'lake')} TO {owner}"
+    )
+    yield f"GRANT READ FILES, WRITE FILES ON EXTERNAL LOCATION {_location(catalog, 'landing')} TO {owner}"
+    for schema in dict.fromkeys(it for table in mine for it in catalog.schemas[table.key]):
+        called = ".".join(map(_quoted, schema.split(".")))
+        comment = f"The {schema.rpartition(f'{name}_')[2]} tables of {name}. {domain.doc}".strip()
+        yield f"CREATE SCHEMA IF NOT EXISTS {called} COMMENT {literal(comment)}"
+        yield f"GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA {called} TO {owner}"
+
+
+def _location(catalog: Catalog, name: str) -> str:
+    return _quoted(f"{catalog.name}_{name}")
 
 
 def _table(table: Table, catalog: Catalog) -> Iterator[str]:

@@ -11,6 +11,7 @@ import sqlglot
 import yaml
 from databricks.bundles.jobs import Job
 
+from lakehouse_assets.cli.doctor_catalog import AT_LAKE, AT_LANDING, IN_SCHEMA
 from lakehouse_assets.cli.generate import PLACEHOLDER
 from lakehouse_assets.engine import Cluster, ExistingCluster, Serverless
 from lakehouse_assets.engine.deploy.databricks_bundle import databricks_bundle, quartz
@@ -27,7 +28,8 @@ FOLDER = PROJECT / "deploy" / "databricks"
 
 def catalog_of(lakehouse: Lakehouse, credential: str = "lakehouse") -> Catalog:
     tables = {key: (PLACEHOLDER.table(key).name, PLACEHOLDER.table(key).path) for key in lakehouse.tables}
-    return Catalog(PLACEHOLDER.catalog, PLACEHOLDER.root, credential, tables)
+    schemas = {key: PLACEHOLDER.schemas(table) for key, table in lakehouse.tables.items()}
+    return Catalog(PLACEHOLDER.catalog, PLACEHOLDER.root, PLACEHOLDER.landing, credential, tables, schemas)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,15 @@ def test_the_owner_may_run_the_jobs(lakehouse: Lakehouse, owner: str, permission
     assert Job.from_dict(job).as_dict() == job
     (who,) = permission.values()
     assert f"ON SCHEMA `main`.`airlines_gold` TO `{who}`" in unity_catalog_sql(owned, catalog_of(owned))
+
+
+def test_the_owner_is_granted_what_doctor_asks_of_who_runs_the_jobs(lakehouse: Lakehouse) -> None:
+    text = unity_catalog_sql(lakehouse, catalog_of(lakehouse))
+    for needed, place in (
+        (IN_SCHEMA, "SCHEMA `main`.`airlines_state`"), (AT_LAKE, "EXTERNAL LOCATION `main_lake`"),
+        (AT_LANDING, "EXTERNAL LOCATION `main_landing`"),
+    ):  # fmt: skip
+        assert f"GRANT {', '.join(it.replace('_', ' ') for it in needed)} ON {place} TO `airlines`;" in text
 
 
 def test_arriving_files_start_the_job_of_their_domain(jobs: dict[str, Any]) -> None:
