@@ -121,6 +121,7 @@ def test_a_run_that_failed_and_was_repaired_ends_twice(watched: Watched) -> None
     "cursor", ["", "[]", "{", "null", '{"shop.gold.ratings": 1}', json.dumps({str(KEY.path): {"since": 1}}),
                json.dumps({"shop.gold.ratings": {"since": NOW * 2, "runs": []}}),
                json.dumps({"shop.gold.ratings": {"since": 5, "runs": [[1, "2", 3]]}})],
+    ids=["empty", "a list", "not ended", "null", "a number", "another key", "a time to come", "not a run"],
 )  # fmt: skip
 def test_a_cursor_that_is_none_makes_no_run_told_of_twice(watched: Watched, cursor: str) -> None:
     watched.workspace.have(job(run(1, 30, 20), run(2, 10, 5, "FAILED", tasks=[])))

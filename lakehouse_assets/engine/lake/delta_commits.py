@@ -111,7 +111,8 @@ class Commit:
     @property
     def keeps_rows(self) -> bool:
         """Rows may be added or changed, none is removed."""
-        return self.only_adds or (self.operation == "MERGE" and self._metric(*_MOVED["MERGE"][2]) == 0)
+        merged = self.operation == "MERGE" and self._metric(*_MOVED["MERGE"][2]) == 0
+        return self.only_adds or merged or bool(self.mark.get("keeps"))
 
     def _metric(self, *names: str) -> int | None:
         """A number by one of its names; None where it isn't told."""

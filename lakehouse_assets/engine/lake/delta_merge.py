@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake import delta_write
@@ -134,6 +134,7 @@ def _overwrite(changes: DataFrame, target: Target, stamp: Stamp) -> None:
     old = stored.withColumn(_THERE, F.lit(True)).alias("t")
     found = changes.where(f"NOT {GONE}").alias("s").join(old, F.expr(target.match), "left")
     put = found.where(f"t.{_THERE} IS NULL OR ({target.newer})").select(*_put(changes, stored))
+    stamp = replace(stamp, keeps=changes.where(GONE).isEmpty())
     delta_write.replace_where(left.unionByName(put, allowMissingColumns=True), target.place, where, stamp)
 
 

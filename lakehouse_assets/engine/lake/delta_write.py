@@ -37,7 +37,8 @@ class Stamp:
     `remembers` says that its table's state is written after it; `routes` how changes upstream lead to groups;
     `watermark` the value (SQL) that its rows were held against; `rules` is the version of the expectations, and
     `replay`, in the commit of one, what it judged and by which of them; `days`, in that of a backfill, the first and
-    the last (ISO); `forgot` the files that a rebuild is without, as they were forgotten upstream.
+    the last (ISO); `forgot` the files that a rebuild is without, as they were forgotten upstream; `keeps` that no row
+    went out by a write that replaces some.
     """
 
     app: str
@@ -51,6 +52,7 @@ class Stamp:
     watermark: str = ""
     days: tuple[str, ...] = ()
     forgot: tuple[str, ...] = ()
+    keeps: bool = False
     replay: Mapping[str, Any] = field(default_factory=dict)
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -67,7 +69,7 @@ class Stamp:
     @property
     def metadata(self) -> str:
         told = ("read", "mode", "code", "rules", "by")
-        more = ("remembers", "routes", "watermark", "days", "forgot", "replay")
+        more = ("remembers", "routes", "watermark", "days", "forgot", "keeps", "replay")
         body = {name: getattr(self, name) for name in told}
         body |= {name: value for name in more if (value := getattr(self, name))}
         return mark_of(self.app, self.run, self.kind, **body)

@@ -71,8 +71,8 @@ def _whole(spark: SparkSession, read: Read) -> DataFrame:
 def _news(spark: SparkSession, read: Read) -> DataFrame:
     if read.after is None:
         return _whole(spark, read)
-    # The planner lets no deletes through to here, and an update's old image is not news.
-    return _changes(spark, read).where("_change_type <> 'update_preimage'").drop(*_CHANGE_COLUMNS)
+    # The planner lets no row through that went out for good: a deleted one was replaced, and an old image is no news.
+    return _changes(spark, read).where("_change_type NOT IN ('update_preimage', 'delete')").drop(*_CHANGE_COLUMNS)
 
 
 def all_images(spark: SparkSession, read: Read) -> DataFrame:

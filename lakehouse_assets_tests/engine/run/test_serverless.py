@@ -112,24 +112,39 @@ def test_what_an_engine_lets_a_session_do_is_found_by_trying(engine: SparkResour
     assert capabilities(limited.session()) == capabilities_of(Serverless())
 
 
-def test_events_in_any_order_come_out_as_if_sorted_and_a_file_is_forgotten(
-    shop: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the rows of the keys that change and, where these are many, by all rows of the table."""
-    random, told = Random(7), list[Event]()
-    for number, few in enumerate((delta_merge.FEW, delta_merge.FEW, 3)):
-        monkeypatch.setattr(delta_merge, "FEW", few)
+def test_events_in_any_order_come_out_as_if_sorted_and_a_file_is_forgotten(shop: Project) -> None:
+    random, told, path = Random(7), list[Event](), ""
+    for number in (0, 1):
         told += (new := some_events(random, 60))
         path = land(shop, number, new)
         run(shop)
         check(shop, told)
-    modes = [(c.operation, c.mode, c.part) for c in shop.log("silver.current").commits][:2]
-    assert modes == [("WRITE", "Overwrite", True)] * 2  # in the place of some rows, by the newest two
+    newest = shop.log("silver.current").commits[0]
+    assert (newest.operation, newest.mode, newest.part) == ("WRITE", "Overwrite", True)
     assert shop.run("silver.current").version is None  # it knows what it has read
     shop.forget("bronze.events", path)
     run(shop)
-    check(shop, told[:-60])
+    check(shop, told[:60])
     assert not list(Path(shop.lake.scratch).glob("*/*"))
+
+
+def test_what_merges_from_a_merged_table_goes_on_unless_a_row_went_out(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where so many keys change that all rows are written again, those that changed and those that didn't."""
+    monkeypatch.setattr(delta_merge, "FEW", 3)
+    shop.table("gold.last", CURRENT.replace("bronze.events", "silver.current").replace("def current", "def last"))
+    events = [e | {"op": "upsert", "amount": 1} for e in some_events(Random(8), 60)]
+    told, ways = list[Event](), []
+    for number, new in enumerate((events[:30], events[30:], [events[0] | {"at": 2_000, "op": "delete"}])):
+        told += new
+        land(shop, number, new)
+        run(shop, *TABLES[:2])
+        ways.append(shop.run("gold.last").plan)
+        wanted = EXPECTED.merged(told).values()
+        assert shop.rows("gold.last", *COLUMNS) == sorted((tuple(e[c] for c in COLUMNS) for e in wanted), key=repr)
+    assert [plan.strategy for plan in ways] == ["full", "merge", "full"]
+    assert "silver.current was changed by more than new rows" in ways[-1].reason
 
 
 def test_rows_in_quarantine_are_judged_again(shop: Project) -> None:
