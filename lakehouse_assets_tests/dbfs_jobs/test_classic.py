@@ -83,7 +83,9 @@ def environment(root: Path) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(root / "warehouse"),
     }  # fmt: skip
     told = " ".join(f"--conf {name}={value}" for name, value in conf.items())
-    env = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
+    # By the second one PySpark is told of Connect where this process has a session.
+    of_connect = ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+    env = {name: value for name, value in os.environ.items() if name not in of_connect}
     path = os.pathsep.join([str(root), str(PROJECT)])
     arguments = f"--master local[2] --driver-memory 1g --jars {jars} {told} pyspark-shell"
     return {**env, "PYTHONPATH": path, "PYSPARK_SUBMIT_ARGS": arguments}

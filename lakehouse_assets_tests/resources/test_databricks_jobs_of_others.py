@@ -85,7 +85,7 @@ def test_a_run_is_told_of_once_with_its_page_and_the_version_of_the_table(watche
         write_deltalake(watched.project.root / "ratings", pa.table({"id": [number]}), mode="append")
     failed = run(8, 40, 30, "FAILED", message="Task ratings failed.", error="no such column: stars",
                  tasks=[{"task_key": "ratings", "run_id": 8}])  # fmt: skip
-    watched.workspace.have(job(run(7, 60, 50), failed, run(9, 5, -1)))
+    watched.workspace.have(job(run(7, 60, 50), failed, run(9, 5, -600)))
     made, good, bad, later, _ = watched.tick().asset_events
     shown = {name: value.value for name, value in made.metadata.items()}
     assert (shown["databricks_run"], shown["seconds"]) == ("https://work.space/runs/7", 600.0)
