@@ -36,15 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _chosen(names: Sequence[str], context: Context) -> list[str]:
-    """The tables that are named, or below a name.
+    """The tables of ours that are named, or below a name.
 
     Raises:
         UnknownTable: there is none, or it has a problem.
     """
-    tables, left_out = context.lakehouse.tables, context.lakehouse.left_out
+    tables, left_out = context.lakehouse.runnable, context.lakehouse.left_out
     for name in names:
         if not _below(name, tables):
-            why = next((f"{key} isn't loaded: {left_out[key]}" for key in _below(name, left_out)), "")
+            whys = [f"{key} isn't loaded: {left_out[key]}" for key in _below(name, left_out)]
+            whys += [f"{key} is left to its owners" for key in _below(name, context.lakehouse.tables)]
+            why = next(iter(whys), "")
             raise UnknownTable(
                 f"Maintaining {name!r}: {why or f'no table is called that; there are {_listed(tables)}'}"
             )

@@ -14,6 +14,7 @@ from lakehouse_assets.engine.run.maintain import KEEP_DAYS, maintain, require_ke
 from lakehouse_assets.environment import open_context
 
 if TYPE_CHECKING:
+    from lakehouse_assets.engine.graph.discover import Lakehouse
     from lakehouse_assets.engine.run.maintain import Maintained, Part
 
 _NUMBERS = ["files", "MB", "deleted", "seconds"]
@@ -30,12 +31,18 @@ def upkeep(
     require_keepable(keep_days)
     context = open_context()
     complain(context.lakehouse)
-    keys = select(context.lakehouse, names or [])
+    keys = _chosen(names or [], context.lakehouse)
     done = [maintain(context.lakehouse.tables[key], context, keep_days) for key in keys]
     _tell(done)
     refuse_left_out(names or [], context.lakehouse)
     if any(it.failed for it in done):
         raise typer.Exit(1)
+
+
+def _chosen(names: list[str], lakehouse: Lakehouse) -> list[str]:
+    """The tables of ours that are chosen, and those of others that are named one by one, of which it's then told."""
+    named = {found[0] for name in names if len(found := select(lakehouse, [name])) == 1}
+    return [key for key in select(lakehouse, names) if key in lakehouse.runnable or key in named]
 
 
 def _tell(done: list[Maintained]) -> None:
@@ -47,9 +54,7 @@ def _tell(done: list[Maintained]) -> None:
     for problem in (part.problem for it in done for part in it.parts if part.problem):
         tell(("✗", "red"), f" {problem}")
     if missing := [it.table for it in done if not it.parts]:
-        tell(
-            f"Not built yet: {', '.join(missing)}",
-        )
+        tell(f"Not built yet: {', '.join(missing)}")
 
 
 def _cells(part: Part) -> list[Cell]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
@@ -73,4 +73,11 @@ def test_the_command_looks_at_it_and_runs_it_never(command: Command, outside: st
         assert (said.code, "which others own and start; start it in the workspace" in said.out) == (1, True)
     assert "it can't be computed here" in command("verify", "gold.ratings").out
     assert command("replay", "gold.ratings").code == 1
+    for number in range(3):
+        wrote(outside, (9, number))
+    assert command("maintain", "gold").code == 0
+    said = command("maintain", "gold.ratings")
+    assert (said.code, "is left to the owners of the job 'nightly ratings'" in said.out) == (1, True)
+    commits = DeltaTable(outside).history()
+    assert [c["operation"] for c in commits] == ["WRITE"] * 4  # whose files stay
     assert command("history", "gold.ratings").code == 0

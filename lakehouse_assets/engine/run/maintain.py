@@ -76,6 +76,8 @@ def maintain(table: Table, context: Context, keep_days: int = KEEP_DAYS) -> Main
     """
     require_keepable(keep_days)
     lake, key = context.lake, table.key
+    if table.external:
+        return Maintained(key, (Part("rows", problem=f"{key} is left to the owners of {table.made_by}; ask them"),))
     there: dict[Name, TableRef] = {
         "rows": lake.table(key),
         "quarantine": lake.quarantine(key),
