@@ -24,9 +24,11 @@ run: setup
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Damages some eight thousand files in half an hour; the tests do so with a few hundred.
+# Damages some eight thousand files in half an hour, and lands ten thousand blobs; the tests do so with fewer.
 soak: setup
-	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py
+	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 \
+	  lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py \
+	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

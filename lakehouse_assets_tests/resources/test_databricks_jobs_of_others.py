@@ -95,6 +95,7 @@ def test_a_run_is_told_of_once_with_its_page_and_the_version_of_the_table(watche
     assert (good.passed, bad.passed, bad.check_name) == (True, False, "job_succeeded")
     assert "Run 8 ended as FAILED" in bad.description
     assert "no such column: stars" in bad.description
+    assert "\\n" not in bad.description  # the UI would show it
     again = watched.tick()
     assert again.asset_events == []
     assert again.skip_message == "no run has ended since the last look"

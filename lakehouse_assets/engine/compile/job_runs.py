@@ -170,8 +170,8 @@ def _version(run: ForeignRun, log: TableLog | None) -> tuple[str, int] | None:
 def verdict(run: ForeignRun, workspace: Workspace) -> dg.AssetCheckResult:
     """What a run says of its job."""
     why = [] if run.succeeded else workspace.why_failed(run.id)
-    told = "\n".join([f"Run {run.id} ended as {run.state}.", *why])
+    told = "\n\n".join(map(as_text, [f"Run {run.id} ended as {run.state}.", *why]))  # a paragraph each
     return dg.AssetCheckResult(
         passed=run.succeeded, severity=dg.AssetCheckSeverity.ERROR, metadata=_shown(run),
-        description=None if run.succeeded else as_text(told),
+        description=None if run.succeeded else told,
     )  # fmt: skip
