@@ -116,7 +116,8 @@ def test_a_row_of_no_snapshot_is_not_lost(dumps: Project) -> None:
 def test_snapshots_in_which_a_key_has_several_rows_are_what_each_says_alone(dumps: Project) -> None:
     for day, names in {10: "ab", 11: "a", 12: "aab", 13: "bc", 14: "c"}.items():
         dumps.land(f"dumps/{day}.csv", "\n".join(["id,day,name", *(f"1,{day},{name}" for name in names)]))
-        run(dumps)
+        dumps.run("bronze.dumps")
+        dumps.run("silver.current")
         assert dumps.rows("silver.current", "name") == [(max(names),)], day
 
 
