@@ -132,12 +132,10 @@ def _scratch(lake: Lake) -> str:
 
 def _left(path: str) -> str:
     """Delete a folder; what is left of it, and why."""
-    from lakehouse_assets.engine.lake.stores import errors_of_stores, opened, plain
+    from lakehouse_assets.engine.lake.stores import errors_of_stores, plain, remove
 
     try:
-        store, folder = opened(path)
-        if store.exists(folder):
-            store.rm(folder, recursive=True)
+        remove(path)
     except errors_of_stores() as error:
         return f"{path} couldn't be deleted: {plain(error)}; delete it by hand"
     return ""
@@ -161,7 +159,7 @@ def _catalog(lake: Lake, lakehouse: Lakehouse, spark: SparkSession) -> str:
     try:
         spark.sql(f"CREATE SCHEMA {scratch}").collect()
     except PySparkException:
-        if {name for table in lakehouse.tables.values() for name in lake.schemas(table)} - there:
+        if {name for table in lakehouse.runnable.values() for name in lake.schemas(table)} - there:
             raise
         return f"{lake.catalog}: no schema can be made, and all that tables need are there"
     spark.sql(f"DROP SCHEMA {scratch}").collect()

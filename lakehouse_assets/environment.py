@@ -30,10 +30,10 @@ def open_lakehouse(settings: Settings | None = None, *, strict: bool = False) ->
     return load((settings or read_settings()).domains, strict=strict)
 
 
-def open_lake(settings: Settings | None = None, lakehouse: Lakehouse | None = None) -> Lake:
-    """The lake of the settings; with the declarations it also knows the tables that others make elsewhere."""
-    settings, elsewhere = settings or read_settings(), lakehouse.elsewhere if lakehouse else {}
-    return lake_at(settings.lake, settings.landing, not settings.data_factory, settings.catalog, elsewhere)
+def open_lake(lakehouse: Lakehouse, settings: Settings | None = None) -> Lake:
+    """The lake of the settings, which knows of the declared tables those that others make elsewhere."""
+    settings = settings or read_settings()
+    return lake_at(settings.lake, settings.landing, not settings.data_factory, settings.catalog, lakehouse.elsewhere)
 
 
 def open_context(settings: Settings | None = None) -> Context:
@@ -44,7 +44,7 @@ def open_context(settings: Settings | None = None) -> Context:
     settings = settings or read_settings()
     lakehouse = open_lakehouse(settings)
     spark = SparkResource.from_settings(settings, lakehouse.elsewhere)
-    return Context(lakehouse, open_lake(settings, lakehouse), spark.session)
+    return Context(lakehouse, open_lake(lakehouse, settings), spark.session)
 
 
 def open_resources(settings: Settings, lakehouse: Lakehouse) -> dict[str, dg.ConfigurableResource[Any]]:

@@ -26,7 +26,7 @@ from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
 from lakehouse_assets.engine.run.outcome import Outcome
-from lakehouse_assets.engine.run.replay import replay
+from lakehouse_assets.engine.run.replay.replay import replay
 from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource

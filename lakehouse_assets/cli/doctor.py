@@ -20,9 +20,9 @@ from lakehouse_assets.cli.terminal import console, grid, line
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.inputs import VARIABLE
-from lakehouse_assets.environment import open_lake, open_lakehouse
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources import spark_server
-from lakehouse_assets.resources.azure import in_azure
+from lakehouse_assets.resources.azure import in_azure, lake_at
 from lakehouse_assets.resources.trials import MARKS, Found, kept_and_found, tried
 from lakehouse_assets.settings import Settings, dagster_home, sound_settings
 
@@ -89,7 +89,7 @@ def _jars(settings: Settings) -> str:
 def _delta_rs(settings: Settings) -> str:
     from deltalake import DeltaTable
 
-    lake = open_lake(settings)
+    lake = lake_at(settings.lake, settings.landing)
     DeltaTable.is_deltatable(f"{settings.lake}/_doctor", storage_options=dict(lake.storage))
     return f"{settings.lake}: answers"
 

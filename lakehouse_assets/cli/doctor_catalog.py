@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.cli.doctor_compute import Look
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.iam import User
 
-Look = Callable[["WorkspaceClient"], str]
 IN_SCHEMA = ("USE_SCHEMA", "CREATE_TABLE", "SELECT", "MODIFY")
 # A table is made at a path, which takes a right of its own; landing folders have files alone.
 AT_LAKE = ("READ_FILES", "WRITE_FILES", "CREATE_EXTERNAL_TABLE")
@@ -26,7 +26,7 @@ EVERYBODY = "account users"
 def looks_at_catalog(lakehouse: Lakehouse, lake: Lake) -> Iterator[tuple[str, Look]]:
     """What is asked: the catalog, each schema, and what leads Unity Catalog to the lake and the landing folders."""
     yield "Databricks catalog", partial(_catalog, lake.catalog)
-    for schema in dict.fromkeys(it for table in lakehouse.tables.values() for it in lake.schemas(table)):
+    for schema in dict.fromkeys(it for table in lakehouse.runnable.values() for it in lake.schemas(table)):
         yield "Databricks schema", partial(_schema, schema)
     for url, needed in ((lake.root, AT_LAKE), (lake.landing, AT_LANDING)):
         if "://" in url:

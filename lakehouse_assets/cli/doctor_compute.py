@@ -26,7 +26,7 @@ _OF_ONE = {"SINGLE_USER", "DATA_SECURITY_MODE_DEDICATED", "DATA_SECURITY_MODE_AU
 
 def looks_at_compute(lakehouse: Lakehouse) -> Iterator[tuple[str, Look]]:
     """What is asked, each thing that is declared once."""
-    computes = dict.fromkeys(compute_of(table, lakehouse) for table in lakehouse.tables.values())
+    computes = dict.fromkeys(compute_of(table, lakehouse) for table in lakehouse.runnable.values())
     made = [it for it in computes if isinstance(it, Cluster)]
     yield "Databricks rights", partial(_rights, [it for it in made if not it.policy])
     yield from (("Databricks runtime", partial(_runtime, name)) for name in dict.fromkeys(it.runtime for it in made))

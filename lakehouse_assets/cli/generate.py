@@ -11,11 +11,12 @@ import typer
 
 from lakehouse_assets.cli.app import app
 from lakehouse_assets.cli.terminal import tell
-from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.environment import open_lake, open_lakehouse
 from lakehouse_assets.settings import PROJECT, Settings, read_settings
 
 if TYPE_CHECKING:
+    from lakehouse_assets.engine.deploy.databricks_bundle import Declared
     from lakehouse_assets.engine.graph.discover import Lakehouse
 
 # What the files in deploy/ are made for, where the settings name no lake in Azure that a catalog has.
@@ -50,7 +51,7 @@ def generate(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     tell(f"{len(files)} files written to {folder}." if len(files) != 1 else f"{folder / next(iter(files))} is written.")
-    if service is Service.UNITY_CATALOG and _lake(settings) is PLACEHOLDER:
+    if service is Service.UNITY_CATALOG and _lake(lakehouse, settings) is PLACEHOLDER:
         tell(
             f"It is made for {PLACEHOLDER.root}; for yours, set LAKEHOUSE_LAKE and LAKEHOUSE_LANDING to URLs, and "
             "LAKEHOUSE_CATALOG."
@@ -69,18 +70,28 @@ def _files(service: Service, lakehouse: Lakehouse, settings: Settings, credentia
             from lakehouse_assets.engine.deploy.databricks_bundle import databricks_bundle
 
             # By way of JSON, as YAML would write what jobs share once, and refer to it.
-            bundle = json.loads(json.dumps(databricks_bundle(lakehouse, settings.domains)))
+            bundle = json.loads(json.dumps(databricks_bundle(declared_for_bundle(lakehouse, settings.domains))))
             return {"databricks.yml": yaml.safe_dump(bundle, sort_keys=False, allow_unicode=True, width=120)}
         case Service.UNITY_CATALOG:
             from lakehouse_assets.engine.deploy.unity_catalog import Catalog, unity_catalog_sql
 
-            lake = _lake(settings)
+            lake = _lake(lakehouse, settings)
             tables = {key: (lake.table(key).name, lake.table(key).path) for key in lakehouse.tables}
             schemas = {key: lake.schemas(table) for key, table in lakehouse.tables.items()}
             catalog = Catalog(lake.catalog, lake.root, lake.landing, credential, tables, schemas)
             return {"unity_catalog.sql": unity_catalog_sql(lakehouse, catalog)}
 
 
-def _lake(settings: Settings) -> Lake:
+def _lake(lakehouse: Lakehouse, settings: Settings) -> Lake:
     in_store = all("://" in root for root in settings.stores)
-    return open_lake(settings) if settings.catalog and in_store else PLACEHOLDER
+    return open_lake(lakehouse, settings) if settings.catalog and in_store else PLACEHOLDER
+
+
+def declared_for_bundle(lakehouse: Lakehouse, package: str) -> Declared:
+    """The tables where the variables of a bundle have them, but for those that others make at places of their own."""
+    from lakehouse_assets.engine.deploy.databricks_bundle import Declared
+    from lakehouse_assets.engine.deploy.databricks_tasks import Place
+
+    elsewhere = {key: TableRef(at) for key, at in lakehouse.elsewhere.items()}
+    lake = Lake("${var.lake}", "${var.landing}", catalog="${var.catalog}", elsewhere=elsewhere)
+    return Declared(lakehouse, package, lambda key: Place(lake.table(key).path, lake.table(key).name))

@@ -43,7 +43,7 @@ def plan(names: Names = None, full: Full = False) -> None:
     from lakehouse_assets.engine.plan.planner import plan_all
 
     lakehouse = open_lakehouse()
-    lake = open_lake(lakehouse=lakehouse)
+    lake = open_lake(lakehouse)
     complain(lakehouse)
     shown = grid("table", "strategy", "why")
     for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full):
@@ -57,7 +57,7 @@ def plan(names: Names = None, full: Full = False) -> None:
 def tables() -> None:
     """Every declared table: rows, those with rescued values, rejected rows, size, version, and when it was written."""
     lakehouse, damaged = open_lakehouse(), list[str]()
-    lake = open_lake(lakehouse=lakehouse)
+    lake = open_lake(lakehouse)
     numbers = ["rows", "rescued", "rejected", "MB", "version"]
     shown = grid("table", *numbers, "written (UTC)", right=numbers)
     for key in lakehouse.tables:
@@ -125,7 +125,8 @@ def files(
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 
-    lake, table = open_lake(), find(open_lakehouse(), name)
+    lakehouse = open_lakehouse()
+    lake, table = open_lake(lakehouse), find(lakehouse, name)
     if table.source is None:
         raise NotFound(f"{table.key} reads tables, not files; `lakehouse history {name}` shows what it read")
     entries = Ledger(lake.arrivals(table.key), lake.storage).entries()
@@ -149,7 +150,8 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
     from lakehouse_assets.engine.lake.delta_rs import select as query
     from lakehouse_assets.engine.quality.quarantine import latest, waiting
 
-    lake, table = open_lake(), find(open_lakehouse(), name)
+    lakehouse = open_lakehouse()
+    lake, table = open_lake(lakehouse), find(lakehouse, name)
     log = read_log(lake.quarantine(table.key))
     number = waiting(log) if log else 0
     if log is None or not number:
@@ -165,7 +167,7 @@ def quarantine(name: Name, rows: Rows = 20) -> None:
 def _built(name: str) -> tuple[Table, TableLog]:
     lakehouse = open_lakehouse()
     table = find(lakehouse, name)
-    return table, built(open_lake(lakehouse=lakehouse), table)
+    return table, built(open_lake(lakehouse), table)
 
 
 def print_rows(rows: pa.Table) -> None:

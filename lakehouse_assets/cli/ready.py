@@ -62,7 +62,7 @@ def require_rejected_rows(table: Table, lake: Lake) -> bool:
     """
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.quality.quarantine import waiting
-    from lakehouse_assets.engine.run.replay import require_replayable
+    from lakehouse_assets.engine.run.replay.replay import require_replayable
 
     require_replayable(table)
     built(lake, table)

@@ -61,7 +61,7 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.plan.planner import plan_all
 
-    start, settings, lake = time.monotonic(), read_settings(), open_lake(lakehouse=lakehouse)
+    start, settings, lake = time.monotonic(), read_settings(), open_lake(lakehouse)
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.strategy != "nothing"]
     if not moving:
         waiting = [key for key in keys if read_log(lake.table(key)) is None]
@@ -104,7 +104,7 @@ def sql(
     from lakehouse_assets.resources.spark import SparkResource
 
     lakehouse = open_lakehouse()
-    read = located(query, lakehouse, open_lake(lakehouse=lakehouse))
+    read = located(query, lakehouse, open_lake(lakehouse))
     found = answer(read, SparkResource.from_settings(read_settings(), lakehouse.elsewhere).session(), rows + 1)
     print_rows(found.slice(0, rows))
     if found.num_rows > rows:
@@ -116,7 +116,7 @@ def replay(name: Name) -> None:
     """Judge the rows in a table's quarantine again, by its expectations of now; those that pass go into the table."""
     lakehouse = open_lakehouse()
     table = find(lakehouse, name)
-    if not require_rejected_rows(table, open_lake()):
+    if not require_rejected_rows(table, open_lake(lakehouse)):
         tell(f"No row of {table.key} is in quarantine, so there is none to judge again.")
         return
     _launch([table.key], lakehouse, read_settings(), replay=True)
@@ -128,7 +128,8 @@ def retry(name: Name, file: Annotated[str, typer.Argument(help="as `lakehouse fi
     """Let a file that failed, or was forgotten, be read again by the next run."""
     from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 
-    lake, table = open_lake(), find(open_lakehouse(), name)
+    lakehouse = open_lakehouse()
+    lake, table = open_lake(lakehouse), find(lakehouse, name)
     if table.source is None:
         raise NotFound(f"{table.key} reads tables, not files")
     versions = Ledger(lake.arrivals(table.key), lake.storage).retry(file)

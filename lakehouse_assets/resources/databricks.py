@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import PrivateAttr
 
-from lakehouse_assets.engine.compile.job_cursor import ForeignRun
+from lakehouse_assets.engine.compile.jobs_of_others.cursor import ForeignRun
 from lakehouse_assets.engine.deploy.databricks_job import Program, environments, task, task_key
 from lakehouse_assets.engine.errors import SettingsError, WorkspaceUnavailable
 from lakehouse_assets.engine.run.plain_json import from_json, to_json

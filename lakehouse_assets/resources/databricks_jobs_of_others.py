@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.compile.job_cursor import ForeignRun
+from lakehouse_assets.engine.compile.jobs_of_others.cursor import ForeignRun
 from lakehouse_assets.engine.errors import UnknownJob
 from lakehouse_assets.engine.spec.tasks import Job
 from lakehouse_assets.resources.databricks_jobs import (

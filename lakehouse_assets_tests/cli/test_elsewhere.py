@@ -6,6 +6,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from lakehouse_assets.cli.doctor_catalog import looks_at_catalog
+from lakehouse_assets.cli.doctor_compute import looks_at_compute
+from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
 
@@ -81,3 +84,10 @@ def test_the_command_looks_at_it_and_runs_it_never(command: Command, outside: st
     commits = DeltaTable(outside).history()
     assert [c["operation"] for c in commits] == ["WRITE"] * 4  # whose files stay
     assert command("history", "gold.ratings").code == 0
+
+
+def test_doctor_asks_a_workspace_nothing_about_it(project: Project) -> None:
+    project.external("gold.ratings", "abfss://theirs@others.dfs.core.windows.net/ratings")
+    lake = Lake("abfss://lake@shop.dfs.core.windows.net/lake", "/landing", catalog="main")
+    asked = [*looks_at_compute(project.lakehouse), *looks_at_catalog(project.lakehouse, lake)]
+    assert [what for what, _ in asked] == ["Databricks rights", "Databricks catalog", "Databricks location"]

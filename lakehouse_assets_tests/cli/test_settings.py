@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.environment import open_lake
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.settings import SettingsError, read_settings, wheel_name
@@ -14,14 +15,17 @@ KPIS = "airlines.gold.kpis"
 
 def test_the_catalog_names_the_tables_of_the_command_and_of_dagster_alike() -> None:
     settings = read_settings({"LAKEHOUSE_CATALOG": "main", "LAKEHOUSE_LAKE": "/lake"})
-    for lake in (open_lake(settings), LakeResource.from_settings(settings).lake()):
+    for lake in (open_lake(Lakehouse({}, {}), settings), LakeResource.from_settings(settings).lake()):
         table = lake.table(KPIS)
         assert (table.name, table.path) == ("main.airlines_gold.kpis", "/lake/airlines/gold/kpis")
 
 
 def test_without_a_catalog_a_table_has_its_path_alone() -> None:
     settings = read_settings({"LAKEHOUSE_LAKE": "/lake"})
-    assert {open_lake(settings).table(KPIS).name, LakeResource.from_settings(settings).lake().table(KPIS).name} == {""}
+    assert {
+        open_lake(Lakehouse({}, {}), settings).table(KPIS).name,
+        LakeResource.from_settings(settings).lake().table(KPIS).name,
+    } == {""}
 
 
 @pytest.mark.parametrize("name", ["no_such_package", "no.such.package", "json.decoder", "../domains", ".", "a b"])

@@ -17,7 +17,8 @@ from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, failure, materialised, told
 from lakehouse_assets_tests.servers.azurite import KEY
 from lakehouse_assets_tests.servers.databricks import SCOPE, Databricks
-from lakehouse_assets_tests.servers.databricks_workspace import CLIENT, TOKEN
+from lakehouse_assets_tests.servers.databricks_runs import TOKEN
+from lakehouse_assets_tests.servers.databricks_workspace import CLIENT
 
 
 @IN_BOTH

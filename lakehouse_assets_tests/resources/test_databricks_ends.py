@@ -20,7 +20,7 @@ from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, failure
 from lakehouse_assets_tests.servers.azurite import KEY, Azurite
 from lakehouse_assets_tests.servers.databricks import Databricks
-from lakehouse_assets_tests.servers.databricks_workspace import TOKEN
+from lakehouse_assets_tests.servers.databricks_runs import TOKEN
 from lakehouse_assets_tests.servers.throttle import refused, throttled
 from lakehouse_assets_tests.servers.waiting import wait_until
 

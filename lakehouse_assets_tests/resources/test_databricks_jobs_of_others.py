@@ -12,7 +12,7 @@ import pytest
 from deltalake import write_deltalake
 
 from lakehouse_assets.engine.compile.definitions import compile_definitions
-from lakehouse_assets.engine.compile.job_runs import MOST
+from lakehouse_assets.engine.compile.jobs_of_others.sensor import MOST
 from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.databricks import Databricks

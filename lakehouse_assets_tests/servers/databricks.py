@@ -17,7 +17,7 @@ import fsspec
 import requests
 
 from lakehouse_assets.settings import PROJECT
-from lakehouse_assets_tests.servers.databricks_workspace import TOKEN
+from lakehouse_assets_tests.servers.databricks_runs import TOKEN
 from lakehouse_assets_tests.servers.waiting import wait_until
 
 SCOPE = "shop"  # of secrets

@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
-from lakehouse_assets.engine.compile.external import external_assets
-from lakehouse_assets.engine.compile.job_check import job_check
-from lakehouse_assets.engine.compile.job_runs import external_tables, job_sensors
+from lakehouse_assets.engine.compile.jobs_of_others.assets import external_assets
+from lakehouse_assets.engine.compile.jobs_of_others.check import job_check
+from lakehouse_assets.engine.compile.jobs_of_others.sensor import external_tables, job_sensors
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.names import asset_key

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lakehouse_assets.engine.deploy.databricks_job import (
     MAINTAIN,
+    RUN_ASSET,
     Program,
     compute_of,
     depends_on,
@@ -20,7 +22,7 @@ from lakehouse_assets.engine.deploy.databricks_job import (
     task,
     task_key,
 )
-from lakehouse_assets.engine.deploy.databricks_tasks import Place, task_of
+from lakehouse_assets.engine.deploy.databricks_tasks import Places, task_of
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.asset import Domain
@@ -49,13 +51,28 @@ _NICKNAMES = {
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
-def databricks_bundle(lakehouse: Lakehouse, domains: str) -> dict[str, Any]:
-    """The content of `databricks.yml`; `domains` is the package of the declarations.
+@dataclass(frozen=True)
+class Declared:
+    """What a bundle is made of: the tables, the package that declares them, and where each is by the bundle's
+    variables.
+    """
+
+    lakehouse: Lakehouse
+    package: str
+    places: Places
+
+    def program(self, *parameters: str, name: str = RUN_ASSET) -> Program:
+        """A program that is told where the lakehouse is."""
+        return Program((*parameters, *PLACES, "--domains", self.package), (WHEEL,), name)
+
+
+def databricks_bundle(declared: Declared) -> dict[str, Any]:
+    """The content of `databricks.yml`.
 
     Raises:
-        LakehouseError: a schedule can't be told to Databricks.
+        LakehouseError: a schedule can't be told to Databricks, or the task of a table not where that reads.
     """
-    jobs = dict(pair for name in lakehouse.domains for pair in _jobs(name, lakehouse, domains))
+    jobs = dict(pair for name in declared.lakehouse.domains for pair in _jobs(name, declared))
     return {
         "bundle": {"name": "lakehouse"},
         "artifacts": {"wheel": {"type": "whl", "path": "../..", "build": "make wheel"}},
@@ -72,11 +89,11 @@ def _target(name: str, mode: str) -> dict[str, Any]:
     return {**told, "default": True} if name == "dev" else told
 
 
-def _jobs(name: str, lakehouse: Lakehouse, domains: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    tables = [table for table in lakehouse.runnable.values() if table.domain == name]
+def _jobs(name: str, declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]:
+    tables = [table for table in declared.lakehouse.runnable.values() if table.domain == name]
     if not tables:
         return
-    domain = lakehouse.domains[name]
+    domain = declared.lakehouse.domains[name]
     principal = "user_name" if "@" in domain.owner else "group_name"
     shared = {
         "tags": {"domain": name, "owner": domain.principal},
@@ -85,38 +102,39 @@ def _jobs(name: str, lakehouse: Lakehouse, domains: str) -> Iterator[tuple[str, 
         "email_notifications": {"on_failure": ["${var.notify}"]},
         "permissions": [{principal: domain.principal, "level": "CAN_MANAGE_RUN"}],
     }
-    schedule = {"quartz_cron_expression": quartz(domain.schedule), "timezone_id": "UTC"}
-    yield name, {"name": name, **_tasks(tables, lakehouse, domains), "schedule": schedule, **shared}
+    yield name, {"name": name, **_tasks(tables, declared), **_schedule(domain.schedule), **shared}
     if any(table.source for table in tables):
         arrivals = {"url": f"${{var.landing}}/{name}/", "min_time_between_triggers_seconds": 60}
         started = {"task_key": name, "run_job_task": {"job_id": f"${{resources.jobs.{name}.id}}"}}
         job = {"name": f"{name}_arrivals", "tasks": [started], "trigger": {"file_arrival": arrivals}, **shared}
         yield f"{name}_arrivals", job
-    weekly = {"quartz_cron_expression": quartz(UPKEEP), "timezone_id": "UTC"}
-    yield (
-        f"{name}_maintain",
-        {"name": f"{name}_maintain", **_upkeep(name, domain, domains), "schedule": weekly, **shared},
-    )
+    upkeep = f"{name}_maintain"
+    yield upkeep, {"name": upkeep, **_upkeep(name, domain, declared), **_schedule(UPKEEP), **shared}
 
 
-def _upkeep(name: str, domain: Domain, domains: str) -> dict[str, Any]:
+def _schedule(cron: str) -> dict[str, Any]:
+    return {"schedule": {"quartz_cron_expression": quartz(cron), "timezone_id": "UTC"}}
+
+
+def _upkeep(name: str, domain: Domain, declared: Declared) -> dict[str, Any]:
     """The task that maintains all tables of a domain."""
-    compute, program = domain.compute or Cluster(), Program((name, *PLACES, "--domains", domains), (WHEEL,), MAINTAIN)
+    compute, program = domain.compute or Cluster(), declared.program(name, name=MAINTAIN)
     made = environments(compute, program.wheels)
     return {"tasks": [task(name, program, compute)], **({"environments": made} if made else {})}
 
 
-def _tasks(tables: Sequence[Table], lakehouse: Lakehouse, domains: str) -> dict[str, Any]:
+def _tasks(tables: Sequence[Table], declared: Declared) -> dict[str, Any]:
     """A task for each table, after those that it reads; tables that are declared for equal clusters share one."""
     computes: dict[Compute, str] = {}
+    lakehouse = declared.lakehouse
     made, keys = [], {table.key for table in tables}
     for table in tables:
         compute = compute_of(table, lakehouse)
         cluster = computes.setdefault(compute, f"compute_{len(computes) + 1}")
         look = ("--after-task",) if table.task else ()
-        program = Program((table.key, *look, *PLACES, "--domains", domains), (WHEEL,))
+        program = declared.program(table.key, *look)
         after = [task_key(key) for key in lakehouse.upstreams(table).values() if key in keys]
-        if given := task_of(table, lakehouse, _place):
+        if given := task_of(table, lakehouse, declared.places):
             made.append(_on_shared(given | depends_on(after), cluster))
             after = [given["task_key"]]
         made.append(_on_shared(task(task_key(table.key), program, compute, after), cluster))
@@ -126,11 +144,6 @@ def _tasks(tables: Sequence[Table], lakehouse: Lakehouse, domains: str) -> dict[
     ]  # fmt: skip
     of_job = {"job_clusters": clusters, "environments": _environments(computes)}
     return {"tasks": made, **{name: value for name, value in of_job.items() if value}}
-
-
-def _place(key: str) -> Place:
-    domain, layer, name = key.split(".")
-    return Place(f"${{var.lake}}/{domain}/{layer}/{name}", f"${{var.catalog}}.{domain}_{layer}.{name}")
 
 
 def _on_shared(made: dict[str, Any], cluster: str) -> dict[str, Any]:

@@ -87,8 +87,7 @@ def overwrite(df: DataFrame, table: TableRef, stamp: Stamp) -> None:
 
 def replace_where(df: DataFrame, table: TableRef, where: str, stamp: Transaction) -> None:
     """Put rows in the place of those of the table that meet a condition; all of them have to meet it."""
-    told = {"txnAppId": stamp.app, "txnVersion": str(stamp.run), "userMetadata": stamp.metadata}
-    replace_rows(df, table, where, told)
+    replace_rows(df, table, where, once(stamp.app, stamp.run) | {"userMetadata": stamp.metadata})
 
 
 def delete(spark: SparkSession, table: TableRef, where: str, stamp: Transaction) -> None:

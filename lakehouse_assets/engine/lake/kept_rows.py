@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.places import Lake, TableRef
-from lakehouse_assets.engine.lake.stores import opened
+from lakehouse_assets.engine.lake.stores import opened, remove
 from lakehouse_assets.engine.lake.tables import read_rows, write_table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _in_scratch_table(rows: DataFrame, lake: Lake) -> Iterator[DataFrame]:
         write_table(rows, table, "append", {"delta.columnMapping.mode": "name"})
         yield read_rows(rows.sparkSession, table).select(*map(_as_it_was, rows.schema.fields))
     finally:
-        _remove(table.path)
+        remove(table.path)
 
 
 def _as_it_was(field: StructField) -> Column:
@@ -76,9 +76,3 @@ def _sweep(lake: Lake) -> None:
     for day in store.ls(folder, detail=False) if store.exists(folder) else ():
         if day.rstrip("/").rpartition("/")[2] < oldest:
             store.rm(day, recursive=True)
-
-
-def _remove(path: str) -> None:
-    store, folder = opened(path)
-    if store.exists(folder):
-        store.rm(folder, recursive=True)

@@ -36,6 +36,13 @@ def opened(url: str) -> tuple[Any, str]:
     return store, path
 
 
+def remove(url: str) -> None:
+    """Delete a folder with all that is in it, if it's there."""
+    store, folder = opened(url)
+    if store.exists(folder):
+        store.rm(folder, recursive=True)
+
+
 def blobs_below(store: Any, folder: str) -> dict[str, dict[str, Any]]:
     """The blobs in a folder of a container, with etag, time and size; none if there is no container.
 

@@ -20,7 +20,7 @@ from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
 from lakehouse_assets.engine.run.made_elsewhere import look, refuse
 from lakehouse_assets.engine.run.outcome import Outcome
-from lakehouse_assets.engine.run.replay import replay
+from lakehouse_assets.engine.run.replay.replay import replay
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.reporting import as_stored, report_of
 from lakehouse_assets.engine.run.request import Request

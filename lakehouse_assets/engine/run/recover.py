@@ -23,7 +23,7 @@ from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.quality.watermark import at
 from lakehouse_assets.engine.query.query_plan import analysed
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.replayed_rows import Judging, app_of, rows_of, settle_replay, waiting_rows
+from lakehouse_assets.engine.run.replay.rows import Judging, app_of, rows_of, settle_replay, waiting_rows
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.table import Table

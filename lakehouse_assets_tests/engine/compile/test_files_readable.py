@@ -66,7 +66,7 @@ def test_rows_with_rescued_values_are_counted_by_table_and_by_version_of_a_file(
     assert (log.rows, log.rescued) == (5, 3)
     assert log.rescued_by_file([path, "it's not there"]) == {(path, 1): 2, (path, 2): 1}
     monkeypatch.setattr(look, "open_lakehouse", lambda: project.lakehouse)
-    monkeypatch.setattr(look, "open_lake", lambda **_: project.lake)
+    monkeypatch.setattr(look, "open_lake", lambda _: project.lake)
     with look.console.capture() as shown:
         look.tables()
         look.files("bronze.orders", rows=50, failed=False)

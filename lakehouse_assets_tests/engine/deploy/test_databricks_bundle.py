@@ -12,7 +12,7 @@ import yaml
 from databricks.bundles.jobs import Job
 
 from lakehouse_assets.cli.doctor_catalog import AT_LAKE, AT_LANDING, IN_SCHEMA
-from lakehouse_assets.cli.generate import PLACEHOLDER
+from lakehouse_assets.cli.generate import PLACEHOLDER, declared_for_bundle
 from lakehouse_assets.engine import Cluster, ExistingCluster, Serverless
 from lakehouse_assets.engine.deploy.databricks_bundle import databricks_bundle, quartz
 from lakehouse_assets.engine.deploy.unity_catalog import Catalog, unity_catalog_sql
@@ -39,13 +39,17 @@ def lakehouse() -> Lakehouse:
 
 @pytest.fixture(scope="module")
 def jobs(lakehouse: Lakehouse) -> dict[str, Any]:
-    made: dict[str, Any] = databricks_bundle(lakehouse, "lakehouse_assets.domains")["resources"]["jobs"]
+    made: dict[str, Any] = databricks_bundle(declared_for_bundle(lakehouse, "lakehouse_assets.domains"))["resources"][
+        "jobs"
+    ]
     return made
 
 
 def test_what_is_in_deploy_is_what_the_declarations_give(lakehouse: Lakehouse) -> None:
     there = yaml.safe_load((FOLDER / "databricks.yml").read_text())
-    assert there == databricks_bundle(lakehouse, "lakehouse_assets.domains"), "`lakehouse generate bundle` writes it"
+    assert there == databricks_bundle(declared_for_bundle(lakehouse, "lakehouse_assets.domains")), (
+        "`lakehouse generate bundle` writes it"
+    )
     sql = (FOLDER / "unity_catalog.sql").read_text()
     assert sql == unity_catalog_sql(lakehouse, catalog_of(lakehouse)), "`lakehouse generate unity-catalog` does"
 
@@ -75,7 +79,7 @@ def test_a_job_has_a_task_for_each_table_after_those_that_it_reads(lakehouse: La
 def test_the_owner_may_run_the_jobs(lakehouse: Lakehouse, owner: str, permission: dict[str, str]) -> None:
     airlines = replace(lakehouse.domains["airlines"], owner=owner)
     owned = Lakehouse({"airlines": airlines}, {k: t for k, t in lakehouse.tables.items() if t.domain == "airlines"})
-    job = databricks_bundle(owned, "d")["resources"]["jobs"]["airlines"]
+    job = databricks_bundle(declared_for_bundle(owned, "d"))["resources"]["jobs"]["airlines"]
     assert job["permissions"] == [{**permission, "level": "CAN_MANAGE_RUN"}]
     assert Job.from_dict(job).as_dict() == job
     (who,) = permission.values()
@@ -101,7 +105,9 @@ def test_arriving_files_start_the_job_of_their_domain(jobs: dict[str, Any]) -> N
 def test_a_domain_is_maintained_each_week_on_its_compute(lakehouse: Lakehouse, compute: Compute | None) -> None:
     airlines = {"airlines": replace(lakehouse.domains["airlines"], compute=compute)}
     tables = {key: table for key, table in lakehouse.tables.items() if table.domain == "airlines"}
-    job = databricks_bundle(Lakehouse(airlines, tables), "d")["resources"]["jobs"]["airlines_maintain"]
+    job = databricks_bundle(declared_for_bundle(Lakehouse(airlines, tables), "d"))["resources"]["jobs"][
+        "airlines_maintain"
+    ]
     assert Job.from_dict(job).as_dict() == job
     assert job["schedule"]["quartz_cron_expression"] == "0 0 2 ? * SUN"
     (made,) = job["tasks"]
@@ -119,7 +125,7 @@ def test_tables_have_the_compute_that_they_are_declared_for(lakehouse: Lakehouse
     chosen = zip(keys, (Cluster(workers=8), Serverless(), ExistingCluster("0101-abc"), Serverless()), strict=True)
     tables = {key: replace(lakehouse.tables[key], compute=compute) for key, compute in chosen}
     airlines = {"airlines": lakehouse.domains["airlines"]}
-    job = databricks_bundle(Lakehouse(airlines, tables), "d")["resources"]["jobs"]["airlines"]
+    job = databricks_bundle(declared_for_bundle(Lakehouse(airlines, tables), "d"))["resources"]["jobs"]["airlines"]
     assert Job.from_dict(job).as_dict() == job
     found = [[t.get(n) for n in ("job_cluster_key", "environment_key", "existing_cluster_id")] for t in job["tasks"]]
     assert found == [

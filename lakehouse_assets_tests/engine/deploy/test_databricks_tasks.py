@@ -8,6 +8,7 @@ import pytest
 from databricks.bundles.jobs import Job
 from databricks.sdk.service.jobs import SubmitTask
 
+from lakehouse_assets.cli.generate import declared_for_bundle
 from lakehouse_assets.engine.deploy.databricks_bundle import databricks_bundle
 from lakehouse_assets.engine.deploy.databricks_tasks import Place, task_of
 from lakehouse_assets_tests.project import Project
@@ -45,13 +46,13 @@ def test_databricks_knows_every_field_of_a_task(project: Project, task: str, com
     on = [name for name in ("new_cluster", "existing_cluster_id", "environment_key") if name in made]
     serverless = "sql_task" in made or "Serverless" in compute
     assert on == [] if serverless else len(on) == 1
-    job = databricks_bundle(project.lakehouse, "d")["resources"]["jobs"]["shop"]
+    job = databricks_bundle(declared_for_bundle(project.lakehouse, "d"))["resources"]["jobs"]["shop"]
     assert Job.from_dict(job).as_dict() == job
 
 
 def test_a_bundle_runs_the_task_and_looks_at_what_it_made_before_the_readers_begin(project: Project) -> None:
     ratings(project, TASKS[0], COMPUTES[0])
-    job = databricks_bundle(project.lakehouse, "d")["resources"]["jobs"]["shop"]
+    job = databricks_bundle(declared_for_bundle(project.lakehouse, "d"))["resources"]["jobs"]["shop"]
     tasks = {task["task_key"]: task for task in job["tasks"]}
     before = {key: [it["task_key"] for it in task.get("depends_on", [])] for key, task in tasks.items()}
     assert before == {
@@ -66,3 +67,11 @@ def test_a_bundle_runs_the_task_and_looks_at_what_it_made_before_the_readers_beg
     assert (told["orders"], told["output_path"]) == (
         "${var.catalog}.shop_silver.orders", "${var.lake}/shop/gold/ratings"
     )  # fmt: skip
+
+
+def test_the_task_of_a_bundle_is_told_where_a_table_of_others_is(project: Project) -> None:
+    project.external("gold.sold", "/mnt/sold")
+    project.table("gold.ratings", 'ratings = task_table(task=Notebook("/Shared/r"), sold="gold.sold")')
+    job = databricks_bundle(declared_for_bundle(project.lakehouse, "d"))["resources"]["jobs"]["shop"]
+    told = job["tasks"][0]["notebook_task"]["base_parameters"]
+    assert (told["sold"], told["sold_path"]) == ("delta.`/mnt/sold`", "/mnt/sold")

@@ -14,7 +14,9 @@ from lakehouse_assets.engine.lake import delta_merge, delta_write
 from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
-from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.lake.kept_rows import persisted
+from lakehouse_assets.engine.lake.places import Lake, TableRef
+from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.spec.compute import Capabilities, Serverless, capabilities_of
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
@@ -135,16 +137,28 @@ def test_what_merges_from_a_merged_table_goes_on_unless_a_row_went_out(
     monkeypatch.setattr(delta_merge, "FEW", 3)
     shop.table("gold.last", CURRENT.replace("bronze.events", "silver.current").replace("def current", "def last"))
     events = [e | {"op": "upsert", "amount": 1} for e in some_events(Random(8), 60)]
-    told, ways = list[Event](), []
+    told, done = list[Event](), list[Outcome]()
     for number, new in enumerate((events[:30], events[30:], [events[0] | {"at": 2_000, "op": "delete"}])):
         told += new
         land(shop, number, new)
         run(shop, *TABLES[:2])
-        ways.append(shop.run("gold.last").plan)
+        done.append(shop.run("gold.last"))
         wanted = EXPECTED.merged(told).values()
         assert shop.rows("gold.last", *COLUMNS) == sorted((tuple(e[c] for c in COLUMNS) for e in wanted), key=repr)
-    assert [plan.strategy for plan in ways] == ["full", "merge", "full"]
-    assert "silver.current was changed by more than new rows" in ways[-1].reason
+    assert [it.plan.strategy for it in done] == ["full", "merge", "full"]
+    assert "silver.current was changed by more than new rows" in done[-1].plan.reason
+    # All rows of the table came again, and none that was there before is taken for one.
+    assert done[1].counts.judged == len(EXPECTED.merged(events))
+
+
+def test_rows_kept_in_a_scratch_table_are_as_they_were(limited: SparkResource, tmp_path: Path) -> None:
+    rows = limited.session().sql(
+        "SELECT 1 AS `a b,;{}`, NULL AS nothing, array('x') AS `dot.ted` UNION ALL SELECT 2, NULL, NULL"
+    )
+    with persisted(rows, Lake(str(tmp_path), "")) as kept:
+        assert kept.columns == rows.columns
+        assert sorted(map(tuple, kept.collect())) == [(1, None, ["x"]), (2, None, None)]
+    assert not list(tmp_path.glob("_scratch/*/*"))
 
 
 def test_rows_in_quarantine_are_judged_again(shop: Project) -> None:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.job_runs import CHECK, Workspace, external, verdict
+from lakehouse_assets.engine.compile.jobs_of_others.sensor import CHECK, Workspace, external, verdict
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.markdown import as_text

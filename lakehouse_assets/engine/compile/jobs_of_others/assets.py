@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import spec_of
-from lakehouse_assets.engine.compile.job_runs import external_tables
+from lakehouse_assets.engine.compile.jobs_of_others.sensor import external_tables
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_code
 from lakehouse_assets.engine.spec.table import Table

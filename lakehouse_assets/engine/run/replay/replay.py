@@ -21,7 +21,7 @@ from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
 from lakehouse_assets.engine.run.recover import recover
-from lakehouse_assets.engine.run.replayed_rows import Judging, app_of, rows_of, settle_replay, waiting_rows
+from lakehouse_assets.engine.run.replay.rows import Judging, app_of, rows_of, settle_replay, waiting_rows
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import VALIDITY, Refresh, Replace

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.job_cursor import ForeignRun, Told, read_told, text_of
+from lakehouse_assets.engine.compile.jobs_of_others.cursor import ForeignRun, Told, read_told, text_of
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.errors import LakehouseError, WorkspaceUnavailable
 from lakehouse_assets.engine.graph.discover import Lakehouse

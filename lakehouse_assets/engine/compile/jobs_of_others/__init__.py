@@ -1,0 +1,1 @@
+"""Tables that jobs make which others own: shown, watched, and never run."""
