@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import SettingsError
+from lakehouse_assets.engine.registry.store import ModelStore
 
 PROJECT = Path(__file__).resolve().parents[1]
 _FACTORY = re.compile(
@@ -25,7 +26,7 @@ VARIABLES = tuple(
     for name in (
         "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK",
         "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
-        "DATABRICKS_WHEELS", "DATABRICKS_SECRETS",
+        "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY",
     )
 )  # fmt: skip
 
@@ -53,6 +54,8 @@ class Settings:
     | LAKEHOUSE_DATABRICKS_VOLUME | a folder for messages: `/Volumes/CATALOG/SCHEMA/VOLUME/…`, or `abfss://…` | none |
     | LAKEHOUSE_DATABRICKS_WHEELS | the wheels of jobs, with commas between | this one, in `wheels/` of a volume |
     | LAKEHOUSE_DATABRICKS_SECRETS | the secret scope whose `azure-…` and `lakehouse-…` jobs get as variables | none |
+    | LAKEHOUSE_MLFLOW | MLflow's tracking store: a URI as MLflow takes it | a SQLite database in `HOME/mlflow` |
+    | LAKEHOUSE_MLFLOW_REGISTRY | MLflow's registry of models, such as `databricks-uc` | the tracking store's |
     """
 
     home: Path
@@ -72,6 +75,13 @@ class Settings:
     databricks_volume: str
     databricks_wheels: tuple[str, ...]
     databricks_secrets: str
+    mlflow: str = field(repr=False)  # there may be a password in it
+    mlflow_registry: str = field(repr=False)
+
+    @property
+    def models(self) -> ModelStore:
+        """Where models are kept."""
+        return ModelStore(self.mlflow, self.mlflow_registry, str(self.home / "mlflow"), self.catalog)
 
     @property
     def stores(self) -> tuple[str, ...]:
@@ -88,6 +98,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if env is None else env
     home = Path(env.get("LAKEHOUSE_HOME") or PROJECT / ".lakehouse").absolute()
+    mlflow = env.get("LAKEHOUSE_MLFLOW") or f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
     volume = _volume((env.get("LAKEHOUSE_DATABRICKS_VOLUME") or "").rstrip("/"))
     return Settings(
         home=home,
@@ -107,6 +118,8 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         databricks_volume=volume,
         databricks_wheels=_wheels(env.get("LAKEHOUSE_DATABRICKS_WHEELS") or "", volume),
         databricks_secrets=env.get("LAKEHOUSE_DATABRICKS_SECRETS") or "",
+        mlflow=mlflow,
+        mlflow_registry=env.get("LAKEHOUSE_MLFLOW_REGISTRY") or mlflow,
     )
 
 

@@ -17,6 +17,7 @@ import hypothesis as hypothesis  # before `defs()` hides from it, by gc.freeze, 
 import pytest
 
 from lakehouse_assets.engine.plan.small_runs import interpreted
+from lakehouse_assets.engine.registry.store import ModelStore, open_store
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import PROJECT, read_settings
@@ -62,6 +63,23 @@ def project(tmp_path: Path, engine: SparkResource, monkeypatch: pytest.MonkeyPat
     """An empty lakehouse with a domain `shop`: write its files, land data, run its tables."""
     with new_project(tmp_path, engine, monkeypatch) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of an MLflow that has nothing yet; making one takes seconds, a copy none."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    open_store(ModelStore(uri, uri, str(folder)))
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def learning(project: Project, empty_mlflow: Path) -> Project:
+    """A lakehouse of one's own with an MLflow of its own."""
+    (project.root / "mlflow").mkdir(mode=0o700)
+    shutil.copy(empty_mlflow, project.root / "mlflow" / "mlflow.db")
+    return project
 
 
 @contextmanager

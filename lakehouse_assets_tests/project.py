@@ -23,10 +23,14 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
+from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
+from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay.replay import replay
+from lakehouse_assets.engine.run.report import ModelReport
+from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource
@@ -64,14 +68,17 @@ class Project:
 
     def __init__(self, root: Path, package: str, engine: SparkResource, fresh: bool = True, store: str = "") -> None:
         self.root, self.package, self.engine, self.store = root, package, engine, store
-        self.lake = lake_at(f"{store or root}/lake", f"{store or root}/landing")
+        models = ModelStore(
+            f"sqlite:///{root}/mlflow/mlflow.db", f"sqlite:///{root}/mlflow/mlflow.db", f"{root}/mlflow"
+        )
+        self.lake = replace(lake_at(f"{store or root}/lake", f"{store or root}/landing"), models=models)
         if fresh:
             self._scaffold()
 
     def _scaffold(self) -> None:
         self._write("__init__.py", "")
         self._write("shop/__init__.py", DOMAIN)
-        for layer in ("bronze", "silver", "gold"):
+        for layer in ("bronze", "silver", "gold", "models"):
             self._write(f"shop/{layer}/__init__.py", "")
 
     def _write(self, name: str, text: str) -> Path:
@@ -84,6 +91,16 @@ class Project:
         """Declare `layer.name`, or declare it anew, by the text of its file."""
         layer, stem = name.split(".")
         self._write(f"shop/{layer}/{stem}.py", f'"""The {stem}."""\n{IMPORTS}\n{dedent(text)}')
+
+    def model(self, name: str, text: str) -> None:
+        """Declare `models.name`, or declare it anew, by the text of its file."""
+        self._write(f"shop/models/{name}.py", f'"""The {name}."""\n{IMPORTS}\n{dedent(text)}')
+
+    def train(self, name: str, **options: Any) -> ModelReport:
+        """Run a model; what became of it."""
+        report = materialize(Request(f"shop.models.{name}", **options), self.context())
+        assert report.model is not None
+        return report.model
 
     def bronze(self, name: str, options: str = "") -> None:
         """A bronze table of CSV files in the landing folder of its name."""

@@ -15,6 +15,7 @@ from lakehouse_assets.engine.lake.places import Lake
 if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
     from lakehouse_assets.engine.lake.delta_log import TableLog
+    from lakehouse_assets.engine.spec.model import Model
     from lakehouse_assets.engine.spec.table import Table
 
 app = typer.Typer(
@@ -39,6 +40,24 @@ def complain(lakehouse: Lakehouse) -> None:
         tell(f"Left out until that is mended: {names}", where=complaints)
 
 
+def find_model(lakehouse: Lakehouse, name: str) -> Model:
+    """The one model a person means by `domain.models.name`, `models.name` or `name`.
+
+    Raises:
+        NotFound: none or several fit, or it has a problem; the message names them or the nearest, or the problem.
+    """
+    fit = [model for key, model in lakehouse.models.items() if f".{key}".endswith(f".{name}")]
+    if len(fit) == 1:
+        return fit[0]
+    for key, why in lakehouse.left_out.items():
+        if f".{key}".endswith(f".{name}"):
+            raise NotFound(f"{key} isn't loaded: {why}")
+    short = [key.split(".", 1)[1] for key in lakehouse.models]
+    near = [model.key for model in fit] or get_close_matches(name, [*lakehouse.models, *short], n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; `lakehouse model list` lists them"
+    raise NotFound(f"No single model is called {name!r}{hint}")
+
+
 def find(lakehouse: Lakehouse, name: str) -> Table:
     """The one table a person means by `domain.layer.name`, `layer.name` or `name`.
 
@@ -61,18 +80,33 @@ def _short(lakehouse: Lakehouse) -> list[str]:
     return [k.split(".", 1)[1] for k in lakehouse.tables]
 
 
-def select(lakehouse: Lakehouse, names: Sequence[str], downstream: bool = False) -> list[str]:
+def select(lakehouse: Lakehouse, names: Sequence[str]) -> list[str]:
     """The keys of the tables named, in dependency order; a domain, a layer or `domain.layer` stands for all its tables.
 
     Raises:
         NotFound: a name fits nothing.
     """
     chosen = {key for name in names for key in _named(lakehouse, name)} if names else set(lakehouse.tables)
-    if downstream:
-        for key, table in lakehouse.tables.items():  # in dependency order, so one pass reaches everything
-            if chosen & set(lakehouse.upstreams(table).values()):
-                chosen.add(key)
     return [key for key in lakehouse.tables if key in chosen]
+
+
+def select_assets(lakehouse: Lakehouse, names: Sequence[str], downstream: bool = False) -> list[str]:
+    """The same of tables and models together.
+
+    Raises:
+        NotFound: a name fits nothing.
+    """
+    chosen = {key for name in names for key in _named_assets(lakehouse, name)} if names else {*lakehouse.assets}
+    if downstream:
+        for key in lakehouse.assets:  # in dependency order, so one pass reaches everything
+            if chosen & {*lakehouse.reads(key)}:
+                chosen.add(key)
+    return [key for key in lakehouse.assets if key in chosen]
+
+
+def _named_assets(lakehouse: Lakehouse, name: str) -> list[str]:
+    models = [key for key in lakehouse.models if key == name or key.endswith(f".{name}")]
+    return within(lakehouse.assets, name) or models or _named(lakehouse, name)
 
 
 def _named(lakehouse: Lakehouse, name: str) -> list[str]:

@@ -13,6 +13,7 @@ from lakehouse_assets.cli.app import count
 from lakehouse_assets.cli.home import instance
 from lakehouse_assets.cli.terminal import console, grid, line, tell, tell_lines
 from lakehouse_assets.definitions import LOCATION, definitions
+from lakehouse_assets.engine.compile.assets import RunOptions, TrainingOptions
 from lakehouse_assets.engine.compile.names import asset_key, op_name
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.private.dagster import hush_steps, origin_of, run_here, was_interrupted
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 NOT_BUILT = "not built"
 
 
-def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str) -> bool:
-    """Materialise the tables in one Dagster run, with some `RunOptions`.
+def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str | int) -> bool:
+    """Materialise tables and models in one Dagster run, with some `RunOptions` or `TrainingOptions`.
 
     True if it and all blocking checks succeed, and at least one of the tables is there afterwards.
 
@@ -35,7 +36,7 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str) -> 
         LakehouseError: Dagster's history can't be written to.
     """
     config = {
-        "ops": {op_name(k): {"config": options} for k in keys},
+        "ops": {op_name(k): {"config": _options_of(k, lakehouse, options)} for k in keys},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # we tell of progress ourselves
     }
     # It warns of checks that a skipped step has no result of, as if what reads the table weren't skipped too.
@@ -51,6 +52,12 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str) -> 
         if result.dagster_run.status is dg.DagsterRunStatus.CANCELED:
             raise KeyboardInterrupt
     return _summarise(result, keys, lakehouse) and result.success
+
+
+def _options_of(key: str, lakehouse: Lakehouse, options: Mapping[str, bool | str | int]) -> dict[str, bool | str | int]:
+    """Of the options, those that the asset has."""
+    kind = TrainingOptions if key in lakehouse.models else RunOptions
+    return {name: value for name, value in options.items() if name in kind.model_fields}
 
 
 def _created(
@@ -94,6 +101,9 @@ def _line(metadata: Any) -> str:
     strategy, seconds = metadata["strategy"].value, metadata["seconds"].value
     if strategy in ("nothing", "forget", "task"):
         return str(metadata["reason"].value)
+    if strategy == "train":
+        made = f"version {metadata['version'].value} is the {metadata['alias'].value}"
+        return f"{made}: {metadata['gate'].value}, in {seconds:.1f} s"
     return f"{strategy}, {count(metadata['rows_judged'].value)} rows in {seconds:.1f} s"
 
 
@@ -132,7 +142,7 @@ def _skipped(keys: Sequence[str], lakehouse: Lakehouse, failed: set[str], made: 
     """By key, why a table wasn't made though it didn't fail: the first table that it waits for is named."""
     why: dict[str, str] = {}
     for key in [k for k in keys if k not in failed | made]:  # each comes after those it reads
-        upstreams = lakehouse.upstreams(lakehouse.tables[key]).values()
+        upstreams = lakehouse.reads(key)
         causes = [f"skipped: {u} failed" for u in upstreams if u in failed]
         causes += [f"skipped: {u} isn't built" if why[u] == NOT_BUILT else why[u] for u in upstreams if u in why]
         why[key] = causes[0] if causes else NOT_BUILT

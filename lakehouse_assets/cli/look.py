@@ -14,7 +14,7 @@ from lakehouse_assets.cli.app import (
     complain,
     count,
     find,
-    select,
+    select_assets,
 )
 from lakehouse_assets.cli.terminal import Cell, console, grid, line, tell
 from lakehouse_assets.engine.errors import DamagedTable
@@ -33,23 +33,25 @@ Rows = Annotated[int, typer.Option("--rows", "-n", min=1, help="how many rows to
 Full = Annotated[bool, typer.Option("--full", help="rebuild the tables from all they read")]
 
 STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green", "refresh": "green", "refused": "red",
-          "task": "green"}  # fmt: skip
+          "task": "green", "train": "yellow"}  # fmt: skip
 
 
 @app.command()
 def plan(names: Names = None, full: Full = False) -> None:
-    """What a run would do to each table, how, and why."""
+    """What a run would do to each table and model, how, and why."""
     from lakehouse_assets.engine.modes.refresh.small_refresh import planned
+    from lakehouse_assets.engine.plan.plan import Plan
     from lakehouse_assets.engine.plan.planner import plan_all
 
     lakehouse = open_lakehouse()
     lake = open_lake(lakehouse)
     complain(lakehouse)
     shown = grid("table", "strategy", "why")
-    for p in plan_all(lakehouse, lake, select(lakehouse, names or []), full):
-        counted = planned(p, lake)
-        style, groups = STYLES[counted.strategy], "" if counted.groups is None else f"; {counted.groups} groups"
-        shown.add_row(p.table.key, line((counted.strategy, style)), line((counted.reason + groups, style)))
+    for p in plan_all(lakehouse, lake, select_assets(lakehouse, names or []), full):
+        counted = planned(p, lake) if isinstance(p, Plan) else p
+        groups = f"; {counted.groups} groups" if isinstance(counted, Plan) and counted.groups is not None else ""
+        style = STYLES[counted.strategy]
+        shown.add_row(p.key, line((counted.strategy, style)), line((counted.reason + groups, style)))
     console.print(shown)
 
 

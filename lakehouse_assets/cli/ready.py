@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.cli.app import NotFound, built, select, within
+from lakehouse_assets.cli.app import NotFound, built, select_assets, within
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.settings import Settings
 
@@ -87,8 +87,8 @@ def refuse_external(names: Sequence[str], lakehouse: Lakehouse) -> None:
     """Raises MadeElsewhere where nothing of what a name stands for is made by runs of ours."""
     from lakehouse_assets.engine.run.made_elsewhere import refuse
 
-    for keys in (select(lakehouse, [name]) for name in names):
-        if keys and not lakehouse.runnable.keys() & set(keys):
+    for keys in (select_assets(lakehouse, [name]) for name in names):
+        if keys and not {*lakehouse.runnable, *lakehouse.models} & set(keys):
             refuse(lakehouse.tables[keys[0]])
 
 

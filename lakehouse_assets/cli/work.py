@@ -15,7 +15,7 @@ from lakehouse_assets.cli.app import (
     complain,
     count,
     find,
-    select,
+    select_assets,
 )
 from lakehouse_assets.cli.home import enter_home
 from lakehouse_assets.cli.look import Full, Name, Names, Rows, print_rows
@@ -46,12 +46,14 @@ def run(
     ] = False,
     downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
 ) -> None:
-    """Bring tables up to date, through Dagster: the run is in the UI like any other."""
+    """Bring tables and models up to date, through Dagster: the run is in the UI like any other."""
     lakehouse = open_lakehouse()
     complain(lakehouse)
     refuse_external(names or [], lakehouse)
-    keys = [key for key in select(lakehouse, names or [], downstream) if key in lakehouse.runnable]
-    refuse_loss_without_rebuild([lakehouse.tables[key] for key in keys], full, accept_loss)
+    runnable = {*lakehouse.runnable, *lakehouse.models}
+    keys = [key for key in select_assets(lakehouse, names or [], downstream) if key in runnable]
+    tables = [lakehouse.tables[key] for key in keys if key in lakehouse.tables]
+    refuse_loss_without_rebuild(tables, full, accept_loss)
     _bring_up_to_date(keys, lakehouse, full, accept_loss)
     refuse_left_out(names or [], lakehouse)
 
@@ -64,18 +66,20 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
     start, settings, lake = time.monotonic(), read_settings(), open_lake(lakehouse)
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.strategy != "nothing"]
     if not moving:
-        waiting = [key for key in keys if read_log(lake.table(key)) is None]
+        keys = [key for key in keys if key in lakehouse.tables] or keys
+        waiting = [key for key in keys if key in lakehouse.tables and read_log(lake.table(key)) is None]
         _tell_nothing_new(len(keys) - len(waiting), len(waiting), time.monotonic() - start)
         return
-    domains = {p.table.domain for p in moving}
+    domains = {p.key.split(".")[0] for p in moving}
     keys = [key for key in keys if key.split(".")[0] in domains]
-    tell(f"{len(moving)} of {len(keys)} tables have something to do.")
-    _launch(keys, lakehouse, settings, full_refresh=full, accept_loss=accept_loss)
+    what = "tables and models" if lakehouse.models.keys() & {*keys} else "tables"
+    tell(f"{len(moving)} of {len(keys)} {what} have something to do.")
+    launch_run(keys, lakehouse, settings, full_refresh=full, accept_loss=accept_loss)
     tell()
     tell(f"The lake is at {settings.lake}. `make dev` opens the UI; `lakehouse tables` lists the tables.")
 
 
-def _launch(keys: Sequence[str], lakehouse: Lakehouse, settings: Settings, **options: bool | str) -> None:
+def launch_run(keys: Sequence[str], lakehouse: Lakehouse, settings: Settings, **options: bool | str | int) -> None:
     require_writable("the lake", settings.lake)
     require_engine(settings)
     from lakehouse_assets.cli.launch import launch  # which loads Dagster
@@ -119,7 +123,7 @@ def replay(name: Name) -> None:
     if not require_rejected_rows(table, open_lake(lakehouse)):
         tell(f"No row of {table.key} is in quarantine, so there is none to judge again.")
         return
-    _launch([table.key], lakehouse, read_settings(), replay=True)
+    launch_run([table.key], lakehouse, read_settings(), replay=True)
     tell(f"`lakehouse quarantine {name}` shows what is left; `lakehouse run` brings the rest downstream.")
 
 
@@ -145,7 +149,7 @@ def forget(
     """Take the rows of a file out of the table that read it; `lakehouse run` brings that downstream."""
     lakehouse = open_lakehouse()
     refuse_external([name], lakehouse)
-    _launch([find(lakehouse, name).key], lakehouse, read_settings(), forget=file, reason=reason)
+    launch_run([find(lakehouse, name).key], lakehouse, read_settings(), forget=file, reason=reason)
     tell(
         "`lakehouse plan` says what follows from that, and `lakehouse run` does it. A file of that name that lands now "
         f"is read; `lakehouse retry {name} FILE` brings this one back.",

@@ -20,6 +20,7 @@ from lakehouse_assets.engine.spec.declare import (
     table,
 )
 from lakehouse_assets.engine.spec.declare_elsewhere import external_table, task_table
+from lakehouse_assets.engine.spec.declare_model import feature, model, score
 from lakehouse_assets.engine.spec.expectations import (
     Expectation,
     Watermark,
@@ -32,22 +33,36 @@ from lakehouse_assets.engine.spec.expectations import (
     typed,
     warn,
 )
+from lakehouse_assets.engine.spec.metrics import Gate, Metric
+from lakehouse_assets.engine.spec.model import Training
 from lakehouse_assets.engine.spec.modes import Daily
+from lakehouse_assets.engine.spec.search import Choice, Range, Search
+from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime
 from lakehouse_assets.engine.spec.tasks import Jar, Job, Notebook, SqlFile
 
 __all__ = [
+    "AtRandom",
+    "ByFlag",
+    "ByGroup",
+    "ByTime",
+    "Choice",
     "Cluster",
     "Column",
     "Daily",
     "Domain",
     "ExistingCluster",
     "Expectation",
+    "Gate",
     "Jar",
     "Job",
+    "Metric",
     "Notebook",
+    "Range",
+    "Search",
     "Serverless",
     "SqlFile",
     "TableCheck",
+    "Training",
     "Watermark",
     "append",
     "between",
@@ -57,6 +72,7 @@ __all__ = [
     "external_table",
     "extract",
     "fail",
+    "feature",
     "files",
     "history",
     "http",
@@ -64,6 +80,7 @@ __all__ = [
     "matches",
     "maxwell",
     "merge",
+    "model",
     "not_null",
     "null_share",
     "one_of",
@@ -71,6 +88,7 @@ __all__ = [
     "references",
     "refresh",
     "replace",
+    "score",
     "snapshots",
     "sql_table",
     "table",

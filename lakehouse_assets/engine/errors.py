@@ -107,6 +107,22 @@ class UnsafeFolder(LakehouseError):
     """A folder that the lakehouse trusts belongs to another user of the machine, or is open to all of them."""
 
 
+class RegistryUnavailable(LakehouseError):
+    """MLflow's tracking store or registry refused what it was asked, or didn't answer."""
+
+
+class UnknownVersion(LakehouseError):
+    """A version of a model was asked for that isn't there."""
+
+
+class TrainingFailed(LakehouseError):
+    """A model couldn't be trained, judged or kept; the champion is as it was."""
+
+
+class ScoringFailed(LakehouseError):
+    """Rows couldn't be scored: a model can't be loaded, or lacks a column."""
+
+
 class SettingsError(LakehouseError):
     """A setting is missing or can't be understood."""
 

@@ -87,7 +87,9 @@ class ServerSettings:
     def folder(self) -> Path:
         """Where this engine keeps its state, its locks and its log."""
         jars = locked_jars(azure=self.azure)
-        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, JVM, jars, str(spark_home())))
+        # What its Python workers import, beside those of the interpreter itself.
+        python = (sys.executable, os.environ.get("PYTHONPATH", ""))
+        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, JVM, jars, str(spark_home()), python))
         return self.cache / "engine" / hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 

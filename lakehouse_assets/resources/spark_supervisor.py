@@ -72,6 +72,7 @@ def _launch(orders: dict[str, Any], scratch: Path) -> subprocess.Popen[bytes]:
     settings.write_text("".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in conf.items()))
     env = {**os.environ, "SPARK_CONNECT_AUTHENTICATE_TOKEN": orders["token"], "SPARK_LOCAL_IP": "127.0.0.1"}
     env |= {"SPARK_LOCAL_DIRS": str(scratch), "TMPDIR": str(scratch)}
+    env["PYSPARK_PYTHON"] = sys.executable  # of its workers, which would take the first python3 on the PATH
     for name in ("SPARK_REMOTE", "SPARK_HOME", "SPARK_CONNECT_MODE_ENABLED"):
         env.pop(name, None)
     command = [*orders["command"], "--properties-file", str(settings), "--class", SERVER, "spark-internal"]

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.asset import Domain
+from lakehouse_assets.engine.spec.model import Model
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.private.dagster import made_by_run
 
@@ -45,6 +46,16 @@ class RunOptions(dg.Config):
     reason: str = ""
 
 
+class TrainingOptions(dg.Config):
+    """How to run a model; in the UI's launchpad, under the model's name.
+
+    `full_refresh` trains it though nothing has changed. `like` is a version, on whose inputs it's trained again.
+    """
+
+    full_refresh: bool = False
+    like: int = 0
+
+
 def build_asset(table: Table, lakehouse: Lakehouse, runner: Runner | None = None) -> dg.AssetsDefinition:
     """The asset of a table, with its expectations and checks in the same step.
 
@@ -59,7 +70,7 @@ def build_asset(table: Table, lakehouse: Lakehouse, runner: Runner | None = None
         check_specs=check_specs(table),
         can_subset=True,
         required_resource_keys={*runner.needs},
-        config_schema=_options(),
+        config_schema=options_schema(RunOptions),
         backfill_policy=dg.BackfillPolicy.single_run() if table.partitions else None,
         op_tags={"lakehouse/table": table.key},
     )
@@ -86,11 +97,11 @@ def in_process(lakehouse: Lakehouse) -> Runner:
 
 
 @cache
-def _options() -> Mapping[str, Any]:
-    """The schema of `RunOptions`, made once, of plain types: those of `dg.Config` also take `{env: NAME}`, and would
+def options_schema(options: type[dg.Config]) -> Mapping[str, Any]:
+    """The schema of such options, made once, of plain types: those of `dg.Config` also take `{env: NAME}`, and would
     show a variable of the environment to whoever launches.
     """
-    fields = RunOptions.model_fields.items()
+    fields = options.model_fields.items()
     return {name: dg.Field(field.annotation, default_value=field.default) for name, field in fields}
 
 
@@ -103,7 +114,7 @@ def _spec(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
 def spec_of(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
     """What Dagster is told of a table, whoever makes it."""
     domain = lakehouse.domains[table.domain]
-    deps = [asset_key(key) for key in lakehouse.upstreams(table).values()]
+    deps = [asset_key(key) for key in lakehouse.reads(table.key)]
     return dg.AssetSpec(
         asset_key(table.key),
         deps=deps if deps or table.made_by else [landing_key(table)],
@@ -118,6 +129,8 @@ def spec_of(table: Table, lakehouse: Lakehouse) -> dg.AssetSpec:
 
 
 def _maker(table: Table) -> str:
+    if table.score:
+        return "mlflow"
     return "databricks" if table.made_by else "pyspark" if table.sql is None else "sql"
 
 
@@ -125,15 +138,19 @@ def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.time_window(fail_window=table.freshness or domain.freshness)
 
 
-def request_of(table: Table, context: dg.AssetExecutionContext) -> Request:
-    """What a run asks of a table, by the step of this table or of another."""
-    if asset_key(table.key) not in made_by_run(context):
-        return Request(table.key, only_checks=True)
+def request_of(asset: Table | Model, context: dg.AssetExecutionContext) -> Request:
+    """What a run asks of a table or a model, by its own step or by another."""
+    if asset_key(asset.key) not in made_by_run(context):
+        return Request(asset.key, only_checks=True)
     ops: Any = context.run.run_config.get("ops", {})
-    options = RunOptions(**ops.get(op_name(table.key), {}).get("config", {}))
+    given, user = ops.get(op_name(asset.key), {}).get("config", {}), context.run.tags.get("user") or getuser()
+    if isinstance(asset, Model):
+        wanted = TrainingOptions(**given)
+        return Request(asset.key, wanted.full_refresh or bool(wanted.like), user=user, like=wanted.like or None)
+    options = RunOptions(**given)
     return Request(
-        table.key, options.full_refresh, options.accept_loss, options.replay, options.forget, options.reason,
-        context.run.tags.get("user") or getuser(), backfill_days(table, context),
+        asset.key, options.full_refresh, options.accept_loss, options.replay, options.forget, options.reason,
+        user, backfill_days(asset, context),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from lakehouse_assets.engine.compile.jobs_of_others.check import job_check
 from lakehouse_assets.engine.compile.jobs_of_others.sensor import external_tables, job_sensors
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
+from lakehouse_assets.engine.compile.models import build_model
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
@@ -29,7 +30,7 @@ def compile_definitions(
 
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
     """
-    filled = {t.domain for t in lakehouse.runnable.values()}
+    filled = {key.split(".")[0] for key in (*lakehouse.runnable, *lakehouse.models)}
     # In the workspace that is asked anyway: how jobs of others end.
     watched = external_tables(lakehouse) if "databricks" in resources else []
     checks = [job_check(table) for table in watched]
@@ -42,6 +43,7 @@ def compile_definitions(
         assets=[
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
             *(build_asset(t, lakehouse, runner) for t in lakehouse.runnable.values()),
+            *(build_model(m, lakehouse, runner) for m in lakehouse.models.values()),
             *external_assets(lakehouse),
             *_left_out_assets(lakehouse),
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,17 +19,21 @@ from lakehouse_assets.engine.spec.table import Table
 
 def declared_metadata(table: Table) -> dict[str, Any]:
     """Known before anything runs: contract and code."""
-    metadata: dict[str, Any] = {"dagster/code_references": _code_reference(table), "dagster/table_name": table.key}
+    metadata: dict[str, Any] = {
+        "dagster/code_references": code_reference(table.file, table.line),
+        "dagster/table_name": table.key,
+    }
     if table.columns:
         metadata["dagster/column_schema"] = dg.TableSchema([_declared_column(c) for c in table.columns])
     return metadata
 
 
-def _code_reference(table: Table) -> dg.CodeReferencesMetadataValue:
+def code_reference(file: Path, line: int) -> dg.CodeReferencesMetadataValue:
+    """Where something is declared, by which the UI shows its source."""
     with warnings.catch_warnings():
         # Code references are the UI's way to show the source; in Dagster 1.13 they are still called beta.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        reference = dg.LocalFileCodeReference(file_path=str(table.file), line_number=table.line, label=table.file.name)
+        reference = dg.LocalFileCodeReference(file_path=str(file), line_number=line, label=file.name)
         return dg.CodeReferencesMetadataValue(code_references=[reference])
 
 

@@ -112,10 +112,11 @@ def lake_sensor(
 def downstream(tables: list[Table], lakehouse: Lakehouse) -> list[dg.AssetKey]:
     """The tables and all of their domain that is made from them."""
     reached = {t.key for t in tables}
-    for key, table in lakehouse.runnable.items():  # each comes after those it reads
-        if table.domain == tables[0].domain and reached & set(lakehouse.upstreams(table).values()):
+    runnable = {*lakehouse.runnable, *lakehouse.models}
+    for key, asset in lakehouse.assets.items():  # each comes after those it reads
+        if key in runnable and asset.domain == tables[0].domain and reached & {*lakehouse.reads(key)}:
             reached.add(key)
-    return [asset_key(key) for key in lakehouse.tables if key in reached]
+    return [asset_key(key) for key in lakehouse.assets if key in reached]
 
 
 def evaluate(context: dg.SensorEvaluationContext, fed: Fed, lake: Lake, notified: Notified | None = None) -> Decision:

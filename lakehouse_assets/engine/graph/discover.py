@@ -13,25 +13,43 @@ from lakehouse_assets.engine.graph.faults import Fault, attempt
 from lakehouse_assets.engine.graph.stray import stray_files
 from lakehouse_assets.engine.spec.asset import LAYERS, Domain
 from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.model import MODELS, Model
 from lakehouse_assets.engine.spec.table import Table
+
+# What a file of a domain declares.
+Asset = Table | Model
 
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """All that is declared: domains by name, tables by key (`domain.layer.name`), upstreams before their readers.
+    """All that is declared: domains by name, tables and models by key (`domain.layer.name`), upstreams before readers.
 
-    `problems` are those found in the declarations; `left_out` has the tables that aren't there for them, each with its
-    reason, and what reads these.
+    `order` has the keys of tables and models together, in that order. `problems` are those found in the declarations;
+    `left_out` has the assets that aren't there for them, each with its reason, and what reads these.
     """
 
     domains: Mapping[str, Domain]
     tables: Mapping[str, Table]
     problems: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
-    def upstreams(self, table: Table) -> dict[str, str]:
+    def upstreams(self, asset: Asset) -> dict[str, str]:
         """Parameter name → key of the table it reads."""
-        return {p: full_key(table, u.table) for p, u in table.upstreams.items()}
+        return {p: full_key(asset, u.table) for p, u in asset.upstreams.items()}
+
+    def reads(self, key: str) -> list[str]:
+        """The keys of all that a table or a model is made from: tables, and the model of a table of scores."""
+        asset = self.assets[key]
+        scored_by = [asset.score.key] if isinstance(asset, Table) and asset.score else []
+        return [*self.upstreams(asset).values(), *scored_by]
+
+    @property
+    def assets(self) -> dict[str, Asset]:
+        """Tables and models by key, upstreams before their readers."""
+        both: dict[str, Asset] = {**self.tables, **self.models}
+        return {key: both[key] for key in self.order} if self.order else both
 
     def find(self, name: str) -> Table | None:
         """The table by its key, or by `layer.name` or `name` where only one table has it."""
@@ -56,25 +74,26 @@ class Lakehouse:
 
 @dataclass(frozen=True)
 class Declared:
-    """What one domain file holds: its tables by the names they have there, or the problem for which it has none.
+    """What one domain file holds: its tables or models by the names they have there, or the problem for which it has
+    none.
 
-    `key` is that of the table that its path stands for.
+    `key` is that of the asset that its path stands for.
     """
 
     file: Path
     key: str
-    tables: Mapping[str, Table] = field(default_factory=dict)
+    assets: Mapping[str, Asset] = field(default_factory=dict)
     problem: str = ""
 
     @property
     def keys(self) -> list[str]:
         """The tables that aren't there if something is wrong with the file."""
-        return [t.key for t in self.tables.values()] or [self.key]
+        return [asset.key for asset in self.assets.values()] or [self.key]
 
 
-def full_key(table: Table, name: str) -> str:
-    """`layer.name` as written in a table's declaration, with the domain in front."""
-    return name if name.count(".") == 2 else f"{table.domain}.{name}"
+def full_key(asset: Asset, name: str) -> str:
+    """`layer.name` as written in a declaration, with the domain in front."""
+    return name if name.count(".") == 2 else f"{asset.domain}.{name}"
 
 
 def discover(package: str) -> tuple[dict[str, Domain], list[Declared]]:
@@ -93,7 +112,7 @@ def discover(package: str) -> tuple[dict[str, Domain], list[Declared]]:
 
 
 def _declared(package: str, root: Path, folder: Path, domain: ModuleType | Fault) -> Iterator[Declared]:
-    files = [file for layer in LAYERS for file in sorted((folder / layer).glob("[!_]*.py"))]
+    files = [file for layer in (*LAYERS, MODELS) for file in sorted((folder / layer).glob("[!_]*.py"))]
     if isinstance(domain, Fault) and not files:
         yield Declared(folder / "__init__.py", folder.name, problem=domain.text)
     for file in files:
@@ -102,7 +121,7 @@ def _declared(package: str, root: Path, folder: Path, domain: ModuleType | Fault
         if isinstance(module, Fault):
             yield Declared(file, key, problem=module.text)
         else:
-            yield Declared(file, key, _tables(module, file))
+            yield Declared(file, key, _assets(module, file))
 
 
 def _imported(module: str, key: str, file: Path, root: Path) -> ModuleType | Fault:
@@ -113,6 +132,6 @@ def _key(file: Path, root: Path) -> str:
     return ".".join(file.relative_to(root).with_suffix("").parts)
 
 
-def _tables(module: ModuleType, file: Path) -> dict[str, Table]:
-    """The tables a module declares itself; one it imports from elsewhere is not its own."""
-    return {n: t for n, t in vars(module).items() if isinstance(t, Table) and t.file.resolve() == file.resolve()}
+def _assets(module: ModuleType, file: Path) -> dict[str, Asset]:
+    """What a module declares itself; what it imports from elsewhere is not its own."""
+    return {n: a for n, a in vars(module).items() if isinstance(a, Asset) and a.file.resolve() == file.resolve()}

@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lakehouse_assets.engine.spec.asset import LAYERS
+from lakehouse_assets.engine.spec.model import MODELS
 
-_WORDS = ("table", "sql_table")
+_WORDS = ("table", "sql_table", "model", "score")
+_FOLDERS = (*LAYERS, MODELS)
 
 
 def stray_files(root: Path, loaded: Collection[Path]) -> Iterator[tuple[Path, str]]:
@@ -31,24 +33,24 @@ def _in_no_kind_of_folder(root: Path, inside: Path) -> bool:
     domain, *folders = inside.parts[:-1] or ("",)
     meant = any(folder.startswith("_") for folder in (domain, *folders))
     is_domain = (root / domain / "__init__.py").is_file()
-    return bool(folders) and is_domain and not meant and (len(folders) > 1 or folders[0] not in LAYERS)
+    return bool(folders) and is_domain and not meant and (len(folders) > 1 or folders[0] not in _FOLDERS)
 
 
 def _misplaced(root: Path, inside: Path) -> str:
     folders = inside.parts[:-1]
     if len(folders) == 2 and not (root / folders[0] / "__init__.py").is_file():
         return f"its domain has no Domain; add one to {folders[0]}/__init__.py"
-    if len(folders) == 2 and folders[1] in LAYERS:
+    if len(folders) == 2 and folders[1] in _FOLDERS:
         return "a file whose name begins with _ is not looked into; rename it"
     folder = folders[-1] if folders else root.name
-    return f"folder {folder!r} is no layer; move it to DOMAIN/LAYER, where LAYER is one of {', '.join(LAYERS)}"
+    return f"folder {folder!r} is no layer; move it to DOMAIN/LAYER, where LAYER is one of {', '.join(_FOLDERS)}"
 
 
 def _declaration(file: Path) -> int | None:
     """The line of the first table that a file declares as it is imported; 1 if the file can't be read as Python."""
     try:
         text = file.read_text()
-        tree = ast.parse(text) if "table" in text else None
+        tree = ast.parse(text) if any(word in text for word in _WORDS) else None
     except SyntaxError as error:
         return error.lineno or 1
     except (OSError, ValueError):  # it can't be opened, is no text, or has null bytes

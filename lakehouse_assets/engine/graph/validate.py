@@ -8,11 +8,13 @@ from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.graph.collector import collector_paused
-from lakehouse_assets.engine.graph.discover import Declared, Lakehouse, discover, full_key
+from lakehouse_assets.engine.graph.discover import Asset, Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.graph.elsewhere_problems import elsewhere_problems
 from lakehouse_assets.engine.graph.faults import Fault, attempt
+from lakehouse_assets.engine.graph.model_problems import model_problems, resolved
 from lakehouse_assets.engine.graph.table_problems import CHECKS, where
 from lakehouse_assets.engine.spec.asset import Domain
+from lakehouse_assets.engine.spec.model import MODELS, Model
 from lakehouse_assets.engine.spec.table import Table
 
 
@@ -33,44 +35,52 @@ def load(package: str, *, strict: bool = True) -> Lakehouse:
 
 
 def validate(domains: Mapping[str, Domain], declared: Iterable[Declared]) -> Lakehouse:
-    """The declared tables as a whole, in dependency order, without those that have a problem."""
+    """What is declared as a whole, in dependency order, without the tables and models that have a problem."""
     declared = list(declared)
-    tables = {t.key: t for d in declared for t in d.tables.values()}
+    given = {a.key: a for d in declared for a in d.assets.values()}
+    models = {key: asset for key, asset in given.items() if isinstance(asset, Model)}
+    tables = {key: resolved(asset, models) for key, asset in given.items() if not isinstance(asset, Model)}
+    assets: dict[str, Asset] = {**tables, **models}
     found = [(key, p) for d in declared for p in _file_problems(d) for key in d.keys]
     keys = {key for d in declared for key in d.keys}
-    found += [(t.key, p) for t in tables.values() for p in _table_problems(t, domains, tables, keys)]
-    order, cycles = _order(tables)
+    found += [(a.key, p) for a in assets.values() for p in _asset_problems(a, domains, tables, keys)]
+    order, cycles = _order(assets)
     found += cycles
-    left_out = _left_out([tables[key] for key in order], dict(reversed(found)))
-    sound = {key: tables[key] for key in order if key not in left_out}
-    return Lakehouse(domains, sound, tuple(dict.fromkeys(p for _, p in found)), left_out)
+    left_out = _left_out([assets[key] for key in order], dict(reversed(found)))
+    sound = tuple(key for key in order if key not in left_out)
+    return Lakehouse(
+        domains, {key: tables[key] for key in sound if key in tables}, tuple(dict.fromkeys(p for _, p in found)),
+        left_out, {key: models[key] for key in sound if key in models}, sound,
+    )  # fmt: skip
 
 
-def _table_problems(
-    table: Table, domains: Mapping[str, Domain], tables: Mapping[str, Table], keys: Collection[str]
+def _asset_problems(
+    asset: Asset, domains: Mapping[str, Domain], tables: Mapping[str, Table], keys: Collection[str]
 ) -> list[str]:
     def look() -> list[str]:
-        found = [p for check in (*CHECKS, elsewhere_problems) for p in check(table, domains, tables)]
-        return found + list(_reference_problems(table, keys))
+        if isinstance(asset, Model):
+            return [*model_problems(asset, domains, tables), *_reference_problems(asset, keys)]
+        found = [p for check in (*CHECKS, elsewhere_problems) for p in check(asset, domains, tables)]
+        return found + list(_reference_problems(asset, keys))
 
     # A value of another type than the declaration takes may make any of the checks raise.
-    found = attempt(look, table.key, f"{table.file}:{table.line}")
+    found = attempt(look, asset.key, f"{asset.file}:{asset.line}")
     return [found.text] if isinstance(found, Fault) else found
 
 
-def _left_out(ordered: Iterable[Table], faulty: Mapping[str, str]) -> dict[str, str]:
-    """By key, why a table isn't there: what is wrong with it, or which table it reads that isn't there."""
+def _left_out(ordered: Iterable[Asset], faulty: Mapping[str, str]) -> dict[str, str]:
+    """By key, why an asset isn't there: what is wrong with it, or what it reads that isn't there."""
     left_out = dict(faulty)
-    for table in ordered:
-        missing = [key for key in _upstream_keys(table) if key in left_out]
-        if missing and table.key not in left_out:
-            left_out[table.key] = f"{where(table)}: not loaded, as it reads {', '.join(missing)}"
+    for asset in ordered:
+        missing = [key for key in _upstream_keys(asset) if key in left_out]
+        if missing and asset.key not in left_out:
+            left_out[asset.key] = f"{where(asset)}: not loaded, as it reads {', '.join(missing)}"
     return left_out
 
 
-def _order(tables: Mapping[str, Table]) -> tuple[list[str], list[tuple[str, str]]]:
+def _order(assets: Mapping[str, Asset]) -> tuple[list[str], list[tuple[str, str]]]:
     """The keys, upstreams before their readers, without those in a circle; and these, each with the problem."""
-    left, cycles = dict(tables), list[tuple[str, str]]()
+    left, cycles = dict(assets), list[tuple[str, str]]()
     while True:
         try:
             edges = {k: [u for u in _upstream_keys(t) if u in left and u != k] for k, t in left.items()}
@@ -79,40 +89,45 @@ def _order(tables: Mapping[str, Table]) -> tuple[list[str], list[tuple[str, str]
             ring = error.args[1]
             names = " → ".join(ring)
             problem = (
-                f"{where(tables[ring[0]])}: the tables read each other in a circle: {names}; take one of the inputs out"
+                f"{where(assets[ring[0]])}: the tables read each other in a circle: {names}; take one of the inputs out"
             )
             cycles += [(key, problem) for key in dict.fromkeys(ring)]
             for key in set(ring):
                 del left[key]
 
 
-def _upstream_keys(table: Table) -> list[str]:
-    return [full_key(table, u.table) for u in table.upstreams.values()]
+def _upstream_keys(asset: Asset) -> list[str]:
+    scored_by = [asset.score.key] if isinstance(asset, Table) and asset.score else []
+    return [*(full_key(asset, u.table) for u in asset.upstreams.values()), *scored_by]
 
 
 def _file_problems(declared: Declared) -> Iterator[str]:
     stem = declared.file.stem
     if declared.problem:
         yield declared.problem
-    elif not declared.tables:
-        yield f"{declared.file}:1: declares no table; decorate a function named {stem!r} with @table, or move the file"
-    for name, table in declared.tables.items():
-        if table.name != stem or name != stem:
-            wrong = table.name if table.name != stem else name
-            yield f"{where(table)}: the file says {stem!r} and the table {wrong!r}; give both one name"
-    if len(declared.tables) > 1:
-        yield f"{declared.file}:1: declares {', '.join(declared.tables)}; give each table a file of its own"
+    elif not declared.assets:
+        kind = "model" if declared.file.parent.name == MODELS else "table"
+        how = f"decorate a function named {stem!r} with @{kind}"
+        yield f"{declared.file}:1: declares no {kind}; {how}, or move the file"
+    for name, asset in declared.assets.items():
+        kind = "model" if isinstance(asset, Model) else "table"
+        if asset.name != stem or name != stem:
+            wrong = asset.name if asset.name != stem else name
+            yield f"{where(asset)}: the file says {stem!r} and the {kind} {wrong!r}; give both one name"
+    if len(declared.assets) > 1:
+        yield f"{declared.file}:1: declares {', '.join(declared.assets)}; give each a file of its own"
 
 
-def _reference_problems(table: Table, keys: Collection[str]) -> Iterator[str]:
-    if not table.inputs and not table.made_by:
-        yield f'{where(table)}: reads nothing; bind a parameter to an input, as in raw="bronze.{table.name}"'
-    references = [*(u.table for u in table.upstreams.values()), *(r for c in table.checks for r in c.reads)]
-    for name in references:
-        if full_key(table, name) not in keys:
-            yield f"{where(table)}: reads {name!r}, which no file declares{_nearest(full_key(table, name), keys)}"
-        elif full_key(table, name) == table.key and name not in (r for c in table.checks for r in c.reads):
-            yield f"{where(table)}: reads itself; a table's own past is not an input"
+def _reference_problems(asset: Asset, keys: Collection[str]) -> Iterator[str]:
+    if isinstance(asset, Table) and not asset.inputs and not asset.made_by:
+        yield f'{where(asset)}: reads nothing; bind a parameter to an input, as in raw="bronze.{asset.name}"'
+    checked = [r for c in asset.checks for r in c.reads] if isinstance(asset, Table) else []
+    scored_by = [asset.score.model] if isinstance(asset, Table) and asset.score else []
+    for name in [*(u.table for u in asset.upstreams.values()), *checked, *scored_by]:
+        if full_key(asset, name) not in keys:
+            yield f"{where(asset)}: reads {name!r}, which no file declares{_nearest(full_key(asset, name), keys)}"
+        elif full_key(asset, name) == asset.key and name not in checked:
+            yield f"{where(asset)}: reads itself; a table's own past is not an input"
 
 
 def _nearest(key: str, keys: Collection[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lakehouse_assets.engine.errors import SettingsError
+from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.spec.modes import History, Merge
 from lakehouse_assets.engine.spec.table import Table
 
@@ -28,7 +30,7 @@ class Lake:
     `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
     runs land what `http(…)` declares; else Data Factory does. `catalog` is the one that has the tables by name, as
     `<catalog>.<domain>_<layer>.<table>`; none where it's empty. `elsewhere` has the tables, by their keys, that others
-    make and that are at places of their own.
+    make and that are at places of their own. `models` is where models are kept, if anywhere.
     """
 
     root: str
@@ -37,6 +39,18 @@ class Lake:
     downloads: bool = True
     catalog: str = ""
     elsewhere: Mapping[str, TableRef] = field(default_factory=dict)
+    models: ModelStore | None = None
+
+    @property
+    def registry(self) -> ModelStore:
+        """Where models are kept.
+
+        Raises:
+            SettingsError: nobody said where.
+        """
+        if self.models is None:
+            raise SettingsError("Looking for models: this process isn't told of an MLflow; set LAKEHOUSE_MLFLOW")
+        return self.models
 
     def table(self, key: str) -> TableRef:
         """The Delta table of `domain.layer.name`."""

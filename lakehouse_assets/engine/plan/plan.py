@@ -9,10 +9,13 @@ from typing import Literal
 
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake, TableRef
+from lakehouse_assets.engine.registry.versions import Version
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import Table
 
-Strategy = Literal["nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused", "checks", "task"]
+Strategy = Literal[
+    "nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused", "checks", "task", "train"
+]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Plan:
     `run` is the table's own counter, written as Delta's transaction version. `files` counts arrivals not read yet,
     `groups` those to compute anew, where that was counted. `accepts_loss` is a person's word for a rebuild. `days`, the
     first and the last, are those of a backfill. `forgot` has the files whose rows are what was removed upstream, where
-    nothing else was.
+    nothing else was. `champion` is the version of the model that a table of scores is made by.
     """
 
     table: Table
@@ -51,6 +54,11 @@ class Plan:
     accepts_loss: bool = False
     days: tuple[date, date] | None = None
     forgot: tuple[str, ...] = ()
+    champion: Version | None = None
+
+    @property
+    def key(self) -> str:
+        return self.table.key
 
 
 @dataclass

@@ -2,59 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
 from lakehouse_assets.engine.lake import state
 from lakehouse_assets.engine.lake.by_hand import changed_by_hand
 from lakehouse_assets.engine.lake.delta_commits import Commit
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.plan.models import ModelPlan, foreseen, plan_model
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
+from lakehouse_assets.engine.registry.versions import champion as champion_of
+from lakehouse_assets.engine.registry.versions import position_of
+from lakehouse_assets.engine.scoring.batch import bound
 from lakehouse_assets.engine.sources.arrivals.downloads import downloaded, unset
 from lakehouse_assets.engine.spec.inputs import Files, Http
+from lakehouse_assets.engine.spec.model import Model
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
+from lakehouse_assets.engine.spec.score import Score
 from lakehouse_assets.engine.spec.table import Table
 
+AnyPlan = Plan | ModelPlan
 
-def plan_all(lakehouse: Lakehouse, lake: Lake, keys: Iterable[str], full: bool = False) -> list[Plan]:
-    """A plan for each table, as one run over all of them would find it: changes upstream are foreseen."""
+
+def plan_all(lakehouse: Lakehouse, lake: Lake, keys: Iterable[str], full: bool = False) -> list[AnyPlan]:
+    """A plan for each table and model, as one run over all of them would find it: changes upstream are foreseen."""
     logs, chosen = Logs(lake), set(keys)
-    plans: dict[str, Plan] = {}
-    for key, table in lakehouse.tables.items():
-        if key in chosen:
-            plans[key] = _foresee(_plan_or_tell(table, lakehouse, logs, full), plans, lakehouse, logs)
+    plans: dict[str, AnyPlan] = {}
+    for key, asset in lakehouse.assets.items():
+        if key not in chosen:
+            continue
+        plan = _plan_or_tell(asset, lakehouse, logs, full)
+        moving = [plans[k] for k in lakehouse.reads(key) if k in plans]
+        moving = [p for p in moving if p.strategy not in ("nothing", "refused")]
+        plans[key] = _foresee(plan, moving, logs) if moving else plan
     return list(plans.values())
 
 
-def _plan_or_tell(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool) -> Plan:
-    """The plan; where the table, or one that it reads, can't be looked at, it says so, and the others go on."""
+def _plan_or_tell(asset: Asset, lakehouse: Lakehouse, logs: Logs, full: bool) -> AnyPlan:
+    """The plan; where the asset, or one that it reads, can't be looked at, it says so, and the others go on."""
     try:
-        return plan_table(table, lakehouse, logs, full)
+        if isinstance(asset, Model):
+            return plan_model(asset, lakehouse, logs, logs.lake.registry, full)
+        return plan_table(asset, lakehouse, logs, full)
     except LakehouseError as error:
-        return Plan(table, "refused", str(error))
+        refused = ModelPlan if isinstance(asset, Model) else Plan
+        return refused(asset, "refused", str(error))  # type: ignore[arg-type]
 
 
-def _foresee(plan: Plan, plans: Mapping[str, Plan], lakehouse: Lakehouse, logs: Logs) -> Plan:
-    """The plan once the upstreams in this run have done their part."""
-    moving = [plans[k] for k in lakehouse.upstreams(plan.table).values() if k in plans]
-    moving = [p for p in moving if p.strategy not in ("nothing", "refused")]
-    if not moving or plan.table.external or plan.strategy in ("full", "refused"):
+def _foresee(plan: AnyPlan, moving: Sequence[AnyPlan], logs: Logs) -> AnyPlan:
+    """The plan once the upstreams in this run, of which these are moving, have done their part."""
+    if isinstance(plan, ModelPlan):
+        return foreseen(plan, ", ".join(_short(p) for p in moving))
+    if plan.table.external or plan.strategy in ("full", "refused"):
         return plan
-    names = ", ".join(f"{p.table.layer}.{p.table.name}" for p in moving)
+    names = ", ".join(map(_short, moving))
     if plan.table.task:
         return Plan(plan.table, "task", f"{plan.table.made_by} is run after {names}")
     if logs.table(plan.table.key) is None:
         return Plan(plan.table, "full", f"first build, after {names}")
+    if trained := [p for p in moving if isinstance(p, ModelPlan)]:
+        return replace(plan, reason=f"{_short(trained[0])} is trained, and all rows are scored by a new champion")
     rebuilt = [p for p in moving if p.strategy == "full"]
     if isinstance(plan.table.write, Replace) or rebuilt:
         return Plan(plan.table, "full", f"{names} will change")
     if isinstance(plan.table.write, Refresh):
         return Plan(plan.table, "refresh", f"{names} will have new rows, which say what groups")
     return Plan(plan.table, _strategy(plan.table), f"{names} will have new rows")
+
+
+def _short(plan: AnyPlan) -> str:
+    return plan.key.partition(".")[2]
 
 
 def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = False) -> Plan:
@@ -68,7 +89,25 @@ def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = Fals
         return Plan(table, "nothing", f"{', '.join(missing)} not built yet")
     if table.task:
         return Plan(table, "task", f"{table.made_by} knows what is new")
+    if table.score:
+        return _plan_scores(table, table.score, lakehouse, logs, full)
     return _plan_reads(table, lakehouse, logs, full)
+
+
+def _plan_scores(table: Table, score: Score, lakehouse: Lakehouse, logs: Logs, full: bool) -> Plan:
+    """A version of the model is a position like any other: another champion than before scores all rows anew."""
+    champion = champion_of(logs.lake.registry, score.key)
+    if champion is None:
+        return Plan(table, "nothing", f"{score.key} has no champion yet")
+    table = bound(table, champion, logs.lake.registry)
+    plan = replace(_plan_reads(table, lakehouse, logs, full), champion=champion)
+    before = _last_run(table, logs).get("read", {}).get(score.key)
+    if plan.strategy == "full" or before == position_of(champion):
+        return plan
+    own = logs.table(table.key)
+    why = f"version {champion.number} of {score.key} is the champion now, not {before['to'] if before else 'the same'}"
+    whole = _whole_reads(table, lakehouse, logs)
+    return Plan(table, "full", why, _next_run(table, own, logs), whole, champion=champion)
 
 
 def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:

@@ -11,6 +11,7 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.tables import read_changes, read_rows
 from lakehouse_assets.engine.plan.plan import Plan, Read
+from lakehouse_assets.engine.registry.versions import position_of
 from lakehouse_assets.engine.spark_errors.causes import cause_of
 from lakehouse_assets.engine.spark_errors.explained import about_rows
 from lakehouse_assets.engine.spec.inputs import Upstream
@@ -32,6 +33,12 @@ def inputs_of(spark: SparkSession, plan: Plan) -> dict[str, DataFrame]:
 def recorded(reads: Mapping[str, Read]) -> dict[str, Any]:
     """What a run writes down of what it read, by the key of the table."""
     return {r.key: {"id": r.id, "to": r.to, "after": r.after} for r in reads.values()}
+
+
+def all_recorded(plan: Plan) -> dict[str, Any]:
+    """The same of a whole plan: of the tables, and of the model that scores by its key."""
+    score, by = plan.table.score, plan.champion
+    return {**recorded(plan.reads), **({score.key: position_of(by)} if score and by else {})}
 
 
 def reads_of(read: Mapping[str, Any], table: Table, context: Context) -> dict[str, Read]:

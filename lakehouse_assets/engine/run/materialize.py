@@ -19,6 +19,7 @@ from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
 from lakehouse_assets.engine.run.made_elsewhere import look, refuse
+from lakehouse_assets.engine.run.models import materialize_model
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay.replay import replay
 from lakehouse_assets.engine.run.report import Report
@@ -38,6 +39,8 @@ def materialize(request: Request, context: Context) -> Report:
             or would lose rows, the contract doesn't hold, files can't be read, Spark isn't there, or other runs kept
             committing first.
     """
+    if request.table in context.lakehouse.models:
+        return materialize_model(context.lakehouse.models[request.table], request, context)
     table = _named(request.table, context)
     if request.only_checks:
         return as_stored(table, context)

@@ -24,6 +24,7 @@ from lakehouse_assets.engine.quality.watermark import at
 from lakehouse_assets.engine.query.query_plan import analysed
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.run.replay.rows import Judging, app_of, rows_of, settle_replay, waiting_rows
+from lakehouse_assets.engine.scoring.batch import as_recorded
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.table import Table
@@ -88,6 +89,7 @@ def _complete_update(left: Left, context: Context) -> None:
 def _plan_again(left: Left, context: Context) -> Plan:
     """The plan by which a run made its commit."""
     run, table = left.commit.mark, at(left.table, left.commit.mark.get("watermark", ""))
+    table = as_recorded(table, run["read"], context.lake)
     reads = reads_of(run["read"], table, context)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     strategy: Strategy = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"

@@ -90,6 +90,31 @@ class JobRun:
 
 
 @dataclass(frozen=True)
+class ModelReport:
+    """What a run did to a model: the version that it made, and how that does on the held-out rows.
+
+    `name` and `version` are the registry's, `run_id` is MLflow's, and `alias` what the version is called. `gate` has
+    the gate's answer in words. `of_champion` has what the champion of before gets on the same rows. `rows` counts those
+    it learnt from, those held out, and those without a label. `pictures` are PNG as base64, by name. `champion` is the
+    version that scores from now on, None if there is none; a run that trained nothing tells no more than that.
+    """
+
+    name: str
+    champion: int | None = None
+    version: int | None = None
+    run_id: str = ""
+    alias: str = ""
+    passed: bool = False
+    gate: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    of_champion: dict[str, float] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
+    recovered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """What a run did to a table, and how the table is.
 
@@ -98,7 +123,7 @@ class Report:
     `files` the arrivals by what became of them, `failed_files` the reasons of those that failed, and `added` the
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
-    `job` is where it ran, unless that was the process of the step.
+    `job` is where it ran, unless that was the process of the step. `model` is what became of a model.
     """
 
     table: str
@@ -118,6 +143,7 @@ class Report:
     unreadable: Unreadable = field(default_factory=Unreadable)
     empty_snapshot: str = ""
     job: JobRun | None = None
+    model: ModelReport | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_rs import errors_of_delta_rs
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.read import all_recorded
 from lakehouse_assets.engine.quality.judge import tally
 from lakehouse_assets.engine.quality.snapshots import empty_snapshot
 from lakehouse_assets.engine.quality.table_checks import BALANCE, not_built, stored_violations
@@ -105,7 +106,7 @@ def _unreadable(table: Table, context: Context) -> Unreadable:
 def _positions(plan: Plan) -> dict[str, Position]:
     if plan.table.source is not None:
         return {"files": Position(plan.run)} if plan.run else {}
-    return {read.key: Position(read.to, read.after, read.id) for read in plan.reads.values()}
+    return {key: Position(it["to"], it["after"], it["id"]) for key, it in all_recorded(plan).items()}
 
 
 def _stored(log: TableLog | None) -> Stored | None:

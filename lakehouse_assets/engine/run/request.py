@@ -14,6 +14,7 @@ class Request:
     `forget` takes the rows of a file out, for the `reason` that `user` gave. `days`, the first and the last, are those
     of a backfill. `only_checks` judges the table as it is stored, and writes nothing. `made_since` tells of a table
     that a task has just made which version of it there was before; empty where there was none, or it isn't known.
+    `like` is a version of a model, on whose inputs it's to be trained again.
     """
 
     table: str
@@ -26,3 +27,4 @@ class Request:
     days: tuple[date, date] | None = None
     only_checks: bool = False
     made_since: str | None = None
+    like: int | None = None

@@ -18,7 +18,7 @@ from lakehouse_assets.engine.modes.refresh.small_refresh import rebuilding
 from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
-from lakehouse_assets.engine.plan.read import inputs_of, readable, recorded
+from lakehouse_assets.engine.plan.read import all_recorded, inputs_of, readable
 from lakehouse_assets.engine.plan.small_runs import interpreted, size
 from lakehouse_assets.engine.quality.snapshots import hold_back
 from lakehouse_assets.engine.quality.watermark import behind
@@ -100,7 +100,7 @@ def execute(plan: Plan, context: Context) -> Outcome:
 
 def _stamp(work: Work) -> Stamp:
     table = work.plan.table
-    stamp = Stamp.of(table, work.plan.run, recorded(work.plan.reads), as_json(work.routes))
+    stamp = Stamp.of(table, work.plan.run, all_recorded(work.plan), as_json(work.routes))
     days = tuple(day.isoformat() for day in work.plan.days or ())
     watermark = table.watermark.behind if table.watermark else ""
     return replace(stamp, watermark=watermark, days=days, forgot=work.plan.forgot)

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.plan.read import reads_of, whole_inputs
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.watermark import late_rows
 from lakehouse_assets.engine.run.build import build
+from lakehouse_assets.engine.scoring.batch import as_recorded
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Table
@@ -93,7 +94,10 @@ def verify(table: Table, context: Context, sample: int = SAMPLE) -> Verified:
     by = table.write.by if isinstance(table.write, Refresh) else table.write.on
     spark, mine = context.session(), context.lake.table(table.key)
     inputs = whole_inputs(spark, reads_of(run["read"], table, context))
-    made = judge.accepted(judge.judge(build(spark, table, inputs), table.expectations), table.expectations)
+    made = judge.accepted(
+        judge.judge(build(spark, as_recorded(table, run["read"], context.lake), inputs), table.expectations),
+        table.expectations,
+    )
     wanted = _wanted(made, table)
     stored = read_rows(spark, mine, own.version)
     whole = {key: inputs[parameter] for parameter, key in context.lakehouse.upstreams(table).items()}
@@ -113,7 +117,9 @@ def verify_whole(table: Table, context: Context) -> Whole:
     """
     own, run = _last_run(table, context)
     spark = context.session()
-    made = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, context)))
+    made = build(
+        spark, as_recorded(table, run["read"], context.lake), whole_inputs(spark, reads_of(run["read"], table, context))
+    )
     wanted = judge.accepted(judge.judge(made, table.expectations), table.expectations)
     stored = read_rows(spark, context.lake.table(table.key), own.version)
     left, right = (rows.selectExpr(*_comparable(wanted, stored)) for rows in (wanted, stored))
@@ -148,7 +154,9 @@ def _balance(table: Table, context: Context, own: TableLog, run: Mapping[str, An
     if not table.takes_new_rows:
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
     spark, kept = context.session(), read_log(context.lake.quarantine(table.key))
-    rows = build(spark, table, whole_inputs(spark, reads_of(run["read"], table, context)))
+    rows = build(
+        spark, as_recorded(table, run["read"], context.lake), whole_inputs(spark, reads_of(run["read"], table, context))
+    )
     seen = judge.tally(rows, table.expectations)
     accepted = seen.judged - seen.rejected
     wanted = _wanted(judge.accepted(judge.judge(rows, table.expectations), table.expectations), table).count()

@@ -16,6 +16,7 @@ from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Action, Expectation, Watermark
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
 from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
+from lakehouse_assets.engine.spec.score import Score
 from lakehouse_assets.engine.spec.tasks import External, Task
 from lakehouse_assets.engine.spec.texts import Typed, can_be_typed, check_name, literal, names_in, parses
 
@@ -49,10 +50,12 @@ class Table:
     compute: Compute | None = None
     task: Task | None = None
     external: External | None = None
+    score: Score | None = None
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:
-            how = f"made by {self.made_by}" if self.made_by else "declared in SQL"
+            declared = "declared by its model" if self.score else "declared in SQL"
+            how = f"made by {self.made_by}" if self.made_by else declared
             raise TypeError(f"{self.key} is {how}; it has no Python function to call")
         return self.fn(*args, **inputs)
 
@@ -175,7 +178,8 @@ class Table:
     @property
     def code_version(self) -> str:
         """A hash of all that decides the table's contents: its code, contract, expectations and write mode."""
-        body = repr(self.task or self.external) if self.made_by else self.sql if self.fn is None else _code(self.fn)
+        elsewhere = repr(self.task or self.external) if self.made_by else repr(self.score) if self.score else ""
+        body = elsewhere or (self.sql if self.fn is None else _code(self.fn))
         contract = [(c.name, c.type, c.required) for c in self.columns]
         late = repr(replace(self.watermark, behind="")) if self.watermark else ""
         return _digest(

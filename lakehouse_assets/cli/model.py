@@ -1,0 +1,102 @@
+"""Commands about models: list, show, train, promote, rollback."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from getpass import getuser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse_assets.cli.app import app, complain, find_model
+from lakehouse_assets.cli.terminal import console, grid, line, tell
+from lakehouse_assets.cli.work import launch_run
+from lakehouse_assets.environment import open_lakehouse
+from lakehouse_assets.settings import read_settings
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.registry.store import ModelStore
+    from lakehouse_assets.engine.registry.versions import Version
+
+commands = typer.Typer(name="model", help="Models: their versions, and which of them scores.", no_args_is_help=True)
+app.add_typer(commands)
+
+ModelName = Annotated[str, typer.Argument(help="name, models.name or domain.models.name", metavar="MODEL")]
+Number = Annotated[int, typer.Argument(help="as `lakehouse model show` has it", metavar="VERSION")]
+
+
+@commands.command("list")
+def list_models() -> None:
+    """Every declared model: its champion, its newest version, and what the gate said of that."""
+    from lakehouse_assets.engine.registry.versions import CHAMPION, WHY, aliases, versions
+
+    lakehouse, store = open_lakehouse(), read_settings().models
+    complain(lakehouse)
+    shown = grid("model", "champion", "newest", "trained (UTC)", "gate", right=["champion", "newest"])
+    for key in lakehouse.models:
+        newest = next(iter(versions(store, key)), None)
+        if newest is None:
+            shown.add_row(key, line(("not trained", "dim")))
+            continue
+        champion = aliases(store, key).get(CHAMPION)
+        shown.add_row(key, str(champion or ""), str(newest.number), _at(newest), newest.tags.get(WHY, ""))
+    console.print(shown)
+
+
+@commands.command("show")
+def show_model(name: ModelName) -> None:
+    """The versions of a model, the newest first: what they're called, what they were trained on, and how they do."""
+    from lakehouse_assets.engine.models.tracking import metrics_of
+    from lakehouse_assets.engine.registry.versions import WHY, aliases, versions
+
+    model, store = find_model(open_lakehouse(), name), read_settings().models
+    called = {number: alias for alias, number in aliases(store, model.key).items()}
+    shown = grid("version", "alias", "trained (UTC)", "on", "metrics", "gate", right=["version"])
+    for it in versions(store, model.key):
+        on = ", ".join(f"{key}@{read['to']}" for key, read in it.read.items())
+        metrics = ", ".join(f"{key} {value:.4g}" for key, value in metrics_of(store, it.run_id).items())
+        shown.add_row(str(it.number), called.get(it.number, ""), _at(it), on, metrics, it.tags.get(WHY, ""))
+    console.print(shown)
+    tell(f"MLflow has the rest, under {store.name(model.key)}: {_how_to_open(store)}")
+
+
+@commands.command("train")
+def train_model(
+    name: ModelName,
+    like: Annotated[int, typer.Option(help="train on what this version was trained on")] = 0,
+) -> None:
+    """Train a model now, though nothing has changed; the gate decides whether it's the champion."""
+    lakehouse = open_lakehouse()
+    model = find_model(lakehouse, name)
+    launch_run([model.key], lakehouse, read_settings(), full_refresh=True, like=like)
+
+
+@commands.command("promote")
+def promote_version(name: ModelName, version: Number) -> None:
+    """Make a version the champion, whatever the gate said; the next run scores all rows by it."""
+    from lakehouse_assets.engine.registry.promotion import promote
+
+    model, store = find_model(open_lakehouse(), name), read_settings().models
+    promote(store, model.key, version, getuser())
+    tell(f"Version {version} of {model.key} is the champion. `lakehouse model rollback {name}` takes that back.")
+
+
+@commands.command("rollback")
+def roll_back(name: ModelName) -> None:
+    """Make the version the champion again that the present one had replaced."""
+    from lakehouse_assets.engine.registry.promotion import rollback
+
+    model, store = find_model(open_lakehouse(), name), read_settings().models
+    before, now = rollback(store, model.key)
+    tell(f"Version {now.number} of {model.key} is the champion again, in place of version {before.number}.")
+
+
+def _at(it: Version) -> str:
+    return datetime.fromtimestamp(it.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _how_to_open(store: ModelStore) -> str:
+    if store.tracking.startswith("sqlite:"):
+        return f"`mlflow ui --backend-store-uri {json.dumps(store.tracking)}` opens its UI"
+    return "its own UI shows it"

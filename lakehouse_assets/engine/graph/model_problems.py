@@ -1,0 +1,84 @@
+"""What can be wrong with one declared model, and with the table of its scores; and what such a table takes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import get_args
+
+from lakehouse_assets.engine.graph.discover import full_key
+from lakehouse_assets.engine.graph.labels import label_problems
+from lakehouse_assets.engine.graph.table_problems import where
+from lakehouse_assets.engine.spec.asset import Domain
+from lakehouse_assets.engine.spec.inputs import Upstream
+from lakehouse_assets.engine.spec.metrics import MetricName
+from lakehouse_assets.engine.spec.model import MODELS, Model
+from lakehouse_assets.engine.spec.split import AtRandom
+from lakehouse_assets.engine.spec.table import Table
+
+
+def resolved(table: Table, models: Mapping[str, Model]) -> Table:
+    """A table of scores with what its model says that a score is made from; any other table as it is."""
+    if table.score is None:
+        return table
+    key = full_key(table, table.score.model)
+    model = models.get(key)
+    if model is None:
+        return replace(table, score=replace(table.score, key=key))
+    score = replace(table.score, key=key, inputs=model.inputs, lookups=model.lookups, at=model.at)
+    looked_up = {name: up for name, up in model.upstreams.items() if name != "rows"}
+    absolute = {name: Upstream(full_key(model, up.table), lookup=True) for name, up in looked_up.items()}
+    return replace(table, score=score, inputs={**table.inputs, **absolute})
+
+
+def model_problems(model: Model, domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:
+    """Each problem with its file and line, and with what to do."""
+    if model.domain not in domains:
+        yield f"{where(model)}: its domain has no Domain; add one to {model.domain}/__init__.py"
+    if model.file.parent.name != MODELS:
+        folder = model.file.parent.name
+        yield f"{where(model)}: is a model in the folder {folder!r}; move the file to {model.domain}/{MODELS}"
+    if not model.doc:
+        yield f"{where(model)}: has no docstring, which is its description in the UI; write one"
+    for problem in label_problems(model, domains.get(model.domain)):
+        yield f"{where(model)}: {problem}"
+    for problem in (*_column_problems(model, tables), *_metric_problems(model)):
+        yield f"{where(model)}: {problem}"
+
+
+def _column_problems(model: Model, tables: Mapping[str, Table]) -> Iterator[str]:
+    if not model.inputs:
+        yield "learns from no feature; name some columns"
+    for name in {n for n in model.inputs if model.inputs.count(n) > 1}:
+        yield f"has the feature {name!r} twice; take one of them out"
+    if model.label in model.inputs:
+        yield f"has its label {model.label!r} among its features, and would learn the answer; take it out"
+    if model.lookups and not model.at:
+        yield "looks features up, but not as of when; name the column with a row's time, as in at='departs_at'"
+    yield from _unknown(model, tables)
+
+
+def _unknown(model: Model, tables: Mapping[str, Table]) -> Iterator[str]:
+    split = () if isinstance(model.split, AtRandom) else (model.split.column,)
+    used = {model.rows.table: (*model.features, model.label, *split, *((model.at,) if model.at else ()))}
+    for name, columns in [*used.items(), *((it.table, it.columns) for it in model.lookups)]:
+        table = tables.get(full_key(model, name))
+        declared = [column.name for column in table.columns] if table else []
+        for column in [c for c in columns if declared and c not in declared]:
+            near = get_close_matches(column, declared, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(declared)}"
+            yield f"uses {column!r}, which {name} doesn't declare{hint}"
+    rows = tables.get(full_key(model, model.rows.table))
+    if rows and not rows.keys:
+        yield f"learns from {rows.key}, which has no key; declare one, so that its rows have an order"
+
+
+def _metric_problems(model: Model) -> Iterator[str]:
+    known = get_args(MetricName)
+    for metric in [m for m in model.metrics if m.kind not in known]:
+        yield f"has the metric {metric.kind!r}, which there is none of; use {', '.join(known)}"
+    for metric in [m for m in model.metrics if m.kind in known and m.of_probability != model.is_classifier]:
+        yield f"is judged by {model.gate.metric.name} and by {metric.name}: one is of probabilities and one of numbers"
+    for metric in [m for m in model.metrics if m.kind.endswith("_at") and m.alerts < 1]:
+        yield f"measures {metric.kind} of no alerts; say of how many, as in Metric({metric.kind!r}, alerts=100)"

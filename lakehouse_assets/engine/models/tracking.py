@@ -1,0 +1,95 @@
+"""Runs of MLflow: one for each training, ended whatever becomes of it, and those whose process was killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets.engine.registry.store import ModelStore, answering, locked, open_store, this_host
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ASSET, HOST = "lakehouse.asset", "lakehouse.host"
+_PARENT = "mlflow.parentRunId"
+
+
+def experiment(store: ModelStore, key: str) -> str:
+    """The id of the experiment that has a model's runs."""
+    client, name = open_store(store), store.name(key)
+    with answering(store, f"Opening the experiment {name}"), locked(store, f"experiment-{name}"):
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        folder = store.artifacts and f"{store.artifacts}/{name}"
+        return str(client.create_experiment(name, artifact_location=folder))
+
+
+@contextmanager
+def run(store: ModelStore, key: str, tags: Mapping[str, str], parent: str = "") -> Iterator[str]:
+    """The id of a new run, which is FINISHED at the end, or FAILED. While it lasts its process holds a lock."""
+    client = open_store(store)
+    every = {ASSET: key, HOST: this_host(), **tags, **({_PARENT: parent} if parent else {})}
+    with answering(store, f"Starting a run for {key}"):
+        made = client.create_run(experiment(store, key), tags=every).info.run_id
+    with locked(store, f"run-{made}"):
+        try:
+            yield made
+        except BaseException as error:
+            _end(client, made, "FAILED", str(error))
+            raise
+        _end(client, made, "FINISHED")
+
+
+def _end(client: MlflowClient, run_id: str, status: str, why: str = "") -> None:
+    if why:
+        client.set_tag(run_id, "lakehouse.error", why[:5000])
+    client.set_terminated(run_id, status)
+
+
+def sweep(store: ModelStore, key: str) -> list[str]:
+    """Mark the runs as KILLED whose process on this machine is gone; their ids."""
+    client, swept = open_store(store), list[str]()
+    with answering(store, f"Looking for runs of {key} that were killed"):
+        said = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{this_host()}'"
+        found = client.search_runs([experiment(store, key)], said)
+        for it in found:
+            with locked(store, f"run-{it.info.run_id}", wait=False) as free:
+                if free:
+                    _end(client, it.info.run_id, "KILLED", "its process was killed")
+                    swept.append(it.info.run_id)
+    return swept
+
+
+def note(store: ModelStore, run_id: str, metrics: Mapping[str, float], params: Mapping[str, Any] | None = None) -> None:
+    """Log metrics and parameters of a run."""
+    client = open_store(store)
+    with answering(store, "Logging a run"):
+        for name, value in (params or {}).items():
+            client.log_param(run_id, name, value)
+        for name, number in metrics.items():
+            client.log_metric(run_id, name, number)
+
+
+def keep(store: ModelStore, run_id: str, pictures: Mapping[str, bytes], documents: Mapping[str, Any]) -> None:
+    """Put pictures and JSON documents beside a run, by name."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    client = open_store(store)
+    with TemporaryDirectory() as folder, answering(store, "Keeping what belongs to a run"):
+        for name, picture in pictures.items():
+            (Path(folder) / f"{name}.png").write_bytes(picture)
+        for name, document in documents.items():
+            text = document if isinstance(document, str) else json.dumps(document, indent=1, sort_keys=True)
+            (Path(folder) / name).write_text(text)
+        client.log_artifacts(run_id, folder, "report")
+
+
+def metrics_of(store: ModelStore, run_id: str) -> dict[str, float]:
+    """The metrics of a run."""
+    client = open_store(store)
+    with answering(store, f"Looking up the run {run_id}"):
+        return dict(client.get_run(run_id).data.metrics)

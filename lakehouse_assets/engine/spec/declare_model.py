@@ -1,0 +1,116 @@
+"""How a domain file declares a model and the table of its scores, and what it looks up."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from lakehouse_assets.engine.spec.checks import Check
+from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.compute import Compute
+from lakehouse_assets.engine.spec.expectations import Expectation
+from lakehouse_assets.engine.spec.inputs import Upstream
+from lakehouse_assets.engine.spec.metrics import Gate, Metric, MetricName
+from lakehouse_assets.engine.spec.model import FeatureLookup, Model, Training
+from lakehouse_assets.engine.spec.modes import Append, Merge, WriteMode
+from lakehouse_assets.engine.spec.score import SCORE, VERSION, Score
+from lakehouse_assets.engine.spec.search import Search
+from lakehouse_assets.engine.spec.split import Split
+from lakehouse_assets.engine.spec.table import Table
+
+
+def model(
+    *,
+    rows: str,
+    label: str,
+    features: Sequence[str | FeatureLookup],
+    split: Split,
+    gate: Gate,
+    metrics: Sequence[MetricName | Metric] = (),
+    at: str = "",
+    where: str = "",
+    params: Mapping[str, Any] | None = None,
+    search: Search | None = None,
+    seed: int = 0,
+    every: timedelta = timedelta(days=7),
+    owner: str | None = None,
+    freshness: timedelta | None = None,
+    tags: Mapping[str, str] | None = None,
+    compute: Compute | None = None,
+) -> Callable[[Callable[[Training], Any]], Model]:
+    """Declare the decorated training function as a model of the file's domain, with the function's name.
+
+    `rows` names the table of examples, and `features` its columns to learn from and those of feature tables, which are
+    looked up as they were known at the time in the column `at`. `where` is a SQL condition that examples have to meet.
+    The function gets a `Training` and returns a fitted model of scikit-learn, XGBoost, Keras or Spark MLlib. A model is
+    trained anew when its declaration changes, and when its inputs did and the last training is older than `every`.
+    """
+
+    def declare(fn: Callable[[Training], Any]) -> Model:
+        code = fn.__code__
+        file = Path(code.co_filename)
+        doc = inspect.cleandoc(fn.__doc__ or fn.__globals__.get("__doc__") or "")
+        return Model(
+            domain=file.parts[-3], name=fn.__name__, doc=doc, rows=Upstream(rows), label=label,
+            features=tuple(f for f in features if isinstance(f, str)),
+            lookups=tuple(f for f in features if isinstance(f, FeatureLookup)), split=split, gate=gate,
+            metrics=_metrics(gate, metrics), file=file, line=code.co_firstlineno, fn=fn, at=at, where=where,
+            params=params or {}, search=search, seed=seed, every=every, owner=owner, freshness=freshness,
+            tags=tags or {}, compute=compute,
+        )  # fmt: skip
+
+    return declare
+
+
+def _metrics(gate: Gate, metrics: Sequence[MetricName | Metric]) -> tuple[Metric, ...]:
+    """All that is measured: what the gate goes by first."""
+    named = [metric if isinstance(metric, Metric) else Metric(metric) for metric in metrics]
+    return tuple(dict.fromkeys((gate.metric, *named)))
+
+
+def feature(table: str, *columns: str, within: timedelta | None = None) -> FeatureLookup:
+    """Columns of a feature table, as they were known at a row's time; see `FeatureLookup`."""
+    return FeatureLookup(table, columns, within)
+
+
+def score(
+    *,
+    model: str,
+    rows: str,
+    keep: Sequence[Column],
+    write: WriteMode | None = None,
+    expect: Sequence[Expectation] = (),
+    checks: Sequence[Check] = (),
+    owner: str | None = None,
+    freshness: timedelta | None = None,
+    tags: Mapping[str, str] | None = None,
+    compute: Compute | None = None,
+) -> Table:
+    """Declare the table of a model's scores: the columns to `keep` of `rows`, with `score` and `model_version`.
+
+    New and changed rows are scored as they come, and all of them when another version has become the champion. `rows`
+    has the columns that the model's own table of examples has, but for the label. Without `write`, scores are merged by
+    the key among the columns that are kept, and appended where there is none. Assign it to a variable named as the
+    file.
+    """
+    frame = inspect.currentframe()
+    caller = frame and frame.f_back
+    assert caller is not None  # noqa: S101  (CPython has frames)
+    file = Path(caller.f_code.co_filename)
+    domain, layer = file.parts[-3:-1]
+    key = tuple(column.name for column in keep if column.key)
+    return Table(
+        domain=domain, layer=layer, name=file.stem, doc=inspect.cleandoc(caller.f_globals.get("__doc__") or ""),
+        inputs={"rows": Upstream(rows)}, columns=(*keep, *_SCORE_COLUMNS), expect=tuple(expect), checks=tuple(checks),
+        write=write or (Merge(key) if key else Append()), file=file, line=caller.f_lineno, owner=owner,
+        freshness=freshness, tags=tags or {}, compute=compute, score=Score(model, tuple(c.name for c in keep)),
+    )  # fmt: skip
+
+
+_SCORE_COLUMNS = (
+    Column(SCORE, "double", nullable=False, doc="The probability of the label, or the number that is predicted."),
+    Column(VERSION, "int", nullable=False, doc="The version of the model that gave the score."),
+)

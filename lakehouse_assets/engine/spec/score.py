@@ -1,0 +1,26 @@
+"""The scores of a model as a table: whose scores they are, and what is kept beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lakehouse_assets.engine.spec.model import FeatureLookup
+
+# What a table of scores has beside the columns that it keeps of its rows, by Spark's types.
+SCORE, VERSION = "score", "model_version"
+SCORE_COLUMNS = {SCORE: "double", VERSION: "int"}
+
+
+@dataclass(frozen=True)
+class Score:
+    """The champion of a model, by which the rows of a table are scored, and the columns of them that are `kept`.
+
+    `key`, `inputs`, `lookups` and `at` are the model's, once the graph is known. A new champion scores all rows anew.
+    """
+
+    model: str
+    kept: tuple[str, ...]
+    key: str = ""
+    inputs: tuple[str, ...] = ()
+    lookups: tuple[FeatureLookup, ...] = ()
+    at: str = ""
