@@ -28,6 +28,7 @@ from lakehouse_assets.engine.run.ingest.forget import forget
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay.replay import replay
 from lakehouse_assets.engine.run.update import update
+from lakehouse_assets.engine.spec.asset import LAYERS
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
@@ -71,7 +72,7 @@ class Project:
     def _scaffold(self) -> None:
         self._write("__init__.py", "")
         self._write("shop/__init__.py", DOMAIN)
-        for layer in ("bronze", "silver", "gold"):
+        for layer in LAYERS:
             self._write(f"shop/{layer}/__init__.py", "")
 
     def _write(self, name: str, text: str) -> Path:

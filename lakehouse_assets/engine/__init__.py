@@ -1,5 +1,6 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
+from lakehouse_assets.engine.feature_store.as_of import as_of
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.cdc import canal, debezium, maxwell
 from lakehouse_assets.engine.spec.checks import TableCheck, null_share, reconciled, references, up_to_date, volume
@@ -20,6 +21,7 @@ from lakehouse_assets.engine.spec.declare import (
     table,
 )
 from lakehouse_assets.engine.spec.declare_elsewhere import external_table, task_table
+from lakehouse_assets.engine.spec.declare_features import features, sql_features
 from lakehouse_assets.engine.spec.expectations import (
     Expectation,
     Watermark,
@@ -50,6 +52,7 @@ __all__ = [
     "TableCheck",
     "Watermark",
     "append",
+    "as_of",
     "between",
     "canal",
     "debezium",
@@ -57,6 +60,7 @@ __all__ = [
     "external_table",
     "extract",
     "fail",
+    "features",
     "files",
     "history",
     "http",
@@ -72,6 +76,7 @@ __all__ = [
     "refresh",
     "replace",
     "snapshots",
+    "sql_features",
     "sql_table",
     "table",
     "task_table",

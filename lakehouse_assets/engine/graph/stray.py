@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lakehouse_assets.engine.spec.asset import LAYERS
 
-_WORDS = ("table", "sql_table")
+_WORDS = ("table", "sql_table", "features", "sql_features")
 
 
 def stray_files(root: Path, loaded: Collection[Path]) -> Iterator[tuple[Path, str]]:
@@ -48,7 +48,7 @@ def _declaration(file: Path) -> int | None:
     """The line of the first table that a file declares as it is imported; 1 if the file can't be read as Python."""
     try:
         text = file.read_text()
-        tree = ast.parse(text) if "table" in text else None
+        tree = ast.parse(text) if any(word in text for word in _WORDS) else None
     except SyntaxError as error:
         return error.lineno or 1
     except (OSError, ValueError):  # it can't be opened, is no text, or has null bytes

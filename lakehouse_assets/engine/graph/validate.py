@@ -11,6 +11,7 @@ from lakehouse_assets.engine.graph.collector import collector_paused
 from lakehouse_assets.engine.graph.discover import Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.graph.elsewhere_problems import elsewhere_problems
 from lakehouse_assets.engine.graph.faults import Fault, attempt
+from lakehouse_assets.engine.graph.feature_problems import feature_problems
 from lakehouse_assets.engine.graph.table_problems import CHECKS, where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.table import Table
@@ -50,7 +51,7 @@ def _table_problems(
     table: Table, domains: Mapping[str, Domain], tables: Mapping[str, Table], keys: Collection[str]
 ) -> list[str]:
     def look() -> list[str]:
-        found = [p for check in (*CHECKS, elsewhere_problems) for p in check(table, domains, tables)]
+        found = [p for check in (*CHECKS, elsewhere_problems, feature_problems) for p in check(table, domains, tables)]
         return found + list(_reference_problems(table, keys))
 
     # A value of another type than the declaration takes may make any of the checks raise.
