@@ -5,6 +5,7 @@ What loads PySpark or Dagster is imported when it's asked for, as most commands 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.lake.places import Lake
@@ -33,7 +34,9 @@ def open_lakehouse(settings: Settings | None = None, *, strict: bool = False) ->
 def open_lake(lakehouse: Lakehouse, settings: Settings | None = None) -> Lake:
     """The lake of the settings, which knows of the declared tables those that others make elsewhere."""
     settings = settings or read_settings()
-    return lake_at(settings.lake, settings.landing, not settings.data_factory, settings.catalog, lakehouse.elsewhere)
+    downloads = not settings.data_factory
+    lake = lake_at(settings.lake, settings.landing, downloads, settings.catalog, lakehouse.elsewhere)
+    return replace(lake, online=settings.online)
 
 
 def open_context(settings: Settings | None = None) -> Context:

@@ -25,8 +25,11 @@ from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
+from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay.replay import replay
+from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.engine.spec.asset import LAYERS
 from lakehouse_assets.resources.azure import lake_at
@@ -128,6 +131,10 @@ class Project:
     def run(self, name: str, full: bool = False, accept_loss: bool = False) -> Outcome:
         context = self.context()
         return update(context.lakehouse.tables[f"shop.{name}"], context, full, accept_loss)
+
+    def materialize(self, name: str, full: bool = False) -> Report:
+        """All that a run does, with its checks and its online copy."""
+        return materialize(Request(f"shop.{name}", full), self.context())
 
     def replay(self, name: str) -> Outcome:
         context = self.context()

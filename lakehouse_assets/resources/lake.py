@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from lakehouse_assets.engine.compile.in_flight import note_process
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources.azure import lake_at, queues_at
-from lakehouse_assets.settings import Settings
+from lakehouse_assets.settings import Settings, without_password
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.arrivals.notifications import Queues
@@ -24,7 +26,8 @@ class LakeResource(dg.ConfigurableResource[None]):
 
     `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one. `downloads` says
     whether runs land what `http(…)` declares; else Data Factory does. `catalog` has the tables by name, if one does.
-    `elsewhere` has the paths or URLs of the tables that others make, by their keys.
+    `elsewhere` has the paths or URLs of the tables that others make, by their keys. `online` is the store of the latest
+    features, whose password is taken from LAKEHOUSE_ONLINE: Dagster shows the configuration of resources to everyone.
     """
 
     root: str
@@ -33,12 +36,14 @@ class LakeResource(dg.ConfigurableResource[None]):
     downloads: bool = True
     catalog: str = ""
     elsewhere: dict[str, str] = Field(default_factory=dict)
+    online: str = ""
 
     @classmethod
     def from_settings(cls, settings: Settings, elsewhere: Mapping[str, str] | None = None) -> LakeResource:
         return cls(
             root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory,
             catalog=settings.catalog, elsewhere=dict(elsewhere or {}),
+            online=without_password(settings.online),
         )  # fmt: skip
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -59,7 +64,9 @@ class LakeResource(dg.ConfigurableResource[None]):
         Raises:
             SettingsError: it's in Azure, and there is no way to its account.
         """
-        return lake_at(self.root, self.landing, self.downloads, self.catalog, self.elsewhere)
+        lake = lake_at(self.root, self.landing, self.downloads, self.catalog, self.elsewhere)
+        given = os.environ.get("LAKEHOUSE_ONLINE", "")
+        return replace(lake, online=given if self.online == without_password(given) else self.online)
 
     def queues(self) -> Queues | None:
         """The queues of the notifications, if there are any.

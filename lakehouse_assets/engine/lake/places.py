@@ -28,7 +28,7 @@ class Lake:
     `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
     runs land what `http(…)` declares; else Data Factory does. `catalog` is the one that has the tables by name, as
     `<catalog>.<domain>_<layer>.<table>`; none where it's empty. `elsewhere` has the tables, by their keys, that others
-    make and that are at places of their own.
+    make and that are at places of their own. `online` is the URL of the store of the latest features, if there is one.
     """
 
     root: str
@@ -37,6 +37,7 @@ class Lake:
     downloads: bool = True
     catalog: str = ""
     elsewhere: Mapping[str, TableRef] = field(default_factory=dict)
+    online: str = field(default="", repr=False)  # there may be a password in it
 
     def table(self, key: str) -> TableRef:
         """The Delta table of `domain.layer.name`."""

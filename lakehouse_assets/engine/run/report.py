@@ -90,6 +90,14 @@ class JobRun:
 
 
 @dataclass(frozen=True)
+class Online:
+    """How the online copy of a features table stands: the version of the table that it has, and how many entities."""
+
+    version: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Report:
     """What a run did to a table, and how the table is.
 
@@ -98,7 +106,7 @@ class Report:
     `files` the arrivals by what became of them, `failed_files` the reasons of those that failed, and `added` the
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
-    `job` is where it ran, unless that was the process of the step.
+    `job` is where it ran, unless that was the process of the step. `online` is the copy of the latest features.
     """
 
     table: str
@@ -118,6 +126,7 @@ class Report:
     unreadable: Unreadable = field(default_factory=Unreadable)
     empty_snapshot: str = ""
     job: JobRun | None = None
+    online: Online | None = None
 
 
 @dataclass(frozen=True)

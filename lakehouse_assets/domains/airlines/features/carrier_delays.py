@@ -21,11 +21,11 @@ carrier_delays = sql_features(
     ],
     expect=[fail(between("late_share", 0, 1))],
     sql="""
-        SELECT carrier, origin, date_trunc('HOUR', scheduled_departure_at) + INTERVAL 1 HOUR AS hour_ended_at,
-               greatest(date_trunc('HOUR', scheduled_departure_at) + INTERVAL 1 HOUR, max(departed_at)) AS known_at,
+        SELECT carrier, origin, hour_ended_at, greatest(hour_ended_at, max(departed_at)) AS known_at,
                count(*) AS flights, avg(departure_delay_minutes) AS mean_departure_delay,
-               avg(IF(departure_delay_minutes >= 15, 1, 0)) AS late_share
-        FROM flights WHERE departed_at IS NOT NULL
-        GROUP BY carrier, origin, date_trunc('HOUR', scheduled_departure_at)
+               count_if(departure_delay_minutes >= 15) / count(*) AS late_share
+        FROM (SELECT *, timestampadd(HOUR, 1, date_trunc('HOUR', scheduled_departure_at)) AS hour_ended_at FROM flights
+              WHERE departed_at IS NOT NULL)
+        GROUP BY carrier, origin, hour_ended_at
     """,
 )
