@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from dataclasses import replace
 from datetime import date
@@ -68,7 +69,8 @@ class Project:
 
     def __init__(self, root: Path, package: str, engine: SparkResource, fresh: bool = True, store: str = "") -> None:
         self.root, self.package, self.engine, self.store = root, package, engine, store
-        self.lake = lake_at(f"{store or root}/lake", f"{store or root}/landing")
+        lake = lake_at(f"{store or root}/lake", f"{store or root}/landing")
+        self.lake = replace(lake, online=os.environ.get("LAKEHOUSE_ONLINE", ""))
         if fresh:
             self._scaffold()
 
@@ -153,10 +155,19 @@ class Project:
         return compile_definitions(self.lakehouse if strict else load(self.package, strict=False), self.resources)
 
     @property
+    def online(self) -> str:
+        """The store of the latest features; none unless it's set here, or in the environment."""
+        return self.lake.online
+
+    @online.setter
+    def online(self, url: str) -> None:
+        self.lake = replace(self.lake, online=url)
+
+    @property
     def resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
         lake = LakeResource(
             root=self.lake.root, landing=self.lake.landing, queue=self.queue, downloads=not self.factory,
-            catalog=self.lake.catalog,
+            catalog=self.lake.catalog, online=self.online,
             elsewhere={key: place.path for key, place in self.lake.elsewhere.items()},
         )  # fmt: skip
         return {"spark": self.engine, "lake": lake, **({"data_factory": self.factory} if self.factory else {})}

@@ -50,7 +50,8 @@ def connected(url: str) -> Engine:
         engine = create_engine(parts, connect_args={"timeout": WAIT_SECONDS, "check_same_thread": False})
         event.listen(engine, "connect", _as_we_begin)
     else:
-        engine = create_engine(parts, pool_pre_ping=True, connect_args={"connect_timeout": WAIT_SECONDS})
+        driver = parts.set(drivername="postgresql+psycopg2")  # which comes with dagster-postgres
+        engine = create_engine(driver, pool_pre_ping=True, connect_args={"connect_timeout": WAIT_SECONDS})
     try:
         _create(engine)
     except DBAPIError as error:

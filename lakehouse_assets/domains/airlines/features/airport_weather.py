@@ -8,6 +8,7 @@ airport_weather = sql_features(
     on="airport",
     event_time="observed_at",
     known_time="known_at",
+    online=True,
     weather="silver.weather",
     columns=[
         Column("airport", "string", doc="FAA code."),

@@ -9,6 +9,7 @@ carrier_delays = sql_features(
     on=["carrier", "origin"],
     event_time="hour_ended_at",
     known_time="known_at",
+    online=True,
     flights="silver.flights",
     columns=[
         Column("carrier", "string", doc="Two-character code."),
