@@ -34,8 +34,9 @@ def open_lakehouse(settings: Settings | None = None, *, strict: bool = False) ->
 def open_lake(lakehouse: Lakehouse, settings: Settings | None = None) -> Lake:
     """The lake of the settings, which knows of the declared tables those that others make elsewhere."""
     settings = settings or read_settings()
-    at = lake_at(settings.lake, settings.landing, not settings.data_factory, settings.catalog, lakehouse.elsewhere)
-    return replace(at, models=settings.models)
+    downloads = not settings.data_factory
+    lake = lake_at(settings.lake, settings.landing, downloads, settings.catalog, lakehouse.elsewhere)
+    return replace(lake, online=settings.online, models=settings.models)
 
 
 def open_context(settings: Settings | None = None) -> Context:

@@ -24,8 +24,8 @@ _FACTORY = re.compile(
 VARIABLES = tuple(
     f"LAKEHOUSE_{name}"
     for name in (
-        "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT", "SPARK",
-        "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
+        "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ONLINE", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT",
+        "SPARK", "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
         "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY",
     )
 )  # fmt: skip
@@ -42,6 +42,7 @@ class Settings:
     | LAKEHOUSE_LAKE | root of the Delta tables, a path or a URL (`abfss://…`: see `resources/azure.py`) | `HOME/lake` |
     | LAKEHOUSE_CATALOG | the catalog that Spark knows the tables by, as `CATALOG.DOMAIN_LAYER.TABLE` | none: by path |
     | LAKEHOUSE_LANDING | root of the landing folders, one per domain, a path or a URL | `HOME/landing` |
+    | LAKEHOUSE_ONLINE | the database of the latest features, `sqlite:///…` or `postgresql://…` | `HOME/online.db` |
     | LAKEHOUSE_ARRIVALS_QUEUE | the Storage Queue that Event Grid tells of arrivals | none |
     | LAKEHOUSE_DATA_FACTORY | resource id of the Data Factory that lands what `http` and `extract` declare | none |
     | LAKEHOUSE_AZURE_MANAGEMENT | where Azure is managed, in its other clouds | `https://management.azure.com` |
@@ -63,6 +64,7 @@ class Settings:
     lake: str
     catalog: str
     landing: str
+    online: str = field(repr=False)  # there may be a password in it
     queue: str
     data_factory: str
     azure_management: str
@@ -106,6 +108,7 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         lake=_root(env.get("LAKEHOUSE_LAKE") or str(home / "lake")),
         catalog=env.get("LAKEHOUSE_CATALOG") or "",
         landing=_root(env.get("LAKEHOUSE_LANDING") or str(home / "landing")),
+        online=_online(env.get("LAKEHOUSE_ONLINE") or f"sqlite:///{home}/online.db"),
         queue=env.get("LAKEHOUSE_ARRIVALS_QUEUE") or "",
         data_factory=_resource_id(env.get("LAKEHOUSE_DATA_FACTORY") or ""),
         azure_management=env.get("LAKEHOUSE_AZURE_MANAGEMENT") or "https://management.azure.com",
@@ -144,7 +147,7 @@ def _looked_at(name: str, value: str, named: Collection[str]) -> tuple[bool, str
         read_settings({name: value})
     except SettingsError as error:
         return False, name, str(error)
-    return True, name, value.split(";")[0]  # without a token
+    return True, name, without_password(value.split(";")[0])  # and without a token
 
 
 def dagster_home(env: Mapping[str, str] | None = None) -> Path:
@@ -200,6 +203,19 @@ def _spark(address: str) -> str:
         return address
     shown = address.split(";")[0]  # without a token
     raise SettingsError(f"LAKEHOUSE_SPARK is {shown!r}; use `local`, or `sc://host:port` of a Spark Connect server")
+
+
+def _online(url: str) -> str:
+    if url.startswith(("sqlite:///", "postgresql://")):
+        return url
+    raise SettingsError(
+        f"LAKEHOUSE_ONLINE is {without_password(url)!r}; use sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE"
+    )
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return re.sub(r"//([^:/@]*):.*@", r"//\1:***@", url)
 
 
 def _compute(env: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.project import Project
 
-# "run", "full", "replay", "backfill FIRST LAST", or "forget FILE".
+# "run", "full", "materialize", "replay", "backfill FIRST LAST", or "forget FILE".
 How = str
 
 
@@ -88,6 +88,8 @@ def _deadly(function: Callable[..., Any], moment: str) -> Callable[..., Any]:
 
 def _run(project: Project, name: str, how: How) -> None:
     match how.split():
+        case ["materialize"]:
+            project.materialize(name)
         case ["replay"]:
             project.replay(name)
         case ["backfill", first, last]:

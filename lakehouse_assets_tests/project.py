@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from dataclasses import replace
 from datetime import date
@@ -29,9 +30,10 @@ from lakehouse_assets.engine.run.ingest.forget import forget
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay.replay import replay
-from lakehouse_assets.engine.run.report import ModelReport
+from lakehouse_assets.engine.run.report import ModelReport, Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.run.update import update
+from lakehouse_assets.engine.spec.asset import LAYERS
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
@@ -71,14 +73,15 @@ class Project:
         models = ModelStore(
             f"sqlite:///{root}/mlflow/mlflow.db", f"sqlite:///{root}/mlflow/mlflow.db", f"{root}/mlflow"
         )
-        self.lake = replace(lake_at(f"{store or root}/lake", f"{store or root}/landing"), models=models)
+        lake = lake_at(f"{store or root}/lake", f"{store or root}/landing")
+        self.lake = replace(lake, online=os.environ.get("LAKEHOUSE_ONLINE", ""), models=models)
         if fresh:
             self._scaffold()
 
     def _scaffold(self) -> None:
         self._write("__init__.py", "")
         self._write("shop/__init__.py", DOMAIN)
-        for layer in ("bronze", "silver", "gold", "models"):
+        for layer in (*LAYERS, "models"):
             self._write(f"shop/{layer}/__init__.py", "")
 
     def _write(self, name: str, text: str) -> Path:
@@ -145,6 +148,10 @@ class Project:
         context = self.context()
         return update(context.lakehouse.tables[f"shop.{name}"], context, full, accept_loss)
 
+    def materialize(self, name: str, full: bool = False) -> Report:
+        """All that a run does, with its checks and its online copy."""
+        return materialize(Request(f"shop.{name}", full), self.context())
+
     def replay(self, name: str) -> Outcome:
         context = self.context()
         return replay(context.lakehouse.tables[f"shop.{name}"], context)
@@ -162,10 +169,19 @@ class Project:
         return compile_definitions(self.lakehouse if strict else load(self.package, strict=False), self.resources)
 
     @property
+    def online(self) -> str:
+        """The store of the latest features; none unless it's set here, or in the environment."""
+        return self.lake.online
+
+    @online.setter
+    def online(self, url: str) -> None:
+        self.lake = replace(self.lake, online=url)
+
+    @property
     def resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
         lake = LakeResource(
             root=self.lake.root, landing=self.lake.landing, queue=self.queue, downloads=not self.factory,
-            catalog=self.lake.catalog,
+            catalog=self.lake.catalog, online=self.online,
             elsewhere={key: place.path for key, place in self.lake.elsewhere.items()},
         )  # fmt: skip
         return {"spark": self.engine, "lake": lake, **({"data_factory": self.factory} if self.factory else {})}

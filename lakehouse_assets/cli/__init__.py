@@ -8,12 +8,25 @@ import sys
 import typer
 from typer.main import get_command
 
-from lakehouse_assets.cli import doctor, engine, generate, look, maintain, model, verify, work
+from lakehouse_assets.cli import doctor, engine, generate, look, lookup, maintain, model, verify, work
 from lakehouse_assets.cli.app import app
 from lakehouse_assets.cli.terminal import complaints, console, print_all_as_text, tell, tell_lines
 from lakehouse_assets.engine.errors import LakehouseError
 
-__all__ = ["app", "console", "doctor", "engine", "generate", "look", "main", "maintain", "model", "verify", "work"]
+__all__ = [
+    "app",
+    "console",
+    "doctor",
+    "engine",
+    "generate",
+    "look",
+    "lookup",
+    "main",
+    "maintain",
+    "model",
+    "verify",
+    "work",
+]
 
 
 INTERRUPTED = 130  # what a shell expects of a command that Ctrl-C ended, and Typer gives

@@ -1,5 +1,6 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
+from lakehouse_assets.engine.feature_store.as_of import as_of
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.cdc import canal, debezium, maxwell
 from lakehouse_assets.engine.spec.checks import TableCheck, null_share, reconciled, references, up_to_date, volume
@@ -20,7 +21,8 @@ from lakehouse_assets.engine.spec.declare import (
     table,
 )
 from lakehouse_assets.engine.spec.declare_elsewhere import external_table, task_table
-from lakehouse_assets.engine.spec.declare_model import feature, model, score
+from lakehouse_assets.engine.spec.declare_features import features, sql_features
+from lakehouse_assets.engine.spec.declare_model import model, score
 from lakehouse_assets.engine.spec.expectations import (
     Expectation,
     Watermark,
@@ -34,7 +36,7 @@ from lakehouse_assets.engine.spec.expectations import (
     warn,
 )
 from lakehouse_assets.engine.spec.metrics import Gate, Metric
-from lakehouse_assets.engine.spec.model import Training
+from lakehouse_assets.engine.spec.model import FeatureLookup, Training
 from lakehouse_assets.engine.spec.modes import Daily
 from lakehouse_assets.engine.spec.search import Choice, Range, Search
 from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime
@@ -52,6 +54,7 @@ __all__ = [
     "Domain",
     "ExistingCluster",
     "Expectation",
+    "FeatureLookup",
     "Gate",
     "Jar",
     "Job",
@@ -65,6 +68,7 @@ __all__ = [
     "Training",
     "Watermark",
     "append",
+    "as_of",
     "between",
     "canal",
     "debezium",
@@ -72,7 +76,7 @@ __all__ = [
     "external_table",
     "extract",
     "fail",
-    "feature",
+    "features",
     "files",
     "history",
     "http",
@@ -90,6 +94,7 @@ __all__ = [
     "replace",
     "score",
     "snapshots",
+    "sql_features",
     "sql_table",
     "table",
     "task_table",

@@ -87,6 +87,10 @@ class WriteConflict(LakehouseError):
     """Another run kept changing the same table."""
 
 
+class FeatureError(LakehouseError):
+    """Feature values can't be joined to rows, or looked up, as was asked."""
+
+
 class SparkUnavailable(LakehouseError):
     """No Spark engine could be reached or started."""
 

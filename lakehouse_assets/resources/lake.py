@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from lakehouse_assets.engine.compile.in_flight import note_process
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources.azure import lake_at, queues_at
-from lakehouse_assets.settings import Settings, read_settings
+from lakehouse_assets.settings import Settings, read_settings, without_password
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.arrivals.notifications import Queues
@@ -25,8 +26,9 @@ class LakeResource(dg.ConfigurableResource[None]):
 
     `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one. `downloads` says
     whether runs land what `http(…)` declares; else Data Factory does. `catalog` has the tables by name, if one does.
-    `elsewhere` has the paths or URLs of the tables that others make, by their keys. `models` is the folder for locks
-    and copies of models; where MLflow is, the environment says.
+    `elsewhere` has the paths or URLs of the tables that others make, by their keys. `online` is the store of the latest
+    features, whose password is taken from LAKEHOUSE_ONLINE: Dagster shows the configuration of resources to everyone.
+    `models` is the folder for locks and copies of models; where MLflow is, the environment says.
     """
 
     root: str
@@ -35,13 +37,15 @@ class LakeResource(dg.ConfigurableResource[None]):
     downloads: bool = True
     catalog: str = ""
     elsewhere: dict[str, str] = Field(default_factory=dict)
+    online: str = ""
     models: str = ""
 
     @classmethod
     def from_settings(cls, settings: Settings, elsewhere: Mapping[str, str] | None = None) -> LakeResource:
         return cls(
             root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory,
-            catalog=settings.catalog, elsewhere=dict(elsewhere or {}), models=str(settings.home / "mlflow"),
+            catalog=settings.catalog, elsewhere=dict(elsewhere or {}),
+            online=without_password(settings.online), models=str(settings.home / "mlflow"),
         )  # fmt: skip
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -62,9 +66,10 @@ class LakeResource(dg.ConfigurableResource[None]):
         Raises:
             SettingsError: it's in Azure, and there is no way to its account.
         """
-        at = lake_at(self.root, self.landing, self.downloads, self.catalog, self.elsewhere)
-        # Not by its configuration, which the UI shows: there may be a password in an address.
-        return replace(at, models=replace(read_settings().models, folder=self.models) if self.models else None)
+        lake = lake_at(self.root, self.landing, self.downloads, self.catalog, self.elsewhere)
+        given = os.environ.get("LAKEHOUSE_ONLINE", "")
+        models = replace(read_settings().models, folder=self.models) if self.models else None
+        return replace(lake, online=given if self.online == without_password(given) else self.online, models=models)
 
     def queues(self) -> Queues | None:
         """The queues of the notifications, if there are any.

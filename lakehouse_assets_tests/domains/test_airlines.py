@@ -9,7 +9,10 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from lakehouse_assets.engine import as_of
+from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.domains.conftest import CORRECTED_DAY, FLIGHT_KEY, SOURCES, Feed, Stand
+from lakehouse_assets_tests.domains.feature_figures import airport_weather, carrier_delays, known_then
 
 FLIGHT = {
     "flight_date": "date",
@@ -72,7 +75,7 @@ def test_bronze_has_every_cell_of_the_feed_as_it_arrived(built: Stand, feed: Fee
 
 
 def test_the_rows_of_each_layer_are_those_of_the_feed(built: Stand) -> None:
-    counts = {table: len(built.rows(table)) for table in built.versions if not table.startswith("gold")}
+    counts = {table: len(built.rows(table)) for table in built.versions if not table.startswith(("gold", "features"))}
     assert {table: n for table, n in counts.items() if n} == {
         "bronze.flights": 336_776, "bronze.weather": 26_115, "bronze.planes": 3_322, "bronze.airports": 1_458,
         "bronze.carriers": 16, "silver.flights": 336_776, "silver.weather": 26_114, "silver.planes": 3_322,
@@ -309,9 +312,13 @@ def test_a_corrected_day_and_a_new_one_reach_the_tables_that_read_flights_and_no
     built: Stand, corrected: Stand, corrected_feed: Feed
 ) -> None:
     moved = {table for table in built.versions if corrected.versions[table] != built.versions[table]}
-    read_flights = {"silver.flights", *(f"gold.{name}" for name, *_ in GOLD), "gold.fact_flights"} - {
-        "gold.dim_carrier"
+    read_flights = {
+        "silver.flights",
+        *(f"gold.{name}" for name, *_ in GOLD),
+        "gold.fact_flights",
+        "features.carrier_delays",
     }
+    read_flights -= {"gold.dim_carrier"}
     assert {t for t in moved if not t.startswith("quarantine")} == {"bronze.flights", *read_flights}
     delivered = {f"{name}.csv": len(rows) for name, rows in corrected_feed.text.items()}
     known = {(e.path, e.etag) for e in built.arrivals["flights"]}
@@ -343,6 +350,37 @@ def test_gold_is_right_again_after_the_correction(
     table: str, key: list[str], expected: Callable[[Feed], pd.DataFrame], corrected: Stand, corrected_feed: Feed
 ) -> None:
     assert_same(without_surrogates(corrected, table), expected(corrected_feed), key)
+
+
+def test_features_are_what_pandas_makes_of_the_feed(
+    built: Stand, corrected: Stand, feed: Feed, corrected_feed: Feed
+) -> None:
+    key = ["carrier", "origin", "hour_ended_at"]
+    assert_same(built.rows("features.carrier_delays"), carrier_delays(feed), key)
+    assert_same(corrected.rows("features.carrier_delays"), carrier_delays(corrected_feed), key)
+    assert way(corrected, "features.carrier_delays") == "refresh"
+    weather = airport_weather(built.rows("silver.weather"))
+    assert_same(built.rows("features.airport_weather"), weather, ["airport", "observed_at"])
+
+
+def test_two_hours_before_departure_only_what_was_known_then_is_seen(
+    built: Stand, feed: Feed, engine: SparkResource
+) -> None:
+    spark, hours = engine.session(), carrier_delays(feed)
+    some = feed.flights.sample(300, random_state=1)
+    some = some[["carrier", "origin", "scheduled"]].assign(at=some["scheduled"] - pd.Timedelta(hours=2))
+    stored = spark.read.format("delta").load(built.lake.table("airlines.features.carrier_delays").path)
+    found = as_of(
+        spark.createDataFrame(some), stored, on=["carrier", "origin"], at="at", event_time="hour_ended_at",
+        known_time="known_at", columns=["mean_departure_delay"],
+    )  # fmt: skip
+    seen = sorted((r.carrier, r.origin, r.at, r.mean_departure_delay or 0) for r in found.collect())
+    expected = [
+        (c, o, at, known_then(hours, c, o, at) or 0) for c, o, at in some[["carrier", "origin", "at"]].to_numpy()
+    ]
+    assert [r[:2] for r in seen] == [r[:2] for r in sorted(expected)]
+    assert [r[3] for r in seen] == pytest.approx([r[3] for r in sorted(expected)])
+    assert sum(r[3] != 0 for r in seen) > 200
 
 
 def test_the_facts_are_right_again_after_the_correction(corrected: Stand, corrected_feed: Feed) -> None:

@@ -11,6 +11,7 @@ Cluster Column Daily Domain ExistingCluster Expectation Serverless TableCheck Wa
 drop extract fail files history http lookup matches maxwell merge not_null null_share one_of reconciled references
 refresh replace snapshots sql_table table typed up_to_date volume warn
 Jar Job Notebook SqlFile external_table task_table
+as_of features sql_features
 """
 
 

@@ -57,6 +57,7 @@ def run_metadata(table: Table, report: Report) -> dict[str, Any]:
         "rows_rejected": report.counts.rejected,
         **_arrivals(report),
         **(_job(report.job) if report.job else {}),
+        **({"online_version": report.online.version, "online_rows": report.online.rows} if report.online else {}),
     }
 
 

@@ -18,7 +18,7 @@ from lakehouse_assets.engine.spec.split import AtRandom
 from lakehouse_assets.engine.spec.table import Table
 
 
-def resolved(table: Table, models: Mapping[str, Model]) -> Table:
+def resolved(table: Table, models: Mapping[str, Model], tables: Mapping[str, Table]) -> Table:
     """A table of scores with what its model says that a score is made from; any other table as it is."""
     if table.score is None:
         return table
@@ -26,10 +26,11 @@ def resolved(table: Table, models: Mapping[str, Model]) -> Table:
     model = models.get(key)
     if model is None:
         return replace(table, score=replace(table.score, key=key))
-    score = replace(table.score, key=key, inputs=model.inputs, lookups=model.lookups, at=model.at)
-    looked_up = {name: up for name, up in model.upstreams.items() if name != "rows"}
-    absolute = {name: Upstream(full_key(model, up.table), lookup=True) for name, up in looked_up.items()}
-    return replace(table, score=score, inputs={**table.inputs, **absolute})
+    looked_up = {it.parameter: full_key(model, it.table) for it in model.lookups}
+    found = {name: tables[at] for name, at in looked_up.items() if at in tables}
+    score = replace(table.score, key=key, lookups=model.lookups, at=model.at, tables=found)
+    upstreams = {name: Upstream(at, lookup=True) for name, at in looked_up.items()}
+    return replace(table, score=score, inputs={**table.inputs, **upstreams})
 
 
 def model_problems(model: Model, domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:
@@ -62,13 +63,17 @@ def _column_problems(model: Model, tables: Mapping[str, Table]) -> Iterator[str]
 def _unknown(model: Model, tables: Mapping[str, Table]) -> Iterator[str]:
     split = () if isinstance(model.split, AtRandom) else (model.split.column,)
     used = {model.rows.table: (*model.features, model.label, *split, *((model.at,) if model.at else ()))}
-    for name, columns in [*used.items(), *((it.table, it.columns) for it in model.lookups)]:
+    for name, columns in [*used.items(), *((it.table, tuple(it.columns)) for it in model.lookups)]:
         table = tables.get(full_key(model, name))
         declared = [column.name for column in table.columns] if table else []
         for column in [c for c in columns if declared and c not in declared]:
             near = get_close_matches(column, declared, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(declared)}"
             yield f"uses {column!r}, which {name} doesn't declare{hint}"
+    for it in model.lookups:
+        looked_up = tables.get(full_key(model, it.table))
+        if looked_up and looked_up.feature is None:
+            yield f"looks up {it.table}, which isn't a table of features; declare it with features(…)"
     rows = tables.get(full_key(model, model.rows.table))
     if rows and not rows.keys:
         yield f"learns from {rows.key}, which has no key; declare one, so that its rows have an order"

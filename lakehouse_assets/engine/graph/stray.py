@@ -9,7 +9,7 @@ from pathlib import Path
 from lakehouse_assets.engine.spec.asset import LAYERS
 from lakehouse_assets.engine.spec.model import MODELS
 
-_WORDS = ("table", "sql_table", "model", "score")
+_WORDS = ("table", "sql_table", "features", "sql_features", "model", "score")
 _FOLDERS = (*LAYERS, MODELS)
 
 

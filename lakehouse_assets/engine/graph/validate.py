@@ -11,6 +11,7 @@ from lakehouse_assets.engine.graph.collector import collector_paused
 from lakehouse_assets.engine.graph.discover import Asset, Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.graph.elsewhere_problems import elsewhere_problems
 from lakehouse_assets.engine.graph.faults import Fault, attempt
+from lakehouse_assets.engine.graph.feature_problems import feature_problems
 from lakehouse_assets.engine.graph.model_problems import model_problems, resolved
 from lakehouse_assets.engine.graph.table_problems import CHECKS, where
 from lakehouse_assets.engine.spec.asset import Domain
@@ -39,7 +40,8 @@ def validate(domains: Mapping[str, Domain], declared: Iterable[Declared]) -> Lak
     declared = list(declared)
     given = {a.key: a for d in declared for a in d.assets.values()}
     models = {key: asset for key, asset in given.items() if isinstance(asset, Model)}
-    tables = {key: resolved(asset, models) for key, asset in given.items() if not isinstance(asset, Model)}
+    plain = {key: asset for key, asset in given.items() if not isinstance(asset, Model)}
+    tables = {key: resolved(table, models, plain) for key, table in plain.items()}
     assets: dict[str, Asset] = {**tables, **models}
     found = [(key, p) for d in declared for p in _file_problems(d) for key in d.keys]
     keys = {key for d in declared for key in d.keys}
@@ -60,7 +62,7 @@ def _asset_problems(
     def look() -> list[str]:
         if isinstance(asset, Model):
             return [*model_problems(asset, domains, tables), *_reference_problems(asset, keys)]
-        found = [p for check in (*CHECKS, elsewhere_problems) for p in check(asset, domains, tables)]
+        found = [p for check in (*CHECKS, elsewhere_problems, feature_problems) for p in check(asset, domains, tables)]
         return found + list(_reference_problems(asset, keys))
 
     # A value of another type than the declaration takes may make any of the checks raise.

@@ -30,7 +30,8 @@ class Lake:
     `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
     runs land what `http(…)` declares; else Data Factory does. `catalog` is the one that has the tables by name, as
     `<catalog>.<domain>_<layer>.<table>`; none where it's empty. `elsewhere` has the tables, by their keys, that others
-    make and that are at places of their own. `models` is where models are kept, if anywhere.
+    make and that are at places of their own. `online` is the URL of the store of the latest features, and `models` is
+    where models are kept, if there are any.
     """
 
     root: str
@@ -40,6 +41,7 @@ class Lake:
     catalog: str = ""
     elsewhere: Mapping[str, TableRef] = field(default_factory=dict)
     models: ModelStore | None = None
+    online: str = field(default="", repr=False)  # there may be a password in it
 
     @property
     def registry(self) -> ModelStore:

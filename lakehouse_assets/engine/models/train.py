@@ -32,10 +32,12 @@ from lakehouse_assets.engine.registry.versions import AGAINST, CODE, PASSED, REA
 from lakehouse_assets.engine.registry.versions import version as version_of
 from lakehouse_assets.engine.scoring import scorer
 from lakehouse_assets.engine.scoring.copies import scores_of
+from lakehouse_assets.engine.scoring.features import looked_up
 from lakehouse_assets.engine.spec.model import Model
 
 if TYPE_CHECKING:
     import numpy as np
+    from pyspark.sql import DataFrame
 
     from lakehouse_assets.engine.scoring.scorer import Scores
 
@@ -134,9 +136,10 @@ class _Trial:
         return *judged(gate, new, of_champion[gate.metric.name], other.number), of_champion
 
 
-def _rows(plan: ModelPlan, context: Context) -> Any:
-    found = whole_inputs(context.session(), plan.reads)
-    return found["rows"]
+def _rows(plan: ModelPlan, context: Context) -> DataFrame:
+    model, lakehouse = plan.model, context.lakehouse
+    tables = {name: lakehouse.tables[key] for name, key in lakehouse.upstreams(model).items()}
+    return looked_up(whole_inputs(context.session(), plan.reads), model.lookups, tables, model.at)
 
 
 def _fitted(model: Model, learnt: Examples, params: Mapping[str, Any]) -> Any:

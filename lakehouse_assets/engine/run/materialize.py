@@ -9,12 +9,16 @@ The steps of a run, whatever it reads and however it writes, each with the modul
 5. commit: rows are judged as they're written, a rebuild is audited before (`modes/commit.py`).
 6. settle: quarantine, state and ledger follow the table (`modes/commit.py`, `run/ingest/ingest.py`).
 7. report: the whole table is checked, and all that is known is told (`run/reporting.py`).
+8. online: of a features table, the latest values are brought to the store (`feature_store/bring_online.py`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnknownTable
+from lakehouse_assets.engine.feature_store.bring_online import bring_online
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
@@ -22,7 +26,7 @@ from lakehouse_assets.engine.run.made_elsewhere import look, refuse
 from lakehouse_assets.engine.run.models import materialize_model
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay.replay import replay
-from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets.engine.run.report import Online, Report
 from lakehouse_assets.engine.run.reporting import as_stored, report_of
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.run.update import update
@@ -47,7 +51,9 @@ def materialize(request: Request, context: Context) -> Report:
     if table.task and request.made_since is not None:
         return look(table, request.made_since, context)
     before = read_log(context.lake.table(table.key)) if table.partitions else None
-    return report_of(_carried_out(table, request, context), context, before.version if before else None)
+    done = report_of(_carried_out(table, request, context), context, before.version if before else None)
+    held = bring_online(table, context.lake)
+    return replace(done, online=Online(held.version, held.rows)) if held else done
 
 
 def _named(key: str, context: Context) -> Table:

@@ -115,6 +115,14 @@ class ModelReport:
 
 
 @dataclass(frozen=True)
+class Online:
+    """How the online copy of a features table stands: the version of the table that it has, and how many entities."""
+
+    version: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Report:
     """What a run did to a table, and how the table is.
 
@@ -123,7 +131,8 @@ class Report:
     `files` the arrivals by what became of them, `failed_files` the reasons of those that failed, and `added` the
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
-    `job` is where it ran, unless that was the process of the step. `model` is what became of a model.
+    `job` is where it ran, unless that was the process of the step. `online` is the copy of the latest features.
+    `model` is what became of a model.
     """
 
     table: str
@@ -144,6 +153,7 @@ class Report:
     empty_snapshot: str = ""
     job: JobRun | None = None
     model: ModelReport | None = None
+    online: Online | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.registry.versions import Version, version
 from lakehouse_assets.engine.scoring import scorer
 from lakehouse_assets.engine.scoring.copies import copy_of, described
+from lakehouse_assets.engine.scoring.features import looked_up
 from lakehouse_assets.engine.spec.score import SCORE, VERSION, Score
 from lakehouse_assets.engine.spec.table import Table
 
@@ -32,7 +33,11 @@ def bound(table: Table, champion: Version, store: ModelStore) -> Table:
     """A table of scores with a function that scores its rows by a version."""
     score = table.score
     assert score is not None  # noqa: S101  (the caller looked)
-    return replace(table, fn=lambda rows, **_: scored(rows, score, champion, store))
+
+    def of_inputs(**inputs: DataFrame) -> DataFrame:
+        return scored(looked_up(inputs, score.lookups, score.tables, score.at), score, champion, store)
+
+    return replace(table, fn=of_inputs)
 
 
 def as_recorded(table: Table, read: Mapping[str, Any], lake: Lake) -> Table:

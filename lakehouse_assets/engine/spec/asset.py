@@ -8,10 +8,10 @@ from typing import Literal
 
 from lakehouse_assets.engine.spec.compute import Compute
 
-Layer = Literal["bronze", "silver", "gold"]
+Layer = Literal["bronze", "silver", "gold", "features"]
 
 
-LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold")
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "features")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lakehouse_assets.engine.spec.checks import Check
@@ -79,7 +80,7 @@ def sql_table(
 
     Assign it to a variable named as the file. Without `sql`, the query is in a `.sql` file of the same name beside it.
     """
-    caller = sys._getframe(1)
+    caller = _caller()
     file = Path(caller.f_code.co_filename)
     query = sql if sql is not None else file.with_suffix(".sql").read_text()
     return _table(
@@ -88,6 +89,14 @@ def sql_table(
         owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
             compute=compute,
     )  # fmt: skip
+
+
+def _caller() -> FrameType:
+    """The domain file that declares, by its frame: the first that isn't of these words."""
+    frame = sys._getframe(1)
+    while frame.f_globals["__name__"].startswith(__package__) and frame.f_back:
+        frame = frame.f_back
+    return frame
 
 
 def _table(

@@ -1,4 +1,4 @@
-"""How a domain file declares a model and the table of its scores, and what it looks up."""
+"""How a domain file declares a model, and the table of its scores."""
 
 from __future__ import annotations
 
@@ -69,11 +69,6 @@ def _metrics(gate: Gate, metrics: Sequence[MetricName | Metric]) -> tuple[Metric
     """All that is measured: what the gate goes by first."""
     named = [metric if isinstance(metric, Metric) else Metric(metric) for metric in metrics]
     return tuple(dict.fromkeys((gate.metric, *named)))
-
-
-def feature(table: str, *columns: str, within: timedelta | None = None) -> FeatureLookup:
-    """Columns of a feature table, as they were known at a row's time; see `FeatureLookup`."""
-    return FeatureLookup(table, columns, within)
 
 
 def score(

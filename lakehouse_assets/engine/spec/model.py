@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,11 +27,26 @@ MODELS = "models"
 
 @dataclass(frozen=True)
 class FeatureLookup:
-    """Columns of a feature table that a row gets as they were known at its time, none older than `within`."""
+    """Columns of a feature table that a row gets as they were known at its time, none older than `within`.
+
+    `columns` are names, or a mapping to the names that they get. `on` maps columns of the feature table's key to those
+    of the row, where they have other names.
+    """
 
     table: str
-    columns: tuple[str, ...]
+    columns: Sequence[str] | Mapping[str, str]
     within: timedelta | None = None
+    on: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameter(self) -> str:
+        """Under which name the table is read."""
+        return self.table.replace(".", "_")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that the columns get."""
+        return tuple(self.columns.values() if isinstance(self.columns, Mapping) else self.columns)
 
 
 @dataclass(frozen=True)
@@ -107,16 +122,13 @@ class Model:
 
     @property
     def upstreams(self) -> dict[str, Upstream]:
-        """What it reads: its examples as `rows`, and each feature table under the table's name."""
-        return {
-            "rows": self.rows,
-            **{it.table.rpartition(".")[2]: Upstream(it.table, lookup=True) for it in self.lookups},
-        }
+        """What it reads: its examples as `rows`, and each feature table."""
+        return {"rows": self.rows, **{it.parameter: Upstream(it.table, lookup=True) for it in self.lookups}}
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The columns that a score is made from, in the order of the signature."""
-        return (*self.features, *(column for it in self.lookups for column in it.columns))
+        return (*self.features, *(column for it in self.lookups for column in it.names))
 
     @property
     def is_classifier(self) -> bool:

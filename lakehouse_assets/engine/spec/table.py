@@ -14,6 +14,7 @@ from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailabl
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Action, Expectation, Watermark
+from lakehouse_assets.engine.spec.features import FeatureKey
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
 from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
 from lakehouse_assets.engine.spec.score import Score
@@ -51,6 +52,7 @@ class Table:
     task: Task | None = None
     external: External | None = None
     score: Score | None = None
+    feature: FeatureKey | None = None
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:

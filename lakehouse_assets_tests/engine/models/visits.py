@@ -17,7 +17,8 @@ MODEL = """
         split=AtRandom(0.25), gate=Gate("roc_auc", {bound}), metrics=["brier"]{more}
     )
     def purchase(training: Training) -> object:
-        columns = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["channel"]), (StandardScaler(), {used}))
+        texts = OneHotEncoder(handle_unknown="ignore")
+        columns = make_column_transformer((texts, ["channel"]), (StandardScaler(), {used}))
         return make_pipeline(columns, LogisticRegression(random_state=training.seed)).fit(training.x, training.y)
 """
 SCORES = """
