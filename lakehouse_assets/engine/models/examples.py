@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import TrainingFailed
-from lakehouse_assets.engine.scoring.batch import as_features, as_trained
+from lakehouse_assets.engine.scoring.batch import as_features, as_trained, is_feature
 from lakehouse_assets.engine.spec.model import Model, Training
 from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime, Split
 
@@ -43,15 +43,18 @@ class Examples:
         return self.spark.sparkSession.createDataFrame(self.x.assign(label=self.y))
 
 
-def examples(rows: DataFrame, model: Model, keys: Sequence[str]) -> tuple[Examples, int]:
-    """All rows that have a label, and how many have none.
+def examples(rows: DataFrame, model: Model, keys: Sequence[str], also: Sequence[str] = ()) -> tuple[Examples, int]:
+    """All rows that have a label, and how many have none. Beside what is learnt from they have the columns `also`, as
+    far as there are such features: those of the champion, against which the model will be judged.
 
     Raises:
         TrainingFailed: no row has a label.
         ScoringFailed: a column is missing, or of a type that no feature or label has.
     """
     doing, chosen = f"Training {model.key}", rows.where(model.where) if model.where else rows
-    typed = as_features(chosen, [*model.inputs, model.label], doing)
+    kinds = {field.name: field.dataType.simpleString() for field in chosen.schema.fields}
+    more = [name for name in also if name not in model.inputs and is_feature(kinds.get(name, ""))]
+    typed = as_features(chosen, [*model.inputs, *more, model.label], doing)
     others = [name for name in dict.fromkeys((*keys, *_of_split(model.split), model.at)) if name and name not in typed]
     found = chosen.select(*others, *typed.values()).toPandas()
     found = found.sort_values([*keys], kind="stable", ignore_index=True)

@@ -31,7 +31,8 @@ from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.registry.versions import AGAINST, CODE, PASSED, READ, WHY, Version, champion, register
 from lakehouse_assets.engine.registry.versions import version as version_of
 from lakehouse_assets.engine.scoring import scorer
-from lakehouse_assets.engine.scoring.copies import scores_of
+from lakehouse_assets.engine.scoring.batch import as_trained
+from lakehouse_assets.engine.scoring.copies import described, scores_of
 from lakehouse_assets.engine.scoring.features import looked_up
 from lakehouse_assets.engine.spec.model import Model
 
@@ -79,7 +80,8 @@ def train(plan: ModelPlan, context: Context, store: ModelStore) -> Trained:
     start, model = time.monotonic(), plan.model
     keys = context.lakehouse.tables[context.lakehouse.upstreams(model)["rows"]].keys
     with _one_thread(), run(store, model.key, _tags(plan)) as run_id, TemporaryDirectory() as folder:
-        found, unlabelled = examples(_rows(plan, context), model, keys)
+        before = champion(store, model.key)
+        found, unlabelled = examples(_rows(plan, context), model, keys, _columns_of(before, store))
         learnt, judge = found.part(held_out(found, model.split, keys))
         _hold_to_sizes(model, learnt, judge)
         params = best_params(model, learnt, keys, store, run_id)
@@ -95,7 +97,6 @@ def train(plan: ModelPlan, context: Context, store: ModelStore) -> Trained:
         keep(store, run_id, pictures, _documents(plan, learnt, weights, scores))
         required = _required(model, context)
         uri = log_model(store, run_id, Path(folder) / "fitted", framework, learnt.x, required)
-        before = champion(store, model.key)
         passed, why, of_champion = trial.against(before, store)
         tags = {
             **_tags(plan),
@@ -128,12 +129,20 @@ class _Trial:
         if other is None:
             return *judged(gate, new, None, None), {}
         try:
-            theirs = scores_of(store, other)(self.held_out.x)
+            theirs = scores_of(store, other)(as_trained(self.held_out.rows.copy(), _columns_of(other, store)))
         except (LakehouseError, KeyError, ValueError) as error:
             why = f"the champion, version {other.number}, can't score these rows ({error}), so they can't be compared"
             return False, f"{why}. `lakehouse model promote {self.model.key} VERSION` takes the new one", {}
         of_champion = measured(self.model.metrics, y, theirs)
         return *judged(gate, new, of_champion[gate.metric.name], other.number), of_champion
+
+
+def _columns_of(it: Version | None, store: ModelStore) -> list[str]:
+    """The columns that a version needs; none where its files can't be had."""
+    try:
+        return list(described(store, it)["columns"]) if it else []  # type: ignore[call-overload]
+    except (LakehouseError, OSError, ValueError, KeyError):
+        return []
 
 
 def _rows(plan: ModelPlan, context: Context) -> DataFrame:

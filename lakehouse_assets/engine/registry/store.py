@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import RegistryUnavailable
+from lakehouse_assets.engine.registry.quiet import quiet
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,7 +59,7 @@ def open_store(store: ModelStore) -> MlflowClient:
     from mlflow import MlflowClient
 
     if store not in _clients:
-        with answering(store, "Opening MLflow"), locked(store, "database"):
+        with answering(store, "Opening MLflow"), locked(store, "database"), quiet():
             client = MlflowClient(tracking_uri=store.tracking, registry_uri=store.registry)
             client.search_registered_models(max_results=1)
         _clients[store] = client
