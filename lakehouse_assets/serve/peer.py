@@ -1,7 +1,7 @@
-"""Whose programs may talk to the UI on loopback: those of the user who serves it, of root, and of users named for it.
+"""Whose programs may talk to a server of ours on loopback: those of the user who serves, of root, and of users named.
 
 Every user of a machine can connect to its loopback. Who reaches the UI can launch runs, and those work with the rights
-of the user who serves it.
+of the user who serves it; who reaches a model learns what it says of people.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lakehouse_assets.loopback import can_tell, peer_user
 
 REFUSED = (
-    "Refused: this UI is for the user who serves it. To serve it to others, put a proxy with sign-in in front, and "
+    "Refused: this server is for the user who started it. To serve others, put a proxy with sign-in in front, and "
     "name the proxy's user in --trusted-user.\n"
 )
 
