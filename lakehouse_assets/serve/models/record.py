@@ -185,7 +185,7 @@ def _time(scored: Scored) -> str:
 
 def _begin(folder: Path, number: int) -> _Open:
     path = folder / f"_{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{number:06}.jsonl"
-    return _Open(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return _Open(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600))
 
 
 def _publish_left(folder: Path) -> None:
