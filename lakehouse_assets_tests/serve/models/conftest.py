@@ -9,9 +9,9 @@ import pytest
 
 with warnings.catch_warnings():  # of its own types
     warnings.simplefilter("ignore")
-    import mlflow.pyfunc
+    import mlflow.pyfunc  # noqa: F401
 
-from lakehouse_assets_tests.serve.models.shelf import Shelf, empty_store, fares
+from lakehouse_assets_tests.serve.models.shelf import Shelf, empty_store, fares, new_store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,9 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "template.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_registered_models()
-    return path
+    return new_store(tmp_path_factory.mktemp("mlflow"))
 
 
 @pytest.fixture(scope="module")
