@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.measure import Bench, Row
-from lakehouse_assets_tests.serve.models.shelf import NAME, Shelf, command, environment, fares, free_port, new_store
+from lakehouse_assets.engine.registry.store import ModelStore, open_store
+from lakehouse_assets_tests.serve.models.shelf import NAME, Shelf, command, environment, fares, free_port
 
 RATE = 50
 THREADS = 16
@@ -32,7 +33,8 @@ THEIRS = ["models", "serve", "-m", f"models:/{NAME}@champion", "--env-manager", 
 def run(bench: Bench) -> list[Row]:
     folder, seconds = bench.folder / "models", bench.size(10, 2)
     folder.mkdir()
-    new_store(folder)
+    uri = f"sqlite:///{folder}/mlflow.db"
+    open_store(ModelStore(uri, uri, str(folder)))
     shelf = Shelf(folder)
     shelf.crown(shelf.register(fares(2.0)))
     sides = {"ours": command(NAME), "theirs": [sys.executable, "-m", "mlflow", *THEIRS]}

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lakehouse_assets.cli.app import app
-from lakehouse_assets.settings import Settings, read_settings
-
-
-def registry_of(settings: Settings) -> tuple[str, str]:
-    """Where MLflow's runs and its registered models are."""
-    tracking = os.environ.get("LAKEHOUSE_MLFLOW") or f"sqlite:///{settings.home / 'mlflow' / 'mlflow.db'}"
-    return tracking, os.environ.get("LAKEHOUSE_MLFLOW_REGISTRY") or tracking
+from lakehouse_assets.settings import read_settings
 
 
 @app.command()
@@ -31,4 +24,5 @@ def serve(
     from lakehouse_assets.serve.models import Options, serve_model
 
     options = Options(port, poll, int(megabytes * 1_000_000), tuple(trusted_user or ()), record)
-    serve_model(model, *registry_of(read_settings()), options)
+    settings = read_settings()
+    serve_model(model, settings.mlflow, settings.mlflow_registry, options)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lakehouse_assets.engine.registry.versions import CHAMPION
 from lakehouse_assets.serve.models.attempt import Failed, attempt
-from lakehouse_assets.serve.models.registry import ALIAS, Champion, Version
+from lakehouse_assets.serve.models.registry import Champion, Version
 
 RETRY_SECONDS = 30.0  # until a version that couldn't be loaded is tried again: a disk or a network may be mended
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Champions:
         if isinstance(found, Failed):
             self._warn(f"the registry can't be asked: {found.reason}")
         elif found is None:
-            self._warn(f"no version has the alias {ALIAS!r}")
+            self._warn(f"no version has the alias {CHAMPION!r}")
         elif self.current and found == self.current.of:
             self.spoiled = None
             self._warn("")
@@ -63,7 +64,7 @@ class Champions:
     def status(self) -> dict[str, Any]:
         """What is served, and what isn't and why."""
         now, spoiled = self.current, self.spoiled
-        told: dict[str, Any] = {"name": self.name, "alias": ALIAS, "refused": None, "warning": self.warning or None}
+        told: dict[str, Any] = {"name": self.name, "alias": CHAMPION, "refused": None, "warning": self.warning or None}
         if now:
             told |= {"version": now.of.version, "run_id": now.of.run_id, "loaded_at": _time(now.loaded_at)}
         if spoiled:

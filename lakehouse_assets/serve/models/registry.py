@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.registry.versions import CHAMPION
 from lakehouse_assets.serve.models.answer import answer_of
 from lakehouse_assets.serve.models.input.given import JSON, read
 from lakehouse_assets.serve.models.signature import Signature, signature_of
@@ -17,8 +18,6 @@ from lakehouse_assets.serve.models.signature import Signature, signature_of
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.pyfunc import PyFuncModel
-
-ALIAS = "champion"
 
 
 class NoModel(LakehouseError):
@@ -103,9 +102,9 @@ def champion_of(client: MlflowClient, name: str) -> Version | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client.get_model_version_by_alias(name, ALIAS)  # one query: 2 ms on SQLite
+        found = client.get_model_version_by_alias(name, CHAMPION)  # one query: 2 ms on SQLite
     except MlflowException:
-        if ALIAS in client.get_registered_model(name).aliases:
+        if CHAMPION in client.get_registered_model(name).aliases:
             raise
         return None
     return Version(name, str(found.version), found.run_id or "", found.creation_timestamp or 0)

@@ -11,7 +11,7 @@ with warnings.catch_warnings():  # of its own types
     warnings.simplefilter("ignore")
     import mlflow.pyfunc  # noqa: F401
 
-from lakehouse_assets_tests.serve.models.shelf import Shelf, empty_store, fares, new_store
+from lakehouse_assets_tests.serve.models.shelf import Shelf, empty_store, fares
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,15 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::Warning:{module}.*"))
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return new_store(tmp_path_factory.mktemp("mlflow"))
-
-
 @pytest.fixture(scope="module")
-def shelf(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def shelf(empty_mlflow: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     """A registry without models."""
-    return empty_store(tmp_path_factory.mktemp("shelf"), template)
+    return empty_store(tmp_path_factory.mktemp("shelf"), empty_mlflow)
 
 
 @pytest.fixture(scope="module")

@@ -98,12 +98,6 @@ def columns(**types: str) -> ModelSignature:
     return ModelSignature(Schema(named))
 
 
-def new_store(folder: Path) -> Path:
-    """The file of a store without models, as MLflow makes it."""
-    mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_registered_models()
-    return folder / "mlflow.db"
-
-
 def empty_store(folder: Path, template: Path) -> Shelf:
     """A store of one's own: the first that's opened takes seconds to migrate, so that one is copied."""
     folder.mkdir(parents=True, exist_ok=True)

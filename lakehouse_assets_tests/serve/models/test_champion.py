@@ -19,8 +19,8 @@ from lakehouse_assets_tests.serve.models.shelf import NAME, TRIPS, Shelf, column
 
 
 @pytest.fixture
-def shelf(template: Path, tmp_path: Path) -> Shelf:
-    made = empty_store(tmp_path, template)
+def shelf(empty_mlflow: Path, tmp_path: Path) -> Shelf:
+    made = empty_store(tmp_path, empty_mlflow)
     made.crown(made.register(fares(2.0)))
     return made
 

@@ -43,8 +43,8 @@ def load(server: Server) -> list[Answer]:
         return list(pool.map(ask, enumerate(bodies())))
 
 
-def test_every_request_is_answered_rightly_while_the_champion_changes(template: Path, tmp_path: Path) -> None:
-    shelf = empty_store(tmp_path, template)
+def test_every_request_is_answered_rightly_while_the_champion_changes(empty_mlflow: Path, tmp_path: Path) -> None:
+    shelf = empty_store(tmp_path, empty_mlflow)
     for factor in (2.0, 7.0, 11.0):
         shelf.register(fares(factor))
     expected = {}
