@@ -53,6 +53,13 @@ class SameOriginOnly:
 
 def refusal(scope: Scope) -> str | None:
     """Why this request or websocket handshake is refused, or None."""
+    if reason := foreign(scope):
+        return reason
+    return None if scope["type"] == "websocket" else _unsafe_form(Headers(scope=scope), scope)
+
+
+def foreign(scope: Scope) -> str | None:
+    """Why it's taken for a request that another site's page has a browser send, or None."""
     headers = Headers(scope=scope)
     if repeated := [name for name in _SINGLE if len(headers.getlist(name)) > 1]:
         return f"more than one {repeated[0]} header"
@@ -60,7 +67,7 @@ def refusal(scope: Scope) -> str | None:
         return "the request comes from a page of another origin"
     if _fetched_by_another_site(headers, scope):
         return "the request comes from another site"
-    return None if scope["type"] == "websocket" else _unsafe_form(headers, scope)
+    return None
 
 
 def _origin_is_foreign(headers: Headers) -> bool:

@@ -1,13 +1,11 @@
 """Starts the code server, the web server and the daemon, and answers for all three until it is stopped."""
 
 import contextlib
-import errno
 import fcntl
 import http.client
 import ipaddress
 import json
 import os
-import pwd
 import re
 import socket
 import sys
@@ -20,13 +18,10 @@ from lakehouse_assets.engine.errors import UnsafeFolder
 from lakehouse_assets.engine.printable import printable, printable_lines
 from lakehouse_assets.folders import private_folder, refuse_unsafe
 from lakehouse_assets.private.dagster import DAEMON
+from lakehouse_assets.serve.listening import ServeError, bound, user_ids
 from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
 
 DEFINITIONS = "lakehouse_assets.definitions"
-
-
-class ServeError(Exception):
-    """Serving cannot begin; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def serve(
     names = (trusted_hosts,) if isinstance(trusted_hosts, str) else tuple(trusted_hosts)
     try:
         _refuse_exposure(host, allow_remote, names)
-        _serve(Address(host, port, names, _ids(trusted_users)), module, _project_folder())
+        _serve(Address(host, port, names, user_ids(trusted_users)), module, _project_folder())
     except StopRequested:
         print("Stopped.", flush=True)
         return 0
@@ -77,7 +72,7 @@ def _serve(wanted: Address, module: str, folder: Path) -> None:
     with contextlib.ExitStack() as held:
         signals = held.enter_context(caught_signals())
         held.enter_context(_only_server_of(folder))
-        listener = held.enter_context(_bound(wanted))
+        listener = held.enter_context(bound(wanted.host, wanted.port))
         address = replace(wanted, port=listener.getsockname()[1])
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lakehouse-")))
         group = held.enter_context(process_group(_environment(folder), signals, scratch))
@@ -160,17 +155,6 @@ def _refuse_exposure(host: str, allow_remote: bool, trusted_hosts: Sequence[str]
         raise ServeError("--allow-remote needs --trusted-host NAME, the name by which people reach the UI")
 
 
-def _ids(names: Sequence[str]) -> tuple[int, ...]:
-    """The ids of this user, of root, and of the users of those names. Raises ServeError for one that isn't there."""
-    found = [os.geteuid(), 0]
-    for name in names:
-        try:
-            found.append(pwd.getpwnam(name).pw_uid)
-        except KeyError:
-            raise ServeError(f"--trusted-user {name!r} is no user of this machine; give the name of one") from None
-    return tuple(found)
-
-
 def _is_host(name: str) -> bool:
     """Whether it's a name or address as a browser puts it into the Host header, save for the port."""
     if re.fullmatch(r"\[[0-9A-Fa-f:.]+\]", name):
@@ -194,17 +178,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _bound(wanted: Address) -> socket.socket:
-    """The listening socket. Raises ServeError when the port is taken or the address is not ours."""
-    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
-    try:
-        return socket.create_server((wanted.host, wanted.port), family=family)
-    except (OSError, OverflowError) as refused:
-        taken = isinstance(refused, OSError) and refused.errno == errno.EADDRINUSE
-        reason = "something else listens there" if taken else str(refused)
-        raise ServeError(f"cannot listen on {wanted.host}:{wanted.port} ({reason}); choose another --port") from refused
 
 
 @contextlib.contextmanager

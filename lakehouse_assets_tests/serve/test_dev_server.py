@@ -160,7 +160,7 @@ def test_it_lists_the_assets_and_keeps_its_state_under_the_project(shared: Serve
 def test_a_program_of_another_user_of_the_machine_is_refused_with_the_way_on(shared: Server) -> None:
     require_other_user()
     answer = by_other_user(ASKING, f"{shared.url}/graphql")
-    assert answer.startswith("403 Refused: this UI is for the user who serves it.")
+    assert answer.startswith("403 Refused: this server is for the user who started it.")
     assert "--trusted-user" in answer
     assert by_other_user(ASKING, f"{shared.url}/server_info").startswith("403 ")
     assert shared.query("{ version }"), "our own program is answered"
