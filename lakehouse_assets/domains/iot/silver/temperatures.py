@@ -1,7 +1,7 @@
 """Temperatures of a machine, one row for each five minutes.
 
-The times are without a zone, and taken for UTC. The file has the hour from 2014-01-07 02:00 twice, with other readings;
-of two readings of a time the higher one is kept. The unit isn't published.
+The times are without a zone, and taken for UTC. The file has the hour from 2014-01-07 02:00 twice, with other readings:
+the higher one of two is kept. The unit isn't published.
 """
 
 from pyspark.sql import DataFrame
