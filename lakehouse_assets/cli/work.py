@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -157,23 +158,42 @@ def forget(
 
 
 @app.command()
-def land(domain: Annotated[str, typer.Argument(help="airlines")] = "airlines") -> None:
+def land(
+    domain: Annotated[str, typer.Argument(help="airlines, ecommerce, finance, iot, or one of yours with a feed.py")] = (
+        "airlines"
+    ),
+    given: Annotated[
+        Path | None, typer.Option("--from", help="a folder with the domain's files, if it may bring none itself")
+    ] = None,
+) -> None:
     """Put the sample feed of a domain into its landing folder, as a feed would deliver it."""
+    settings = read_settings()
+    feed = _feed(domain, settings)
+    landing = settings.landing
+    if "://" in landing:
+        raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
+    if given and not hasattr(feed, "land_from"):
+        raise NotApplicable(f"The domain {domain} brings its own files; leave out --from")
+    folder = own_folder(Path(landing), "the landing folder") / domain
+    written = feed.land_from(folder, given) if hasattr(feed, "land_from") else feed.land(folder)
+    tell(f"{count(written)} new files landed in {folder}.")
+
+
+def _feed(domain: str, settings: Settings) -> ModuleType:
+    """The module `feed` of a domain: it has `land(folder)`, or `land_from(folder, given)`; both return a number.
+
+    Raises:
+        NotFound: it has none; the message names the domains that do.
+    """
     from importlib import import_module
     from importlib.util import find_spec
 
-    settings = read_settings()
     feeds = {name: f"{settings.domains}.{name}.feed" for name in open_lakehouse().domains}
     there = [name for name, feed in feeds.items() if find_spec(feed)]
     if domain not in there:
         having = ", ".join(there) or "none"
         raise NotFound(f"The domain {domain!r} has no sample feed; those of {settings.domains} that have one: {having}")
-    landing = settings.landing
-    if "://" in landing:
-        raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
-    folder = own_folder(Path(landing), "the landing folder") / domain
-    written = import_module(feeds[domain]).land(folder)
-    tell(f"{count(written)} new files landed in {folder}.")
+    return import_module(feeds[domain])
 
 
 @app.command()

@@ -63,7 +63,7 @@ def test_a_sample_feed_that_no_domain_has_is_refused_with_those_that_there_are(
     assert (said.code, said.out.endswith("that have one: none\n")) == (1, True)
     monkeypatch.setenv("LAKEHOUSE_DOMAINS", "lakehouse_assets.domains")
     said = command("land", "netflix")
-    assert (said.code, said.out.endswith("that have one: airlines\n")) == (1, True)
+    assert (said.code, said.out.endswith("that have one: airlines, ecommerce, finance, iot\n")) == (1, True)
 
 
 def test_sql_is_made_for_the_lake_that_is_set_and_says_so_where_none_is(

@@ -10,21 +10,20 @@ from itertools import groupby
 from pathlib import Path
 from zipfile import ZipFile
 
+from lakehouse_assets.landing import put
+
 Row = list[str]
 
 
 def land(folder: Path) -> int:
-    """Write the files that aren't there yet into a landing folder; returns how many it wrote.
-
-    A file gets its name when it's complete, so that nothing reads half of one.
-    """
+    """Write the files that aren't there yet into a landing folder; returns how many it wrote."""
     data = _package_data()
     with ZipFile(data / "flights.csv.zip") as archive, archive.open("flights.csv") as flights:
         written = _land_by_day(io.TextIOWrapper(flights, "utf-8"), folder / "flights")
     with (data / "weather.csv").open(newline="") as weather:
         written += _land_by_day(weather, folder / "weather")
     for name, file in (("airports", "airports.csv"), ("planes", "planes.csv"), ("carriers", "airlines.csv")):
-        written += _put(folder / name / f"{name}.csv", (data / file).read_text)
+        written += put(folder / name / f"{name}.csv", _copier(data / file))
     return written
 
 
@@ -43,27 +42,21 @@ def _land_by_day(text: Iterable[str], folder: Path) -> int:
     # Weather is sorted by airport, then time: a day's rows are not together in the file.
     ordered = sorted(rows, key=lambda row: _date(row, year, month, day))
     days = groupby(ordered, key=lambda row: _date(row, year, month, day))
-    return sum(_put(folder / f"{date}.csv", _writer(header, list(group))) for date, group in days)
+    return sum(put(folder / f"{date}.csv", _writer(header, list(group))) for date, group in days)
 
 
 def _date(row: Row, year: int, month: int, day: int) -> str:
     return f"{row[year]}-{int(row[month]):02}-{int(row[day]):02}"
 
 
-def _writer(header: Row, rows: list[Row]) -> Callable[[], str]:
-    def text() -> str:
+def _writer(header: Row, rows: list[Row]) -> Callable[[Path], object]:
+    def write(path: Path) -> None:
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows([header, *rows])
-        return out.getvalue()
+        path.write_text(out.getvalue())
 
-    return text
+    return write
 
 
-def _put(path: Path, text: Callable[[], str]) -> int:
-    if path.exists():
-        return 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"_{path.name}")
-    scratch.write_text(text())
-    scratch.replace(path)
-    return 1
+def _copier(file: Path) -> Callable[[Path], object]:
+    return lambda path: path.write_text(file.read_text())
