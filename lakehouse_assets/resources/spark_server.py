@@ -87,9 +87,7 @@ class ServerSettings:
     def folder(self) -> Path:
         """Where this engine keeps its state, its locks and its log."""
         jars = locked_jars(azure=self.azure)
-        # What its Python workers import, beside those of the interpreter itself.
-        python = (sys.executable, os.environ.get("PYTHONPATH", ""))
-        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, JVM, jars, str(spark_home()), python))
+        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, JVM, jars, str(spark_home()), sys.executable))
         return self.cache / "engine" / hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
