@@ -90,6 +90,8 @@ def _run(project: Project, name: str, how: How) -> None:
     match how.split():
         case ["materialize"]:
             project.materialize(name)
+        case ["train"]:
+            project.train(name, full=True)
         case ["replay"]:
             project.replay(name)
         case ["backfill", first, last]:
