@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from datetime import date
 
 import pytest
@@ -146,6 +147,13 @@ def test_every_word_of_a_declaration_is_told() -> None:
         "Domain"
     ]  # of which there is a whole file
     assert any("Domain(" in b.text for b in page("docs/tables.md").blocks)
+
+
+def test_the_page_of_the_domains_has_each_with_the_number_of_its_tables() -> None:
+    told = re.findall(r"^\| (\w+) \| (\d+) \|", page("docs/domains.md").path.read_text(), re.MULTILINE)
+    lakehouse = open_lakehouse(strict=True)
+    tables = Counter(table.domain for table in lakehouse.tables.values())
+    assert {domain: int(number) for domain, number in told} == {domain: tables[domain] for domain in lakehouse.domains}
 
 
 def test_every_decision_is_listed() -> None:

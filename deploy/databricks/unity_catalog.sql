@@ -15,6 +15,8 @@ CREATE SCHEMA IF NOT EXISTS `main`.`airlines_state` COMMENT 'The state tables of
 GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA `main`.`airlines_state` TO `airlines`;
 CREATE SCHEMA IF NOT EXISTS `main`.`airlines_gold` COMMENT 'The gold tables of airlines. Every airlines table, from what has landed to what is reported.';
 GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA `main`.`airlines_gold` TO `airlines`;
+CREATE SCHEMA IF NOT EXISTS `main`.`airlines_features` COMMENT 'The features tables of airlines. Every airlines table, from what has landed to what is reported.';
+GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA `main`.`airlines_features` TO `airlines`;
 GRANT USE CATALOG ON CATALOG `main` TO `ecommerce`;
 GRANT READ FILES, WRITE FILES, CREATE EXTERNAL TABLE ON EXTERNAL LOCATION `main_lake` TO `ecommerce`;
 GRANT READ FILES, WRITE FILES ON EXTERNAL LOCATION `main_landing` TO `ecommerce`;
@@ -376,6 +378,17 @@ ALTER TABLE `main`.`airlines_gold`.`dim_carrier` ALTER COLUMN `valid_to` COMMENT
 ALTER TABLE `main`.`airlines_gold`.`dim_carrier` ALTER COLUMN `carrier_key` SET NOT NULL;
 ALTER TABLE `main`.`airlines_gold`.`dim_carrier` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_gold`.`dim_carrier` ADD CONSTRAINT `dim_carrier_key` PRIMARY KEY (`carrier_key`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_features`.`airport_weather` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/features/airport_weather';
+COMMENT ON TABLE `main`.`airlines_features`.`airport_weather` IS 'The weather at an airport, as it was known at a time: no model sees an observation before it was published.';
+ALTER TABLE `main`.`airlines_features`.`airport_weather` SET TAGS ('domain' = 'airlines', 'layer' = 'features');
+ALTER TABLE `main`.`airlines_features`.`airport_weather` ALTER COLUMN `airport` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_features`.`airport_weather` ALTER COLUMN `observed_at` COMMENT 'UTC; the beginning of the hour.';
+ALTER TABLE `main`.`airlines_features`.`airport_weather` ALTER COLUMN `known_at` COMMENT 'UTC; ten minutes after that hour.';
+ALTER TABLE `main`.`airlines_features`.`airport_weather` ALTER COLUMN `airport` SET NOT NULL;
+ALTER TABLE `main`.`airlines_features`.`airport_weather` ALTER COLUMN `observed_at` SET NOT NULL;
+ALTER TABLE `main`.`airlines_features`.`airport_weather` ALTER COLUMN `known_at` SET NOT NULL;
+ALTER TABLE `main`.`airlines_features`.`airport_weather` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_features`.`airport_weather` ADD CONSTRAINT `airport_weather_key` PRIMARY KEY (`airport`, `observed_at`, `known_at`);
 CREATE TABLE IF NOT EXISTS `main`.`ecommerce_gold`.`sales_by_day` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/ecommerce/gold/sales_by_day';
 COMMENT ON TABLE `main`.`ecommerce_gold`.`sales_by_day` IS 'Sales of the gift shop per day and country, in pounds: what was sold, what was cancelled, and what is left of it.
 
@@ -629,6 +642,24 @@ ALTER TABLE `main`.`airlines_gold`.`route_performance` ALTER COLUMN `origin` SET
 ALTER TABLE `main`.`airlines_gold`.`route_performance` ALTER COLUMN `destination` SET NOT NULL;
 ALTER TABLE `main`.`airlines_gold`.`route_performance` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_gold`.`route_performance` ADD CONSTRAINT `route_performance_key` PRIMARY KEY (`origin`, `destination`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_features`.`carrier_delays` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/features/carrier_delays';
+COMMENT ON TABLE `main`.`airlines_features`.`carrier_delays` IS 'How late a carrier\'s flights left an airport, by the hour in which they were to leave.
+
+An hour is known once it\'s over and the last of its flights has left; cancelled flights don\'t count.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` SET TAGS ('domain' = 'airlines', 'layer' = 'features');
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `carrier` COMMENT 'Two-character code.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `origin` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `hour_ended_at` COMMENT 'UTC; the end of the hour of the scheduled departures.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `known_at` COMMENT 'UTC; when the last of these flights had left.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `flights` COMMENT 'That have left.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `mean_departure_delay` COMMENT 'Minutes; an early flight counts below zero.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `late_share` COMMENT 'Left 15 minutes late or more.';
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `carrier` SET NOT NULL;
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `origin` SET NOT NULL;
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `hour_ended_at` SET NOT NULL;
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ALTER COLUMN `known_at` SET NOT NULL;
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_features`.`carrier_delays` ADD CONSTRAINT `carrier_delays_key` PRIMARY KEY (`carrier`, `origin`, `hour_ended_at`, `known_at`);
 CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`delays_by_carrier` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/delays_by_carrier';
 COMMENT ON TABLE `main`.`airlines_gold`.`delays_by_carrier` IS 'Delays per carrier and day.
 
