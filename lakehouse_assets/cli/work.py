@@ -61,12 +61,15 @@ def run(
 
 def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, accept_loss: bool) -> None:
     """Run what there is to do for the tables, and the others of their domains. Exit code 1 if it didn't go well."""
+    from lakehouse_assets.engine.feature_store.bring_online import bring_online
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.plan.planner import plan_all
 
     start, settings, lake = time.monotonic(), read_settings(), open_lake(lakehouse)
     moving = [p for p in plan_all(lakehouse, lake, keys, full) if p.strategy != "nothing"]
     if not moving:
+        for table in [lakehouse.tables[key] for key in keys if key in lakehouse.tables]:
+            bring_online(table, lake)  # of a run that was killed before it came to that
         keys = [key for key in keys if key in lakehouse.tables] or keys
         waiting = [key for key in keys if key in lakehouse.tables and read_log(lake.table(key)) is None]
         _tell_nothing_new(len(keys) - len(waiting), len(waiting), time.monotonic() - start)
