@@ -123,6 +123,10 @@ class TrainingFailed(LakehouseError):
     """A model couldn't be trained, judged or kept; the champion is as it was."""
 
 
+class TooFewRows(TrainingFailed):
+    """There are too few rows to learn from or to judge by, or all of them have one label."""
+
+
 class ScoringFailed(LakehouseError):
     """Rows couldn't be scored: a model can't be loaded, or lacks a column."""
 

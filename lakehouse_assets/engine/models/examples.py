@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.errors import TrainingFailed
+from lakehouse_assets.engine.errors import TooFewRows
 from lakehouse_assets.engine.scoring.batch import as_features, as_trained, is_feature
 from lakehouse_assets.engine.spec.model import Model, Training
 from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime, Split
@@ -48,7 +48,7 @@ def examples(rows: DataFrame, model: Model, keys: Sequence[str], also: Sequence[
     far as there are such features: those of the champion, against which the model will be judged.
 
     Raises:
-        TrainingFailed: no row has a label.
+        TooFewRows: no row has a label.
         ScoringFailed: a column is missing, or of a type that no feature or label has.
     """
     doing, chosen = f"Training {model.key}", rows.where(model.where) if model.where else rows
@@ -60,7 +60,7 @@ def examples(rows: DataFrame, model: Model, keys: Sequence[str], also: Sequence[
     found = found.sort_values([*keys], kind="stable", ignore_index=True)
     labelled = found[found[model.label].notna()].reset_index(drop=True)
     if labelled.empty:
-        raise TrainingFailed(f"{doing}: none of the {len(found)} rows has a {model.label!r}; nothing can be learnt")
+        raise TooFewRows(f"{doing}: none of the {len(found)} rows has a {model.label!r}; nothing can be learnt")
     x = as_trained(labelled[[*model.inputs]].copy(), model.inputs)
     return Examples(x, labelled[model.label].astype("float64"), labelled, chosen), len(found) - len(labelled)
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.errors import LakehouseError, TrainingFailed
+from lakehouse_assets.engine.errors import LakehouseError, TooFewRows, TrainingFailed
 from lakehouse_assets.engine.models import fitted as kept
 from lakehouse_assets.engine.models.examples import Examples, examples, held_out
 from lakehouse_assets.engine.models.importances import importances
@@ -167,9 +167,9 @@ def _fitted(model: Model, learnt: Examples, params: Mapping[str, Any]) -> Any:
 def _hold_to_sizes(model: Model, learnt: Examples, judge: Examples) -> None:
     for part, what in ((learnt, "to learn from"), (judge, "held out")):
         if part.x.empty:
-            raise TrainingFailed(f"Training {model.key}: its split {model.split} leaves no row {what}; choose another")
+            raise TooFewRows(f"Training {model.key}: its split {model.split} leaves no row {what}; choose another")
         if model.is_classifier and part.y.nunique() < 2:
-            raise TrainingFailed(
+            raise TooFewRows(
                 f"Training {model.key}: all {len(part.y)} rows {what} have {model.label} = {part.y.iloc[0]:g}; a "
                 f"classifier needs both, so choose another split than {model.split}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from typing import Literal
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.plan.plan import Logs, Read
 from lakehouse_assets.engine.registry.store import ModelStore
-from lakehouse_assets.engine.registry.versions import CODE, Version, versions
+from lakehouse_assets.engine.registry.versions import CODE, Version, versions, waiting
 from lakehouse_assets.engine.spec.model import Model
 
 
@@ -42,6 +43,8 @@ def plan_model(model: Model, lakehouse: Lakehouse, logs: Logs, store: ModelStore
     if full:
         return ModelPlan(model, "train", "a training was asked for", reads)
     last = next(iter(versions(store, model.key)), None)
+    if last is None and waiting(store, model.key) == as_read(model, reads):
+        return ModelPlan(model, "nothing", "there were too few rows to train it, and none has come", reads)
     why, strategy = _why(model, last, reads, logs)
     return ModelPlan(model, strategy, why, reads)
 
@@ -63,6 +66,11 @@ def at_versions_of(model: Model, it: Version, lakehouse: Lakehouse, logs: Logs) 
         for p, key in upstreams.items()
     }
     return ModelPlan(model, "train", f"on the versions that version {it.number} was trained on", reads)
+
+
+def as_read(model: Model, reads: Mapping[str, Read]) -> str:
+    """What a training reads, and what decides what is learnt from it, as text."""
+    return json.dumps([model.code_version, {read.key: [read.id, read.to] for read in reads.values()}], sort_keys=True)
 
 
 def _read(key: str, parameter: str, model: Model, logs: Logs) -> Read:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 # Tags of versions. What a version was judged against, and whether it passed, are there from its first moment on.
+WAITING = "lakehouse.waiting"  # of an experiment
 READ, CODE, AGAINST, PASSED, DECIDED, REPLACED, WHY = (
     f"lakehouse.{name}" for name in ("read", "code", "judged_against", "passed", "decided", "replaced", "gate")
 )
@@ -79,6 +80,14 @@ def versions(store: ModelStore, key: str) -> list[Version]:
     with answering(store, f"Listing the versions of {name}"):
         found = client.search_model_versions(f"name = '{name}'")
     return sorted((_version(it) for it in found), key=lambda it: -it.number)
+
+
+def waiting(store: ModelStore, key: str) -> str:
+    """What a model had read when it was found that there are too few rows to train it; empty where it wasn't."""
+    client, name = open_store(store), store.name(key)
+    with answering(store, f"Looking up the experiment {name}"):
+        found = client.get_experiment_by_name(name)
+        return str(found.tags.get(WAITING, "")) if found else ""
 
 
 def register(store: ModelStore, key: str, source: str, run_id: str, tags: Mapping[str, str]) -> Version:

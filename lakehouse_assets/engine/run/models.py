@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lakehouse_assets.engine.context import Context
+from lakehouse_assets.engine.errors import TooFewRows
+from lakehouse_assets.engine.models.tracking import wait_for_more
 from lakehouse_assets.engine.models.train import Trained, recover, train
-from lakehouse_assets.engine.plan.models import ModelPlan, at_versions_of, plan_model
+from lakehouse_assets.engine.plan.models import ModelPlan, as_read, at_versions_of, plan_model
 from lakehouse_assets.engine.plan.plan import Logs
 from lakehouse_assets.engine.plan.read import recorded
 from lakehouse_assets.engine.registry.store import ModelStore
-from lakehouse_assets.engine.registry.versions import champion, version
+from lakehouse_assets.engine.registry.versions import champion, version, versions
 from lakehouse_assets.engine.run.report import ModelReport, Position, Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.model import Model
@@ -33,7 +36,15 @@ def materialize_model(model: Model, request: Request, context: Context) -> Repor
         plan = at_versions_of(model, like, context.lakehouse, logs)
     else:
         plan = plan_model(model, context.lakehouse, logs, store, request.full)
-    trained = train(plan, context, store) if plan.strategy == "train" and not request.only_checks else None
+    trained = None
+    if plan.strategy == "train" and not request.only_checks:
+        try:
+            trained = train(plan, context, store)
+        except TooFewRows as error:
+            if request.full or versions(store, model.key):
+                raise
+            wait_for_more(store, model.key, as_read(model, plan.reads))
+            plan = replace(plan, strategy="nothing", reason=str(error))
     positions = {key: Position(it["to"], None, it["id"]) for key, it in recorded(plan.reads).items()}
     told = _told(plan, trained, recovered, store)
     strategy = "checks" if request.only_checks else plan.strategy
