@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.registry.store import ModelStore, answering, locked, open_store, this_host
+from lakehouse_assets.engine.registry.versions import WAITING
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -93,3 +94,9 @@ def metrics_of(store: ModelStore, run_id: str) -> dict[str, float]:
     client = open_store(store)
     with answering(store, f"Looking up the run {run_id}"):
         return dict(client.get_run(run_id).data.metrics)
+
+
+def wait_for_more(store: ModelStore, key: str, read: str) -> None:
+    """Note that there are too few rows in what was read, so that it isn't read again before it changes."""
+    with answering(store, f"Noting that {key} waits for rows"):
+        open_store(store).set_experiment_tag(experiment(store, key), WAITING, read)
