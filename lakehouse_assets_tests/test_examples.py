@@ -69,7 +69,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         if block.declares and block not in TASKS:
             _write(home / PACKAGE / block.declares, block.text)
             (home / PACKAGE / block.declares).with_name("__init__.py").touch()
-        if block.language in ("csv", "json"):
+        if block.language in ("csv", "json") and block.info:
             _write(landing / block.info, block.text)
     shutil.copy(PROJECT / "dagster.yaml", home)
     return Home(home)
