@@ -587,6 +587,27 @@ ALTER TABLE `main`.`airlines_gold`.`airport_board` ALTER COLUMN `airport` SET NO
 ALTER TABLE `main`.`airlines_gold`.`airport_board` ALTER COLUMN `hour` SET NOT NULL;
 ALTER TABLE `main`.`airlines_gold`.`airport_board` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_gold`.`airport_board` ADD CONSTRAINT `airport_board_key` PRIMARY KEY (`airport`, `hour`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`departures_ahead` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/departures_ahead';
+COMMENT ON TABLE `main`.`airlines_gold`.`departures_ahead` IS 'Each flight as it stood two hours before its scheduled departure: what is known of it then, and how it went.
+
+`late` is null for a cancelled flight, and for one that hasn\'t left yet. Local times are those of the origin.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` SET TAGS ('domain' = 'airlines', 'layer' = 'gold');
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `carrier` COMMENT 'Two-character code.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `flight` COMMENT 'Flight number.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `origin` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `scheduled_departure_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `predicted_at` COMMENT 'UTC; two hours before.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `destination` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `weekday` COMMENT '0 is Monday.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `minute_of_day` COMMENT 'Of the scheduled departure, local.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `seats` COMMENT 'Of the plane that is planned; null where it isn\'t known.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `late` COMMENT 'It left more than 15 minutes late.';
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `carrier` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `flight` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `origin` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ALTER COLUMN `scheduled_departure_at` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_gold`.`departures_ahead` ADD CONSTRAINT `departures_ahead_key` PRIMARY KEY (`carrier`, `flight`, `origin`, `scheduled_departure_at`);
 CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`dim_airport` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/dim_airport';
 COMMENT ON TABLE `main`.`airlines_gold`.`dim_airport` IS 'Airports for reports, one row each.
 
@@ -747,6 +768,22 @@ ALTER TABLE `main`.`airlines_gold`.`fact_flights` ALTER COLUMN `origin` SET NOT 
 ALTER TABLE `main`.`airlines_gold`.`fact_flights` ALTER COLUMN `scheduled_departure_at` SET NOT NULL;
 ALTER TABLE `main`.`airlines_gold`.`fact_flights` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_gold`.`fact_flights` ADD CONSTRAINT `fact_flights_key` PRIMARY KEY (`carrier`, `flight`, `origin`, `scheduled_departure_at`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`late_departure_risk` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/late_departure_risk';
+COMMENT ON TABLE `main`.`airlines_gold`.`late_departure_risk` IS 'The chance that each flight leaves more than 15 minutes late, as the champion has it two hours before.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` SET TAGS ('domain' = 'airlines', 'layer' = 'gold');
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `carrier` COMMENT 'Two-character code.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `flight` COMMENT 'Flight number.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `origin` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `scheduled_departure_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `destination` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `score` COMMENT 'The probability of the label, or the number that is predicted.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `model_version` COMMENT 'The version of the model that gave the score.';
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `carrier` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `flight` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `origin` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ALTER COLUMN `scheduled_departure_at` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_gold`.`late_departure_risk` ADD CONSTRAINT `late_departure_risk_key` PRIMARY KEY (`carrier`, `flight`, `origin`, `scheduled_departure_at`);
 ALTER TABLE `main`.`netflix_silver`.`cast` DROP CONSTRAINT IF EXISTS `cast_show_id_in_silver_titles`;
 ALTER TABLE `main`.`netflix_silver`.`cast` ADD CONSTRAINT `cast_show_id_in_silver_titles` FOREIGN KEY (`show_id`) REFERENCES `main`.`netflix_silver`.`titles` (`show_id`);
 ALTER TABLE `main`.`netflix_silver`.`countries` DROP CONSTRAINT IF EXISTS `countries_show_id_in_silver_titles`;

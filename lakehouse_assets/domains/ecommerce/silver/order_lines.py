@@ -43,12 +43,12 @@ CELLS = ["StockCode", "Description", "Quantity", "UnitPrice", "InvoiceDate", "Cu
 )
 def order_lines(raw: DataFrame) -> DataFrame:
     # An invoice is of one day, so of one file; a file that arrived twice is numbered anew each time.
-    invoice = Window.partitionBy("_source", "_batch", "InvoiceNo")
-    same = invoice.partitionBy("_source", "_batch", "InvoiceNo", *CELLS).orderBy("StockCode")
+    invoice = Window.partitionBy("_source", "_batch", "InvoiceNo").orderBy(*CELLS)
+    before = F.lag(F.struct(*CELLS)).over(invoice)
     amount = F.expr("try_cast(try_cast(Quantity AS int) * try_cast(UnitPrice AS decimal(12,3)) AS decimal(18,3))")
     return raw.select(
         F.col("InvoiceNo").alias("invoice"),
-        F.row_number().over(invoice.orderBy(*CELLS)).alias("line"),
+        F.row_number().over(invoice).alias("line"),
         F.col("StockCode").alias("stock_code"),
         F.trim("Description").alias("description"),
         F.col("Quantity").alias("quantity"),
@@ -58,7 +58,7 @@ def order_lines(raw: DataFrame) -> DataFrame:
         F.regexp_replace("CustomerID", r"\.0$", "").alias("customer_id"),
         F.col("Country").alias("country"),
         F.startswith("InvoiceNo", F.lit("C")).alias("cancelled"),
-        (F.row_number().over(same) > 1).alias("repeated"),
+        before.eqNullSafe(F.struct(*CELLS)).alias("repeated"),
         "_source",
         "_ingested_at",
     )
