@@ -89,7 +89,7 @@ def built(home: Home) -> Home:
 
 
 def test_every_table_of_the_docs_is_built(built: Home) -> None:
-    names = [b.declares for b in BLOCKS if b.declares.count("/") == 2 and b not in TASKS]
+    names = [b.declares for b in BLOCKS if b.declares.count("/") == 2 and b not in TASKS and "/models/" not in b.declares]
     declared = {name.removesuffix(".py").replace("/", ".") for name in names}
     assert len(declared) >= 15
     assert {key for key in declared if built.log(key) is None} == NOT_FED
@@ -140,7 +140,7 @@ def test_the_tables_that_tasks_make_are_declared_as_shown(built: Home) -> None:
 
 
 def test_a_second_run_finds_nothing_new_and_starts_nothing(built: Home) -> None:
-    assert built.lakehouse("run", "airlines").stdout.startswith("Nothing new: 20 tables are up to date")
+    assert built.lakehouse("run", "airlines").stdout.startswith("Nothing new: 24 tables are up to date")
 
 
 def test_the_command_shows_what_is_in_the_lake(built: Home) -> None:
