@@ -62,7 +62,8 @@ def test_every_table_says_whose_it_is_what_it_is_and_how_fresh(
         spec, domain = specs[key], lakehouse.domains[table.domain]
         assert spec.owners == [table.owner or domain.owner], key
         assert spec.group_name == table.domain, key
-        assert spec.kinds == {"sql" if table.sql else "pyspark", "deltalake", table.layer}, key
+        by = "sql" if table.sql else "mlflow" if table.score else "pyspark"
+        assert spec.kinds == {by, "deltalake", table.layer}, key
         assert {**spec.tags, "domain": table.domain, "layer": table.layer} == dict(spec.tags), key
         assert spec.description == table.doc, key
         assert len(table.doc.split()) >= 3, key
@@ -71,7 +72,7 @@ def test_every_table_says_whose_it_is_what_it_is_and_how_fresh(
 
 def test_the_domain_airlines_belongs_to_its_team_and_is_a_day_old_at_most(specs: dict[str, dg.AssetSpec]) -> None:
     airlines = [spec for key, spec in specs.items() if key.startswith("airlines.")]
-    assert len(airlines) == 21
+    assert len(airlines) == 23
     assert {owner for spec in airlines for owner in spec.owners} == {"team:airlines"}
     windows = {spec.freshness_policy.fail_window.to_timedelta().total_seconds() for spec in airlines}  # type: ignore[union-attr]
     assert windows == {26 * 3600}
@@ -85,7 +86,9 @@ def test_every_code_reference_is_the_line_where_the_table_is_declared(
         line = Path(reference.file_path).read_text().splitlines()[reference.line_number - 1]
         domain, layer, name = key.split(".")
         assert reference.file_path == str(PROJECT.joinpath("lakehouse_assets", "domains", domain, layer, f"{name}.py"))
-        assert line.startswith(("@table(", f"{name} = sql_table(", f"{name} = sql_features(")), key
+        assert line.startswith(
+            ("@table(", "@model(", f"{name} = score(", f"{name} = sql_table(", f"{name} = sql_features(")
+        ), key
 
 
 def test_every_declared_column_is_in_the_schema_that_the_ui_shows(
@@ -112,7 +115,8 @@ def test_there_is_a_check_for_each_rule_and_only_errors_block(loaded: dg.Definit
     keys = {(t.key, "unique_key"): True for t in lakehouse.tables.values() if t.keys}
     files = {(t.key, "files_readable"): False for t in lakehouse.tables.values() if t.source}
     plausible = {(t.key, "snapshots_plausible"): True for t in lakehouse.tables.values() if t.snapshots}
-    assert found == {**rules, **checks, **keys, **files, **plausible}
+    gates = {(key, "gate"): False for key in lakehouse.models}
+    assert found == {**rules, **checks, **keys, **files, **plausible, **gates}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +187,7 @@ def test_the_airlines_are_built_every_morning_at_six_utc(loaded: dg.Definitions)
     assert schedule.job_name == "airlines"
     selected = loaded.resolve_job_def("airlines").asset_layer.executable_asset_keys
     assert {path(key) for key in selected} == {
-        key.replace(".", "/") for key in open_lakehouse(strict=True).tables if key.startswith("airlines.")
+        key.replace(".", "/") for key in open_lakehouse(strict=True).assets if key.startswith("airlines.")
     }
 
 

@@ -89,7 +89,9 @@ def built(home: Home) -> Home:
 
 
 def test_every_table_of_the_docs_is_built(built: Home) -> None:
-    names = [b.declares for b in BLOCKS if b.declares.count("/") == 2 and b not in TASKS and "/models/" not in b.declares]
+    names = [
+        b.declares for b in BLOCKS if b.declares.count("/") == 2 and b not in TASKS and "/models/" not in b.declares
+    ]
     declared = {name.removesuffix(".py").replace("/", ".") for name in names}
     assert len(declared) >= 15
     assert {key for key in declared if built.log(key) is None} == NOT_FED

@@ -45,8 +45,8 @@ def test_the_sensor_asks_for_one_run_for_all_files_with_a_small_cursor(
     decision = airlines_tick(tmp_path, instance)
     (request,) = decision.run_requests
     assert request.tags["lakehouse/arrivals"] == "airlines"
-    tables = open_lakehouse(strict=True).tables.values()
-    assert {".".join(key.path) for key in request.asset_selection} == {t.key for t in tables if t.domain == "airlines"}
+    assets = open_lakehouse(strict=True).assets.values()
+    assert {".".join(key.path) for key in request.asset_selection} == {a.key for a in assets if a.domain == "airlines"}
     assert request.tags["lakehouse/waiting"] == "airlines.bronze.flights: 300"
     assert len(decision.cursor) < 200
 
