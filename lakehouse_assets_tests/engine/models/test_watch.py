@@ -136,8 +136,9 @@ def test_with_a_time_only_the_newest_rows_are_looked_at(learning: Project) -> No
         """
         timed = sql_table(
             visits="silver.visits", write=merge(on="visit"),
-            columns=[Column("visit", "bigint", key=True), Column("at", "timestamp")],
-            sql="SELECT *, timestamp_seconds(1700000000 + visit) AS at FROM visits",
+            columns=[Column("visit", "bigint", key=True), Column("pages", "int"), Column("minutes", "double"),
+                     Column("channel", "string"), Column("at", "timestamp")],
+            sql="SELECT visit, pages, minutes, channel, timestamp_seconds(1700000000 + visit) AS at FROM visits",
         )
         """,
     )
@@ -197,7 +198,7 @@ def test_labels_may_come_in_a_table_of_their_own(learning: Project) -> None:
         """
         @table(landed=files("outcomes/*"))
         def outcomes(landed: DataFrame) -> DataFrame:
-            return landed.selectExpr("cast(visit AS bigint) visit", "cast(bought AS boolean) bought")
+            return landed.selectExpr("cast(visit AS bigint) visit", "cast(bought AS boolean) bought", "_source", "_rescued")
         """,
     )
     scored(learning, "quality=Quality(labels='bronze.outcomes')")
