@@ -198,7 +198,9 @@ def test_labels_may_come_in_a_table_of_their_own(learning: Project) -> None:
         """
         @table(landed=files("outcomes/*"))
         def outcomes(landed: DataFrame) -> DataFrame:
-            return landed.selectExpr("cast(visit AS bigint) visit", "cast(bought AS boolean) bought", "_source", "_rescued")
+            return landed.withColumns(
+                {"visit": F.col("visit").cast("bigint"), "bought": F.col("bought").cast("boolean")}
+            )
         """,
     )
     scored(learning, "quality=Quality(labels='bronze.outcomes')")
