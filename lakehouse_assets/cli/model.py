@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
@@ -52,11 +53,13 @@ def show_model(name: ModelName) -> None:
 
     model, store = find_model(open_lakehouse(), name), read_settings().models
     called = {number: alias for alias, number in aliases(store, model.key).items()}
-    shown = grid("version", "alias", "trained (UTC)", "on", "metrics", "gate", right=["version"])
+    shown = grid("version", "alias", "trained (UTC)", "on", "metrics", "drift", "gate", right=["version"])
     for it in versions(store, model.key):
         on = ", ".join(f"{key}@{read['to']}" for key, read in it.read.items())
-        metrics = ", ".join(f"{key} {value:.4g}" for key, value in metrics_of(store, it.run_id).items())
-        shown.add_row(str(it.number), called.get(it.number, ""), _at(it), on, metrics, it.tags.get(WHY, ""))
+        found = metrics_of(store, it.run_id)
+        metrics = ", ".join(f"{key} {value:.4g}" for key, value in found.items() if "/" not in key)
+        told = (str(it.number), called.get(it.number, ""), _at(it), on, metrics, _drift(found), it.tags.get(WHY, ""))
+        shown.add_row(*told)
     console.print(shown)
     tell(f"MLflow has the rest, under {store.name(model.key)}: {_how_to_open(store)}")
 
@@ -90,6 +93,13 @@ def roll_back(name: ModelName) -> None:
     model, store = find_model(open_lakehouse(), name), read_settings().models
     before, now = rollback(store, model.key)
     tell(f"Version {now.number} of {model.key} is the champion again, in place of version {before.number}.")
+
+
+def _drift(metrics: Mapping[str, float]) -> str:
+    """The columns that were the farthest from the training rows when the version last scored."""
+    found = {key.partition("/")[2]: value for key, value in metrics.items() if key.startswith("drift_psi/")}
+    worst = sorted(found.items(), key=lambda it: -it[1])[:3]
+    return ", ".join(f"{name} {value:.3g}" for name, value in worst)
 
 
 def _at(it: Version) -> str:

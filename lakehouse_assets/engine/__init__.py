@@ -38,6 +38,7 @@ from lakehouse_assets.engine.spec.expectations import (
 from lakehouse_assets.engine.spec.metrics import Gate, Metric
 from lakehouse_assets.engine.spec.model import FeatureLookup, Training
 from lakehouse_assets.engine.spec.modes import Daily
+from lakehouse_assets.engine.spec.monitor import Drift, Quality
 from lakehouse_assets.engine.spec.search import Choice, Range, Search
 from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime
 from lakehouse_assets.engine.spec.tasks import Jar, Job, Notebook, SqlFile
@@ -52,6 +53,7 @@ __all__ = [
     "Column",
     "Daily",
     "Domain",
+    "Drift",
     "ExistingCluster",
     "Expectation",
     "FeatureLookup",
@@ -60,6 +62,7 @@ __all__ = [
     "Job",
     "Metric",
     "Notebook",
+    "Quality",
     "Range",
     "Search",
     "Serverless",

@@ -8,6 +8,7 @@ import dagster as dg
 
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.source_checks import files_spec, snapshots_spec
+from lakehouse_assets.engine.compile.watch_checks import watch_specs
 from lakehouse_assets.engine.markdown import as_code, as_text
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.run.report import CheckReport
@@ -31,7 +32,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
     ]
     files = [files_spec(asset)] if table.source else []
     plausible = [snapshots_spec(asset)] if table.snapshots else []
-    return expectations + [_table_spec(c, asset) for c in table.all_checks] + files + plausible
+    return expectations + [_table_spec(c, asset) for c in table.all_checks] + watch_specs(table) + files + plausible
 
 
 def _expectation_spec(expectation: Expectation, asset: dg.AssetKey, version: str) -> dg.AssetCheckSpec:

@@ -15,11 +15,14 @@ from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.models import build_model
 from lakehouse_assets.engine.compile.names import asset_key
+from lakehouse_assets.engine.compile.retraining import retraining_sensor
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.graph.collector import collector_paused
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_text
+
+_SENSORS = (arrivals_sensor, late_rows_sensor, retraining_sensor)
 
 
 @collector_paused()
@@ -36,7 +39,7 @@ def compile_definitions(
     checks = [job_check(table) for table in watched]
     aside = [key for check in checks for key in check.check_keys]
     jobs = {name: domain_job(name, domain, aside) for name, domain in lakehouse.domains.items() if name in filled}
-    sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in (arrivals_sensor, late_rows_sensor)]
+    sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in _SENSORS]
     # Dagster would add it, open to launches, for values that steps return. Ours return none.
     unused = {"io_manager": dg.FilesystemIOManager()}
     return dg.Definitions(

@@ -12,6 +12,7 @@ from lakehouse_assets.engine.compile.metadata import run_metadata
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.partitions import written_days
 from lakehouse_assets.engine.compile.source_checks import files_result, snapshots_result
+from lakehouse_assets.engine.compile.watch_checks import watch_results
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.spec.table import Table
@@ -29,7 +30,7 @@ def events(table: Table, report: Report, context: dg.AssetExecutionContext) -> I
         return
     for event in written_days(table, report):
         context.log_event(event)
-    judged = [*expectation_results(table, report.counts), *table_results(table, report.checks)]
+    judged = _judged(table, report)
     results = [*(judged if report.written else carried_results(context)), *_source_results(table, report)]
     yield dg.MaterializeResult(
         asset_key=asset_key(table.key),
@@ -44,7 +45,13 @@ def _of_checks(table: Table, report: Report, context: dg.AssetExecutionContext) 
     if report.stored is None:
         context.log.warning(f"{table.key}: {report.reason}")
         return
-    yield from _selected([*expectation_results(table, report.counts), *table_results(table, report.checks)], context)
+    yield from _selected(_judged(table, report), context)
+
+
+def _judged(table: Table, report: Report) -> list[dg.AssetCheckResult]:
+    """What was found of the rows, of the whole table, and of the model that scored it."""
+    rows, whole = expectation_results(table, report.counts), table_results(table, report.checks)
+    return [*rows, *whole, *watch_results(report)]
 
 
 def _source_results(table: Table, report: Report) -> list[dg.AssetCheckResult]:

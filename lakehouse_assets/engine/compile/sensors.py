@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 
@@ -19,7 +19,7 @@ from lakehouse_assets.engine.compile.cursor import Cursor, read_cursor
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.table import Table
 
@@ -32,7 +32,8 @@ RECENT_DAYS = (-1, 0, 1)
 RECONCILE_SECONDS = 3600
 RUN_TAG = "lakehouse/arrivals"
 
-# By table, what waits for a run.
+Looked = TypeVar("Looked", bound=Asset)
+# By table or model, what waits for a run.
 Waiting = Mapping[str, Sequence[Any]]
 Decision = dg.SensorResult | dg.SkipReason
 Notified = Callable[[], object]
@@ -109,8 +110,8 @@ def lake_sensor(
     return sensor
 
 
-def downstream(tables: list[Table], lakehouse: Lakehouse) -> list[dg.AssetKey]:
-    """The tables and all of their domain that is made from them."""
+def downstream(tables: Sequence[Asset], lakehouse: Lakehouse) -> list[dg.AssetKey]:
+    """The tables or models, and all of their domain that is made from them."""
     reached = {t.key for t in tables}
     runnable = {*lakehouse.runnable, *lakehouse.models}
     for key, asset in lakehouse.assets.items():  # each comes after those it reads
@@ -157,9 +158,9 @@ def one_run(context: dg.SensorEvaluationContext, watch: Watch) -> Decision:
 
 
 def by_table(
-    context: dg.SensorEvaluationContext, tables: Sequence[Table], look: Callable[[Table], Sequence[Any]]
+    context: dg.SensorEvaluationContext, tables: Sequence[Looked], look: Callable[[Looked], Sequence[Any]]
 ) -> Waiting:
-    """What waits, by table. One that can't be looked at is told of, and doesn't keep the others waiting.
+    """What waits, by table or model. One that can't be looked at is told of, and doesn't keep the others waiting.
 
     Raises:
         LakehouseError: none of them can be looked at.

@@ -42,8 +42,8 @@ class Lakehouse:
     def reads(self, key: str) -> list[str]:
         """The keys of all that a table or a model is made from: tables, and the model of a table of scores."""
         asset = self.assets[key]
-        scored_by = [asset.score.key] if isinstance(asset, Table) and asset.score else []
-        return [*self.upstreams(asset).values(), *scored_by]
+        beside = asset.score.reads if isinstance(asset, Table) and asset.score else ()
+        return list(dict.fromkeys((*self.upstreams(asset).values(), *beside)))
 
     @property
     def assets(self) -> dict[str, Asset]:

@@ -14,6 +14,8 @@ from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.metrics import MetricName
 from lakehouse_assets.engine.spec.model import MODELS, Model
+from lakehouse_assets.engine.spec.monitor import Quality
+from lakehouse_assets.engine.spec.score import Score
 from lakehouse_assets.engine.spec.split import AtRandom
 from lakehouse_assets.engine.spec.table import Table
 
@@ -28,9 +30,37 @@ def resolved(table: Table, models: Mapping[str, Model], tables: Mapping[str, Tab
         return replace(table, score=replace(table.score, key=key))
     looked_up = {it.parameter: full_key(model, it.table) for it in model.lookups}
     found = {name: tables[at] for name, at in looked_up.items() if at in tables}
-    score = replace(table.score, key=key, lookups=model.lookups, at=model.at, tables=found)
+    score = replace(
+        table.score, key=key, lookups=model.lookups, at=model.at, tables=found, metrics=model.metrics,
+        learns=full_key(model, model.rows.table), quality=_quality(table, table.score, model),
+    )  # fmt: skip
     upstreams = {name: Upstream(at, lookup=True) for name, at in looked_up.items()}
     return replace(table, score=score, inputs={**table.inputs, **upstreams})
+
+
+def _quality(table: Table, score: Score, model: Model) -> Quality | None:
+    """With the table, the label and the key that it has where none is named."""
+    it = score.quality
+    if it is None:
+        return None
+    labels = full_key(table, it.labels or full_key(model, model.rows.table))
+    return replace(it, labels=labels, label=it.label or model.label, on=tuple(it.on or table.keys))
+
+
+def watch_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
+    """What can be wrong with how a table of scores is watched."""
+    score = table.score
+    if score is None:
+        return
+    drift, quality = score.drift, score.quality
+    if drift and drift.over and drift.over not in score.kept:
+        yield f"{where(table)}: looks for drift over {drift.over!r}, which it doesn't keep; add it to keep=[…]"
+    if quality and not quality.on:
+        yield f"{where(table)}: has no key by which its scores find their labels; say Quality(on=(…,))"
+    labels = tables.get(full_key(table, quality.labels)) if quality else None
+    declared = [column.name for column in labels.columns] if labels else []
+    for column in [c for c in (quality.label, *quality.on) if declared and c not in declared] if quality else []:
+        yield f"{where(table)}: needs {column!r} for its quality, which {quality.labels} doesn't declare"  # type: ignore[union-attr]
 
 
 def model_problems(model: Model, domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:

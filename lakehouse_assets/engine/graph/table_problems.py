@@ -81,7 +81,8 @@ def _text_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mappin
 
 def _check_problems(table: Table, _domains: Mapping[str, Domain], _tables: Mapping[str, Table]) -> Iterator[str]:
     own = [FILES_READABLE] * (table.source is not None) + [SNAPSHOTS_PLAUSIBLE] * bool(table.snapshots)
-    names = [e.name for e in table.expectations] + [c.name for c in table.all_checks] + own
+    watched = list(table.score.watched) if table.score else []
+    names = [e.name for e in table.expectations] + [c.name for c in table.all_checks] + own + watched
     for name in _repeated(names):
         yield f"{where(table)}: two expectations or checks are called {name!r}; give one of them name=…"
     if not table.takes_new_rows and any(adds_up(check) for check in table.checks):

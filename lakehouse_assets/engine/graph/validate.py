@@ -12,7 +12,7 @@ from lakehouse_assets.engine.graph.discover import Asset, Declared, Lakehouse, d
 from lakehouse_assets.engine.graph.elsewhere_problems import elsewhere_problems
 from lakehouse_assets.engine.graph.faults import Fault, attempt
 from lakehouse_assets.engine.graph.feature_problems import feature_problems
-from lakehouse_assets.engine.graph.model_problems import model_problems, resolved
+from lakehouse_assets.engine.graph.model_problems import model_problems, resolved, watch_problems
 from lakehouse_assets.engine.graph.table_problems import CHECKS, where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.model import MODELS, Model
@@ -63,7 +63,7 @@ def _asset_problems(
         if isinstance(asset, Model):
             return [*model_problems(asset, domains, tables), *_reference_problems(asset, keys)]
         found = [p for check in (*CHECKS, elsewhere_problems, feature_problems) for p in check(asset, domains, tables)]
-        return found + list(_reference_problems(asset, keys))
+        return [*found, *watch_problems(asset, tables), *_reference_problems(asset, keys)]
 
     # A value of another type than the declaration takes may make any of the checks raise.
     found = attempt(look, asset.key, f"{asset.file}:{asset.line}")
@@ -99,8 +99,8 @@ def _order(assets: Mapping[str, Asset]) -> tuple[list[str], list[tuple[str, str]
 
 
 def _upstream_keys(asset: Asset) -> list[str]:
-    scored_by = [asset.score.key] if isinstance(asset, Table) and asset.score else []
-    return [*(full_key(asset, u.table) for u in asset.upstreams.values()), *scored_by]
+    beside = asset.score.reads if isinstance(asset, Table) and asset.score else ()
+    return [*(full_key(asset, u.table) for u in asset.upstreams.values()), *beside]
 
 
 def _file_problems(declared: Declared) -> Iterator[str]:
@@ -125,7 +125,8 @@ def _reference_problems(asset: Asset, keys: Collection[str]) -> Iterator[str]:
         yield f'{where(asset)}: reads nothing; bind a parameter to an input, as in raw="bronze.{asset.name}"'
     checked = [r for c in asset.checks for r in c.reads] if isinstance(asset, Table) else []
     scored_by = [asset.score.model] if isinstance(asset, Table) and asset.score else []
-    for name in [*(u.table for u in asset.upstreams.values()), *checked, *scored_by]:
+    labels = [asset.score.quality.labels] if isinstance(asset, Table) and asset.score and asset.score.quality else []
+    for name in [*(u.table for u in asset.upstreams.values()), *checked, *scored_by, *filter(None, labels)]:
         if full_key(asset, name) not in keys:
             yield f"{where(asset)}: reads {name!r}, which no file declares{_nearest(full_key(asset, name), keys)}"
         elif full_key(asset, name) == asset.key and name not in checked:

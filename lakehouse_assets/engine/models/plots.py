@@ -83,3 +83,17 @@ def _importances(axes: Axes, importances: Mapping[str, float]) -> None:
     axes.barh([name for name, _ in ordered], [value for _, value in ordered])
     axes.set(xlabel="what the metric loses when the column is shuffled", title="Importances")
     axes.tick_params(axis="y", labelsize=7)
+
+
+def psi_plot(psi: Mapping[str, float], limit: float) -> bytes:
+    """The PSI of each column, beside the greatest that is allowed."""
+    ordered = sorted(psi.items(), key=lambda it: it[1])[-15:]
+
+    def draw(axes: Axes) -> None:
+        colors = ["tab:red" if value > limit else "tab:blue" for _, value in ordered]
+        axes.barh([name for name, _ in ordered], [value for _, value in ordered], color=colors)
+        axes.axvline(limit, linestyle=":", color="grey")
+        axes.set(xlabel="PSI against the training rows", title="Drift")
+        axes.tick_params(axis="y", labelsize=7)
+
+    return _picture(draw)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_assets.engine.registry.quiet import quiet
 from lakehouse_assets.engine.registry.store import ModelStore, answering, locked, open_store, this_host
 from lakehouse_assets.engine.registry.versions import WAITING
 
@@ -100,3 +102,36 @@ def wait_for_more(store: ModelStore, key: str, read: str) -> None:
     """Note that there are too few rows in what was read, so that it isn't read again before it changes."""
     with answering(store, f"Noting that {key} waits for rows"):
         open_store(store).set_experiment_tag(experiment(store, key), WAITING, read)
+
+
+def note_at(store: ModelStore, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+    """Log what metrics came to at a step, by which MLflow draws their history."""
+    import time
+
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    # MLflow takes letters, digits and these marks in the name of a metric.
+    named = {re.sub(r"[^\w\-./ :]", "_", name): value for name, value in metrics.items()}
+    with answering(store, f"Logging how {run_id} does"):
+        client = open_store(store)
+        told = [Metric(name, value, now, step) for name, value in named.items()]
+        for first in range(0, len(told), 1000):  # MLflow takes so many at once
+            client.log_batch(run_id, metrics=told[first : first + 1000])
+
+
+def document(store: ModelStore, run_id: str, name: str) -> dict[str, Any]:
+    """A JSON document that was put beside a run.
+
+    Raises:
+        RegistryUnavailable: there is none.
+    """
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    client = open_store(store)
+    with answering(store, f"Reading {name} of the run {run_id}"), TemporaryDirectory() as folder, quiet():
+        found: dict[str, Any] = json.loads(
+            Path(client.download_artifacts(run_id, f"report/{name}", folder)).read_text()
+        )
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
+from lakehouse_assets.engine.models.watched import Watched
 from lakehouse_assets.engine.plan.plan import Strategy
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 
@@ -132,7 +133,7 @@ class Report:
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
     `job` is where it ran, unless that was the process of the step. `online` is the copy of the latest features.
-    `model` is what became of a model.
+    `model` is what became of a model, and `watched` what was found of one by the table of its scores.
     """
 
     table: str
@@ -154,6 +155,7 @@ class Report:
     job: JobRun | None = None
     model: ModelReport | None = None
     online: Online | None = None
+    watched: tuple[Watched, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from lakehouse_assets.engine.quality.typed_columns import with_texts
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.report import CheckReport, Position, Preview, Report, Stored, Unreadable, Written
 from lakehouse_assets.engine.run.verify import show_balance
+from lakehouse_assets.engine.run.watch import watched
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.checks import Check, adds_up
 from lakehouse_assets.engine.spec.expectations import Expectation
@@ -52,6 +53,7 @@ def report_of(outcome: Outcome, context: Context, before: int | None) -> Report:
         lineage=outcome.lineage,
         written=_written(log, outcome, context, before),
         checks=check_reports(table, context, outcome.audited),
+        watched=watched(table, context),
     )
 
 
@@ -63,7 +65,8 @@ def as_stored(table: Table, context: Context) -> Report:
     expectations = [Expectation(e.name, e.condition, "warn") for e in table.expectations]
     stored = read_rows(context.session(), context.lake.table(table.key))
     counts = tally(with_texts(stored, table.texts), expectations)
-    return replace(report, counts=counts, stored=_stored(log), checks=check_reports(table, context))
+    checks = check_reports(table, context)
+    return replace(report, counts=counts, stored=_stored(log), checks=checks, watched=watched(table, context))
 
 
 def holds_back(report: Report, table: Table) -> bool:

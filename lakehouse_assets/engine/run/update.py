@@ -73,7 +73,7 @@ def _attempt(table: Table, context: Context, logs: Logs, full: bool, accept_loss
     if plan.strategy == "full":
         return execute(plan, context)
     try:
-        return execute(replace(plan, table=behind(table, logs.table(table.key))), context)
+        return execute(replace(plan, table=behind(plan.table, logs.table(table.key))), context)
     except UnreadableInput as error:
         return execute(rebuilding(plan, str(error)), context)
 

@@ -16,6 +16,7 @@ from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.metrics import Gate, Metric, MetricName
 from lakehouse_assets.engine.spec.model import FeatureLookup, Model, Training
 from lakehouse_assets.engine.spec.modes import Append, Merge, WriteMode
+from lakehouse_assets.engine.spec.monitor import Drift, Quality
 from lakehouse_assets.engine.spec.score import SCORE, VERSION, Score
 from lakehouse_assets.engine.spec.search import Search
 from lakehouse_assets.engine.spec.split import Split
@@ -40,13 +41,15 @@ def model(
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
     compute: Compute | None = None,
+    retrain_on_drift: bool = False,
 ) -> Callable[[Callable[[Training], Any]], Model]:
     """Declare the decorated training function as a model of the file's domain, with the function's name.
 
     `rows` names the table of examples, and `features` its columns to learn from and those of feature tables, which are
     looked up as they were known at the time in the column `at`. `where` is a SQL condition that examples have to meet.
     The function gets a `Training` and returns a fitted model of scikit-learn, XGBoost, Keras or Spark MLlib. A model is
-    trained anew when its declaration changes, and when its inputs did and the last training is older than `every`.
+    trained anew when its declaration changes, and when its inputs did and the last training is older than `every`; with
+    `retrain_on_drift` also when its scores' check `drift` or `quality` is broken.
     """
 
     def declare(fn: Callable[[Training], Any]) -> Model:
@@ -59,7 +62,7 @@ def model(
             lookups=tuple(f for f in features if isinstance(f, FeatureLookup)), split=split, gate=gate,
             metrics=_metrics(gate, metrics), file=file, line=code.co_firstlineno, fn=fn, at=at, where=where,
             params=params or {}, search=search, seed=seed, every=every, owner=owner, freshness=freshness,
-            tags=tags or {}, compute=compute,
+            tags=tags or {}, compute=compute, retrain_on_drift=retrain_on_drift,
         )  # fmt: skip
 
     return declare
@@ -79,6 +82,8 @@ def score(
     write: WriteMode | None = None,
     expect: Sequence[Expectation] = (),
     checks: Sequence[Check] = (),
+    drift: Drift | None = Drift(),  # noqa: B008  (a frozen value)
+    quality: Quality | None = None,
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
@@ -88,8 +93,8 @@ def score(
 
     New and changed rows are scored as they come, and all of them when another version has become the champion. `rows`
     has the columns that the model's own table of examples has, but for the label. Without `write`, scores are merged by
-    the key among the columns that are kept, and appended where there is none. Assign it to a variable named as the
-    file.
+    the key among the columns that are kept, and appended where there is none. `drift` and `quality` are watched, and
+    warn. Assign it to a variable named as the file.
     """
     frame = inspect.currentframe()
     caller = frame and frame.f_back
@@ -101,7 +106,8 @@ def score(
         domain=domain, layer=layer, name=file.stem, doc=inspect.cleandoc(caller.f_globals.get("__doc__") or ""),
         inputs={"rows": Upstream(rows)}, columns=(*keep, *_SCORE_COLUMNS), expect=tuple(expect), checks=tuple(checks),
         write=write or (Merge(key) if key else Append()), file=file, line=caller.f_lineno, owner=owner,
-        freshness=freshness, tags=tags or {}, compute=compute, score=Score(model, tuple(c.name for c in keep)),
+        freshness=freshness, tags=tags or {}, compute=compute,
+        score=Score(model, tuple(c.name for c in keep), drift=drift, quality=quality),
     )  # fmt: skip
 
 

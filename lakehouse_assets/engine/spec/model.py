@@ -107,6 +107,7 @@ class Model:
     freshness: timedelta | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     compute: Compute | None = None
+    retrain_on_drift: bool = False
 
     def __call__(self, training: Training) -> Any:
         return self.fn(training)

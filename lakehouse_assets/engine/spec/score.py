@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.spec.metrics import Metric
 from lakehouse_assets.engine.spec.model import FeatureLookup
+from lakehouse_assets.engine.spec.monitor import DRIFT, QUALITY, Drift, Quality
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.table import Table
@@ -22,6 +24,9 @@ class Score:
 
     `key`, `lookups` and `at` are the model's, once the graph is known, and `tables` the feature tables by the names
     under which they're read. A new champion scores all rows anew.
+
+    `drift` and `quality` are what is watched. `learns` is the table that the model learns from, and `metrics` are those
+    that it's judged by, the gate's first.
     """
 
     model: str
@@ -30,3 +35,24 @@ class Score:
     lookups: tuple[FeatureLookup, ...] = ()
     at: str = ""
     tables: Mapping[str, Table] = field(default_factory=dict, repr=False, compare=False)
+    # Not shown, as what is shown of it decides whether the declaration of the table has changed.
+    drift: Drift | None = field(default=None, repr=False)
+    quality: Quality | None = field(default=None, repr=False)
+    learns: str = field(default="", repr=False)
+    metrics: tuple[Metric, ...] = field(default=(), repr=False)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The keys of what a table of scores needs beside its inputs: the model, and the labels to judge it by."""
+        return (self.key, *((self.quality.labels,) if self.quality and self.quality.labels else ()))
+
+    @property
+    def watched(self) -> dict[str, str]:
+        """The checks by which it's watched, and what each says."""
+        drift = {DRIFT: _first(self.drift)} if self.drift else {}
+        return {**drift, **({QUALITY: _first(self.quality)} if self.quality else {})}
+
+
+def _first(declared: Drift | Quality) -> str:
+    """The first sentence of what is said of such a declaration."""
+    return " ".join(str(declared.__doc__).partition("\n\n")[0].split())
