@@ -30,9 +30,8 @@ def bg_nbd(rows: pd.DataFrame, weeks: int = 39) -> pd.Series[float]:
 def test_churn_is_told_as_well_as_by_any_model(ecommerce: Landed) -> None:
     run = ecommerce.trained("churn")
     learnt, judged, unlabelled = counted(run.data.params)
-    assert (learnt + judged, unlabelled) == (7043, 0)
-    assert 0.22 < judged / 7043 < 0.28
-    assert 0.83 < run.data.metrics["roc_auc"] < 0.88  # .845 ± .014 over folds; more would be a leak
+    assert (learnt, judged, unlabelled) == (5275, 1768, 0)
+    assert 0.84 < run.data.metrics["roc_auc"] < 0.88  # .845 ± .014 over folds; more would be a leak
     assert 4 <= int(run.data.params["n_knots"]) <= 8
 
 
@@ -50,8 +49,8 @@ def test_purchases_to_come_are_told_better_than_by_bg_nbd(ecommerce: Landed) -> 
     assert len(learnt.x) + len(judged.x) == rows["customer_id"].nunique() == 23_570
     assert root_mean_squared_error(rows["next_purchases"], bg_nbd(rows)) == pytest.approx(1.737, abs=0.001)
     theirs = root_mean_squared_error(judged.y, bg_nbd(judged.rows))
-    print(theirs, run.data.metrics)
-    assert run.data.metrics["rmse"] < theirs
+    assert theirs == pytest.approx(1.886, abs=0.001)
+    assert run.data.metrics["rmse"] < 1.76 < theirs
     forecast = ecommerce.table("gold.customer_forecast").set_index("customer_id")["score"]
     ours = root_mean_squared_error(judged.y, forecast.loc[judged.rows["customer_id"]])
     assert ours == pytest.approx(run.data.metrics["rmse"])

@@ -1,7 +1,7 @@
 """The chance that a card transaction is fraud, from the components that are published of it and its amount.
 
 It learns from the earlier transactions of two days and is judged on the latest fifth. On a sample of 1,703 it gets a
-PR-AUC of PR_HERE, and a logistic regression .971. Its base rate is that of the sample, of which 28 % are fraud, as of
+PR-AUC of .979, and a logistic regression .971. Its base rate is that of the sample, of which 28 % are fraud, as of
 all transactions that are published 0.17 % are: it'd do worse on those, and its scores are no probabilities there.
 """
 
@@ -15,7 +15,7 @@ from lakehouse_assets.engine import ByTime, Gate, Metric, Training, model
     label="is_fraud",
     features=[*(f"V{n}" for n in range(1, 29)), "amount"],
     split=ByTime("seconds", share=0.2),
-    gate=Gate("pr_auc", bound=0.96),
+    gate=Gate("pr_auc", bound=0.97),
     metrics=["roc_auc", Metric("precision_at", alerts=50)],
     params={
         "n_estimators": 300,

@@ -1,8 +1,9 @@
 """The chance that a mobile payment of the simulation PaySim is fraud, from what is known before it's paid.
 
-It learns from the earlier payments and is judged on the latest fifth. On a sample of 51,392 it gets a PR-AUC of PR_HERE,
-as a simulated fraud empties the account, which no feature hides; a logistic regression gets .701. Its base rate is that
-of the sample, which has 2.7 % of fraud, and more of it later on; of all payments that are published 0.13 % are.
+It learns from the earlier payments and is judged on the latest fifth. On a sample of 51,392 it gets a PR-AUC of .999, as
+nearly every fraud of the simulation empties the account, which is known before; trees without what is left get .966, and
+a logistic regression .701. The base rate is that of the sample: 1.2 % of the earlier payments and 8.5 % of the later
+ones are fraud, by how it was drawn; of all payments that are published 0.13 % are.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from lakehouse_assets.engine import ByTime, Gate, Metric, Training, model
     label="is_fraud",
     features=["type", "amount", "payer_before", "payee_before", "payer_left", "share"],
     split=ByTime("step", share=0.2),
-    gate=Gate("pr_auc", bound=0.97),
+    gate=Gate("pr_auc", bound=0.99),
     metrics=["roc_auc", Metric("recall_at", alerts=1000), Metric("precision_at", alerts=500)],
     params={"n_estimators": 200, "max_depth": 4, "learning_rate": 0.05, "subsample": 0.8, "colsample_bytree": 0.8},
 )

@@ -1,7 +1,8 @@
 """The chance that the milling machine fails at a product, from its readings and what they do to it.
 
-One in thirty does. On products that are held out at random it gets a PR-AUC of PR_HERE; trees on the readings alone get
-.785, and a logistic regression .401. How a failure came about isn't learnt from: it's known only after it.
+One in thirty does. On products that are held out at random it gets a PR-AUC of .916, and .884 ± .022 over folds; trees
+on the readings alone get .785, and a logistic regression .401. How a failure came about isn't learnt from: it's known
+only after it.
 """
 
 from typing import Any
@@ -24,7 +25,7 @@ from lakehouse_assets.engine import AtRandom, Gate, Training, model
         "strain",
     ],
     split=AtRandom(0.25),
-    gate=Gate("pr_auc", bound=0.785),
+    gate=Gate("pr_auc", bound=0.85),
     metrics=["roc_auc", "brier", "log_loss"],
     params={"n_estimators": 200, "max_depth": 4, "learning_rate": 0.05, "subsample": 0.8, "colsample_bytree": 0.8},
 )

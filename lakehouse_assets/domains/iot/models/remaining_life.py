@@ -1,7 +1,7 @@
 """How many cycles a jet engine has left, from how its sensors went until now.
 
 It learns from all cycles of the engines that ran until they failed, and is judged at the last cycle of each engine of
-the test of C-MAPSS FD001, by the true number. It gets an RMSE of RMSE_HERE cycles; gradient boosting on windows without the
+the test of C-MAPSS FD001, by the true number. It gets an RMSE of 12.1 cycles; gradient boosting on windows without the
 rise since the engine was new gets 13.4, and the mean 43.1. That a healthy engine has 125 cycles left is what it learns
 of longer lives, as nothing is to be seen in the sensors before.
 """
@@ -21,7 +21,7 @@ MOST_CYCLES = 125  # the usual cap; 115 and 135 do worse on engines to train by 
     label="cycles_left",
     features=["cycle", *FEATURES],
     split=ByFlag("judged", group="engine"),
-    gate=Gate("rmse", bound=13.4),
+    gate=Gate("rmse", bound=12.5),
     metrics=["mae"],
     params={
         "n_estimators": 200,
