@@ -1,9 +1,9 @@
 """The chance that a mobile payment of the simulation PaySim is fraud, from what is known before it's paid.
 
-It learns from the earlier payments and is judged on the latest fifth. On a sample of 51,392 it gets a PR-AUC of .999, as
-nearly every fraud of the simulation empties the account, which is known before; trees without what is left get .966, and
-a logistic regression .701. The base rate is that of the sample: 1.2 % of the earlier payments and 8.5 % of the later
-ones are fraud, by how it was drawn; of all payments that are published 0.13 % are.
+It learns from the earlier payments and is judged on the latest fifth. On a sample of 51,392 it gets a PR-AUC of .999,
+as nearly every fraud of the simulation empties the account, which is known before. Trees without what is left get .966,
+and a logistic regression .701. The base rate is that of the sample: 1.2 % of the earlier payments and 8.5 % of the
+later ones are fraud, by how it was drawn; of all payments that are published 0.13 % are.
 """
 
 from typing import Any
