@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,10 +17,16 @@ from deltalake import DeltaTable
 
 from lakehouse_assets.definitions import definitions
 from lakehouse_assets.domains.airlines.feed import land
+from lakehouse_assets.domains.ecommerce import feed as ecommerce_feed
+from lakehouse_assets.domains.finance import feed as finance_feed
+from lakehouse_assets.domains.iot import feed as iot_feed
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.plan.small_runs import interpreted
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.sources.arrivals.ledger_state import Entry
+from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
+from lakehouse_assets_tests.domains.landed import Landed
 
 SOURCES = ("airports", "carriers", "flights", "planes", "weather")
 CORRECTED_DAY = pd.Timestamp("2013-02-12").date()
@@ -184,3 +192,46 @@ def reregistered(airline: Airline, feed: Feed, corrected: Stand) -> Stand:
     for name, rows in (("planes/more_seats", plane), ("flights/2030-01-01", flight)):
         rows.to_csv(airline.landing / f"{name}.csv", index=False, na_rep="NA")
     return airline.run()
+
+
+@contextmanager
+def _landed(domain: str, home: Path, mlflow: Path) -> Iterator[Landed]:
+    """An empty domain in a folder, with an MLflow of its own."""
+    (home / "mlflow").mkdir(mode=0o700)
+    shutil.copy(mlflow, home / "mlflow" / "mlflow.db")
+    with dg.DagsterInstance.ephemeral(str(home)) as instance:
+        yield Landed(domain, home, instance)
+
+
+@pytest.fixture(scope="session")
+def ecommerce(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path, engine: SparkResource) -> Iterator[Landed]:
+    """All tables and models of the domain's own samples."""
+    with _landed("ecommerce", tmp_path_factory.mktemp("ecommerce"), empty_mlflow) as made:
+        assert ecommerce_feed.land(made.landing) == 5
+        assert ecommerce_feed.land(made.landing) == 0
+        with interpreted(engine.session(), 0):
+            made.run()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def iot(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path, engine: SparkResource) -> Iterator[Landed]:
+    """All tables and models of the domain's own samples."""
+    with _landed("iot", tmp_path_factory.mktemp("iot"), empty_mlflow) as made:
+        assert iot_feed.land(made.landing) == 6
+        with interpreted(engine.session(), 0):
+            made.run()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def finance(
+    tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path, engine: SparkResource, shared_data: Path
+) -> Iterator[Landed]:
+    """All tables and models of samples that may not be passed on."""
+    with _landed("finance", tmp_path_factory.mktemp("finance"), empty_mlflow) as made:
+        assert finance_feed.land_from(made.landing, shared_data / "finance") == 2
+        assert finance_feed.land_from(made.landing, shared_data / "finance") == 0
+        with interpreted(engine.session(), 0):
+            made.run()
+        yield made

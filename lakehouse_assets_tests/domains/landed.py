@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from lakehouse_assets.definitions import definitions
 from lakehouse_assets.engine.lake.delta_log import read_log
@@ -51,6 +53,13 @@ class Landed:
         assert log is not None
         rows = log.table.to_pandas()
         return rows[[column for column in rows if not column.startswith("_")]]
+
+    def trained(self, name: str) -> Run:
+        """The run of MLflow that made a model's champion."""
+        uri = f"sqlite:///{self.home}/mlflow/mlflow.db"
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        champion = client.get_model_version_by_alias(f"{self.domain}.models.{name}", "champion")
+        return client.get_run(champion.run_id or "")
 
     def rejected(self, name: str) -> list[dict[str, Any]]:
         """The rows in quarantine, as they came."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from lakehouse_assets.domains.ecommerce.feed import DAYS, land
+from lakehouse_assets.domains.ecommerce.feed import DAYS
 from lakehouse_assets_tests.domains.landed import Landed
 
 CUT = pd.Timestamp("1997-09-30")
@@ -38,15 +37,9 @@ def purchases(shared_data: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
+def sample(ecommerce: Landed) -> Landed:
     """The domain after its own samples landed."""
-    home = tmp_path_factory.mktemp("ecommerce")
-    with dg.DagsterInstance.ephemeral(str(home)) as instance:
-        made = Landed("ecommerce", home, instance)
-        assert land(made.landing) == 5
-        assert land(made.landing) == 0
-        made.run()
-        yield made
+    return ecommerce
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pytest
 
-from lakehouse_assets.domains.iot.feed import land
 from lakehouse_assets.engine.plan.small_runs import interpreted
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.domains.landed import Landed
@@ -23,13 +21,8 @@ NAMES = ["engine", "cycle", *(f"setting_{n}" for n in range(1, 4)), *(f"sensor_{
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, engine: SparkResource) -> Iterator[Landed]:
-    home = tmp_path_factory.mktemp("iot")
-    with dg.DagsterInstance.ephemeral(str(home)) as instance, interpreted(engine.session(), 0):
-        made = Landed("iot", home, instance)
-        assert land(made.landing) == 6
-        made.run()
-        yield made
+def built(iot: Landed) -> Landed:
+    return iot
 
 
 @pytest.fixture(scope="module")
