@@ -116,7 +116,8 @@ def test_there_is_a_check_for_each_rule_and_only_errors_block(loaded: dg.Definit
     files = {(t.key, "files_readable"): False for t in lakehouse.tables.values() if t.source}
     plausible = {(t.key, "snapshots_plausible"): True for t in lakehouse.tables.values() if t.snapshots}
     gates = {(key, "gate"): False for key in lakehouse.models}
-    assert found == {**rules, **checks, **keys, **files, **plausible, **gates}
+    watched = {(t.key, "drift"): False for t in lakehouse.tables.values() if t.score and t.score.drift}
+    assert found == {**rules, **checks, **keys, **files, **plausible, **gates, **watched}
 
 
 @pytest.mark.parametrize(

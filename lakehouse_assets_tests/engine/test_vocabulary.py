@@ -12,7 +12,7 @@ drop extract fail files history http lookup matches maxwell merge not_null null_
 refresh replace snapshots sql_table table typed up_to_date volume warn
 Jar Job Notebook SqlFile external_table task_table
 as_of features sql_features
-AtRandom ByFlag ByGroup ByTime Choice FeatureLookup Gate Metric Range Search Training model score
+AtRandom ByFlag ByGroup ByTime Choice Drift FeatureLookup Quality Gate Metric Range Search Training model score
 """
 
 

@@ -15,9 +15,11 @@ T = TypeVar("T", Request, Report, Failure, Maintained)
 
 def to_json(value: Request | Report | Failure | Maintained) -> str:
     """A request, or what is told of a run or of upkeep, as one line of JSON."""
-    from pydantic import TypeAdapter
+    from pydantic import ConfigDict, TypeAdapter, with_config
 
-    return TypeAdapter(type(value)).dump_json(value).decode()
+    # By itself it makes null of a metric that is infinite or no number.
+    told = TypeAdapter(with_config(ConfigDict(ser_json_inf_nan="constants"))(type(value)))
+    return told.dump_json(value).decode()
 
 
 def from_json(kind: type[T], text: str) -> T:

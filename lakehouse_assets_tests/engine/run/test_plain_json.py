@@ -25,6 +25,10 @@ def test_a_request_comes_back_as_it_went(request: Request) -> None:
     assert from_json(Request, to_json(request)) == request
 
 
+# What is no number isn't equal to itself.
+st.register_type_strategy(float, st.floats(allow_nan=False))
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_type(Report), st.floats(0, 1e9))
 def test_a_report_comes_back_as_it_went(report: Report, seconds: float) -> None:
