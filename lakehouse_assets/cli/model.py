@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from getpass import getuser
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse_assets.cli.app import app, complain, find_model
-from lakehouse_assets.cli.terminal import console, grid, line, tell
+from lakehouse_assets.cli.app import NotFound, app, complain, find_model
+from lakehouse_assets.cli.terminal import console, grid, line, tell, tell_lines
 from lakehouse_assets.cli.work import launch_run
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.settings import read_settings
@@ -110,3 +111,35 @@ def _how_to_open(store: ModelStore) -> str:
     if store.tracking.startswith("sqlite:"):
         return f"`mlflow ui --backend-store-uri {json.dumps(store.tracking)}` opens its UI"
     return "its own UI shows it"
+
+
+@commands.command("card")
+def write_card(
+    name: ModelName,
+    version: Annotated[int, typer.Option(help="the champion's unless it's said")] = 0,
+    to: Annotated[Path | None, typer.Option(help="a folder to write it into; else it's printed")] = None,
+) -> None:
+    """The model card of a version: what it predicts, from what, how well, and on what it was trained, in Markdown."""
+    from lakehouse_assets.engine.models.card import card
+    from lakehouse_assets.engine.registry.versions import version as version_of
+
+    lakehouse, store = open_lakehouse(), read_settings().models
+    model = find_model(lakehouse, name)
+    it = version_of(store, model.key, version) if version else _champion(model.key, store)
+    text = card(model, it, model.owner or lakehouse.domains[model.domain].owner, store)
+    if to is None:
+        tell_lines(text)
+        return
+    to.mkdir(parents=True, exist_ok=True)
+    file = to / f"{model.domain}_{model.name}.md"
+    file.write_text(text)
+    tell(f"The card of version {it.number} of {model.key} is in {file}.")
+
+
+def _champion(key: str, store: ModelStore) -> Version:
+    from lakehouse_assets.engine.registry.versions import champion
+
+    found = champion(store, key)
+    if found is None:
+        raise NotFound(f"{key} has no champion; name a version by --version, as `lakehouse model show` has them")
+    return found
