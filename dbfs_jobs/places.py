@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.deploy.databricks_job import SECRETS
 from lakehouse_assets.engine.graph.validate import load
+from lakehouse_assets.engine.registry.store import UNITY_CATALOG, ModelStore
+from lakehouse_assets.folders import private_folder
 from lakehouse_assets.private.pyspark import capture_all_errors
 from lakehouse_assets.resources.azure import lake_at
 from lakehouse_assets.resources.spark_session import configured
@@ -38,7 +43,8 @@ def opened(given: argparse.Namespace) -> Context:
         take_secrets(given.secrets)
     lakehouse = load(given.domains, strict=False)
     elsewhere = lakehouse.elsewhere
-    lake = lake_at(given.lake, given.landing, not given.by_factory, given.catalog, elsewhere)
+    at = lake_at(given.lake, given.landing, not given.by_factory, given.catalog, elsewhere)
+    lake = replace(at, models=_models(given.catalog))
     stores = () if given.catalog else (given.lake, given.landing, *elsewhere.values())
 
     def session() -> SparkSession:
@@ -48,6 +54,16 @@ def opened(given: argparse.Namespace) -> Context:
         return configured(SparkSession.builder.getOrCreate(), stores)
 
     return Context(lakehouse, lake, session)
+
+
+def _models(catalog: str) -> ModelStore:
+    """Where models are kept: the workspace's own MLflow, and Unity Catalog where there is one, unless a variable (or
+    secret) says otherwise.
+    """
+    tracking = os.environ.get("LAKEHOUSE_MLFLOW") or "databricks"
+    own = UNITY_CATALOG if catalog and tracking == "databricks" else tracking
+    folder = private_folder(Path(tempfile.gettempdir()) / f"lakehouse-models-{os.getuid()}", "the folder for models")
+    return ModelStore(tracking, os.environ.get("LAKEHOUSE_MLFLOW_REGISTRY") or own, str(folder), catalog)
 
 
 def take_secrets(scope: str) -> list[str]:

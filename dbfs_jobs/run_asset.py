@@ -63,7 +63,8 @@ def _run(requests: Sequence[Request], context: Context) -> None:
                 held.add(request.table)
             else:
                 tell(report)
-                if holds_back(report, context.lakehouse.tables[request.table]):
+                table = context.lakehouse.tables.get(request.table)
+                if table and holds_back(report, table):
                     held.add(request.table)
     if failures:
         raise failures[0]
@@ -80,8 +81,7 @@ def _explained(table: str, error: BaseException) -> LakehouseError:
 
 
 def _upstreams(key: str, context: Context) -> set[str]:
-    table = context.lakehouse.tables.get(key)
-    return {*context.lakehouse.upstreams(table).values()} if table else set()
+    return {*context.lakehouse.reads(key)} if key in context.lakehouse.assets else set()
 
 
 if __name__ == "__main__":

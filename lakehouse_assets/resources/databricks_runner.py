@@ -55,6 +55,8 @@ def on_databricks(lakehouse: Lakehouse) -> Runner:
 
 
 def _asked(request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Asked:
+    if request.table in lakehouse.models:  # whose training is a job of its own
+        return Asked(request.table, [request], request.table, compute_of(lakehouse.models[request.table], lakehouse))
     table = lakehouse.tables[request.table]
     compute = compute_of(table, lakehouse)
     if _is_made(request, table):
@@ -73,8 +75,8 @@ def _is_made(request: Request, table: Table) -> bool:
 
 def _waiting(request: Request, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Report | None:
     """The report of a table whose task isn't run, as something that it reads isn't there yet."""
-    table = lakehouse.tables[request.table]
-    if not _is_made(request, table):
+    table = lakehouse.tables.get(request.table)
+    if table is None or not _is_made(request, table):
         return None
     lake: Lake = context.resources.lake.lake()
     plan, log = plan_table(table, lakehouse, Logs(lake)), read_log(lake.table(table.key))
@@ -117,7 +119,7 @@ def _is_backfill(context: dg.AssetExecutionContext) -> bool:
 
 
 def _steps_before(table: Table, lakehouse: Lakehouse) -> set[str]:
-    return {op_name(key) for key in lakehouse.upstreams(table).values()} | {landing_op(table)}
+    return {op_name(key) for key in lakehouse.reads(table.key)} | {landing_op(table)}
 
 
 def _left_out(failed: str, tables: Sequence[str], lakehouse: Lakehouse) -> set[str]:

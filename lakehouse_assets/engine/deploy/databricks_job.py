@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
 from lakehouse_assets.engine.spec.compute import Cluster, Compute, ExistingCluster, Serverless
-from lakehouse_assets.engine.spec.table import Table
 
 PACKAGE = "lakehouse-assets"
 RUN_ASSET = "lakehouse-run-asset"
@@ -29,9 +28,9 @@ class Program:
     name: str = RUN_ASSET
 
 
-def compute_of(table: Table, lakehouse: Lakehouse) -> Compute:
-    """What computes a table: what it says, else its domain, else a small cluster."""
-    return table.compute or lakehouse.domains[table.domain].compute or Cluster()
+def compute_of(asset: Asset, lakehouse: Lakehouse) -> Compute:
+    """What computes a table or a model: what it says, else its domain, else a small cluster."""
+    return asset.compute or lakehouse.domains[asset.domain].compute or Cluster()
 
 
 def task_key(table: str) -> str:
