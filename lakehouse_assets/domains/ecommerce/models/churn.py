@@ -1,6 +1,6 @@
 """The chance that a subscriber of the telephone company leaves within the month, from what they pay for.
 
-It's a logistic regression that bends with tenure and charges, and gets an AUC of .847 on subscribers that are held
+It's a logistic regression that bends with tenure and charges, and gets an AUC of .849 on subscribers that are held
 out. Nothing does much better: over five folds a plain logistic regression gets .845, this one .849 and boosted trees
 .849, each ± .012. The snapshot has no date, so there is no later month to judge it by.
 """
