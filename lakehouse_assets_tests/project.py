@@ -181,7 +181,9 @@ class Project:
     def resources(self) -> dict[str, dg.ConfigurableResource[Any]]:
         lake = LakeResource(
             root=self.lake.root, landing=self.lake.landing, queue=self.queue, downloads=not self.factory,
-            catalog=self.lake.catalog, online=self.online, models=f"{self.root}/mlflow",
+            catalog=self.lake.catalog, online=self.online,
+            mlflow=self.lake.registry.tracking, mlflow_registry=self.lake.registry.registry,
+            models=self.lake.registry.folder,
             elsewhere={key: place.path for key, place in self.lake.elsewhere.items()},
         )  # fmt: skip
         return {"spark": self.engine, "lake": lake, **({"data_factory": self.factory} if self.factory else {})}

@@ -13,9 +13,10 @@ from pydantic import Field
 
 from lakehouse_assets.engine.compile.in_flight import note_process
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.resources.azure import lake_at, queues_at
-from lakehouse_assets.settings import Settings, read_settings, without_password
+from lakehouse_assets.settings import Settings, without_password
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.sources.arrivals.notifications import Queues
@@ -27,8 +28,9 @@ class LakeResource(dg.ConfigurableResource[None]):
     `queue` is the name of the Storage Queue in which Event Grid tells of arrivals, if there is one. `downloads` says
     whether runs land what `http(…)` declares; else Data Factory does. `catalog` has the tables by name, if one does.
     `elsewhere` has the paths or URLs of the tables that others make, by their keys. `online` is the store of the latest
-    features, whose password is taken from LAKEHOUSE_ONLINE: Dagster shows the configuration of resources to everyone.
-    `models` is the folder for locks and copies of models; where MLflow is, the environment says.
+    features, `mlflow` the tracking store of models and `mlflow_registry` their registry, and `models` is a folder of
+    this machine for locks and copies of them. A password is taken from LAKEHOUSE_ONLINE, LAKEHOUSE_MLFLOW and
+    LAKEHOUSE_MLFLOW_REGISTRY: Dagster shows the configuration of resources to everyone.
     """
 
     root: str
@@ -38,6 +40,8 @@ class LakeResource(dg.ConfigurableResource[None]):
     catalog: str = ""
     elsewhere: dict[str, str] = Field(default_factory=dict)
     online: str = ""
+    mlflow: str = ""
+    mlflow_registry: str = ""
     models: str = ""
 
     @classmethod
@@ -45,7 +49,8 @@ class LakeResource(dg.ConfigurableResource[None]):
         return cls(
             root=settings.lake, landing=settings.landing, queue=settings.queue, downloads=not settings.data_factory,
             catalog=settings.catalog, elsewhere=dict(elsewhere or {}),
-            online=without_password(settings.online), models=str(settings.home / "mlflow"),
+            online=without_password(settings.online), mlflow=without_password(settings.mlflow),
+            mlflow_registry=without_password(settings.mlflow_registry), models=settings.models.folder,
         )  # fmt: skip
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -67,9 +72,12 @@ class LakeResource(dg.ConfigurableResource[None]):
             SettingsError: it's in Azure, and there is no way to its account.
         """
         lake = lake_at(self.root, self.landing, self.downloads, self.catalog, self.elsewhere)
-        given = os.environ.get("LAKEHOUSE_ONLINE", "")
-        models = replace(read_settings().models, folder=self.models) if self.models else None
-        return replace(lake, online=given if self.online == without_password(given) else self.online, models=models)
+        tracking = _with_password(self.mlflow, "LAKEHOUSE_MLFLOW")
+        # Where no registry is set, it's the tracking store's.
+        registry = tracking if self.mlflow_registry == self.mlflow else self.mlflow_registry
+        registry = _with_password(registry, "LAKEHOUSE_MLFLOW_REGISTRY")
+        models = ModelStore(tracking, registry, self.models, self.catalog) if self.mlflow else None
+        return replace(lake, online=_with_password(self.online, "LAKEHOUSE_ONLINE"), models=models)
 
     def queues(self) -> Queues | None:
         """The queues of the notifications, if there are any.
@@ -78,3 +86,9 @@ class LakeResource(dg.ConfigurableResource[None]):
             SettingsError: the landing folders aren't in Azure, or there is no way to their account.
         """
         return queues_at(self.queue, self.landing) if self.queue else None
+
+
+def _with_password(url: str, variable: str) -> str:
+    """The URL as a variable of the environment has it, if it's that one."""
+    given = os.environ.get(variable, "")
+    return given if without_password(given) == url else url

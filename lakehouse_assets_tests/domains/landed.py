@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
-import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -38,10 +38,8 @@ class Landed:
 
     def run(self) -> dict[str, str]:
         """Bring all tables up to date; the strategy of each that is built."""
-        with pytest.MonkeyPatch.context() as here:
-            here.setenv("LAKEHOUSE_HOME", str(self.home))  # where a run looks for MLflow's database
-            job = definitions(read_settings()).resolve_job_def(self.domain)
-            done = job.execute_in_process(instance=self.instance)
+        job = definitions(read_settings({**os.environ, "LAKEHOUSE_HOME": str(self.home)})).resolve_job_def(self.domain)
+        done = job.execute_in_process(instance=self.instance)
         assert done.success
         for check in done.get_asset_check_evaluations():
             if (rows := check.metadata.get("rows_broken")) and rows.value:

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
+from lakehouse_assets.engine.compile.models import build_model
 from lakehouse_assets.engine.compile.names import op_name
 from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets.resources.databricks_runner import on_databricks
@@ -47,7 +48,8 @@ def materialised(
     project: Project, name: str, runner: Runner | None, databricks: DatabricksResource | None = None, **options: Any
 ) -> dg.ExecuteInProcessResult:
     lakehouse, key = project.lakehouse, f"shop.{name}"
-    asset = build_asset(lakehouse.tables[key], lakehouse, runner)
+    model = lakehouse.models.get(key)
+    asset = build_model(model, lakehouse, runner) if model else build_asset(lakehouse.tables[key], lakehouse, runner)
     instance = options.pop("instance", None)
     resources = {**project.resources, **({"databricks": databricks} if databricks else {})}
     config = {"ops": {op_name(key): {"config": options}}}

@@ -15,8 +15,7 @@ SCORES = dg.AssetKey(["shop", "gold", "likely"])
 
 
 @pytest.fixture
-def shop(learning: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setenv("LAKEHOUSE_MLFLOW", f"sqlite:///{learning.root}/mlflow/mlflow.db")
+def shop(learning: Project) -> Project:
     built(learning, 500)
     declare_model(learning, bound="0.5", more=EAGER)
     file = learning.root / learning.package / "shop" / "models" / "purchase.py"
