@@ -14,7 +14,7 @@ from benchmarks.results import FILE, machine, printed, update
 
 NAMES = (
     "build", "rules", "refresh", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "growth",
-    "as_of", "databricks", "peers", "models",
+    "as_of", "databricks", "peers", "models", "scores",
 )  # fmt: skip
 
 

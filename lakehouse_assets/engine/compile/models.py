@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.assets import Runner, TrainingOptions, in_process, options_schema, request_of
+from lakehouse_assets.engine.compile.checks import carried_results
 from lakehouse_assets.engine.compile.metadata import code_reference
 from lakehouse_assets.engine.compile.names import asset_key, op_name
 from lakehouse_assets.engine.errors import LakehouseError, SparkUnavailable
@@ -93,7 +94,9 @@ def _told(model: Model, report: Report, context: dg.AssetExecutionContext) -> It
         if report.strategy != "checks":
             context.log_event(dg.AssetObservation(asset_key(model.key), metadata=_metadata(report, told)))
         return
+    judged = judged or [*carried_results(context)]
     if report.strategy == "checks":
+        yield from judged
         return
     yield dg.MaterializeResult(
         asset_key=asset_key(model.key), metadata=_metadata(report, told),

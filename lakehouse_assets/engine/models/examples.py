@@ -65,6 +65,11 @@ def examples(rows: DataFrame, model: Model, keys: Sequence[str], also: Sequence[
     return Examples(x, labelled[model.label].astype("float64"), labelled, chosen), len(found) - len(labelled)
 
 
+def texts_of(x: pd.DataFrame) -> list[str]:
+    """The columns that are texts; all others are doubles."""
+    return [str(name) for name in x.columns if x[name].dtype == object]
+
+
 def held_out(found: Examples, split: Split, keys: Sequence[str]) -> pd.Series[bool]:
     """Which of the rows are held out, by the split."""
     import pandas as pd

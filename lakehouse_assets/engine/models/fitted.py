@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,17 @@ def framework_of(fitted: Any, model: Model) -> str:
     )
 
 
-def save(fitted: Any, model: Model, folder: Path, scratch: str) -> str:
-    """Write a fitted model into a folder; which framework it's of. `scratch` is a folder that Spark can write to.
+def save(fitted: Any, model: Model, folder: Path, texts: Sequence[str], scratch: str) -> str:
+    """Write a fitted model into a folder; which framework it's of. Of its columns `texts` are texts and all others are
+    numbers, and `scratch` is a folder that Spark can write to.
 
     Raises:
         TrainingFailed: it's nothing that we can keep.
     """
     framework = framework_of(fitted, model)
     folder.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {"framework": framework, "probability": model.is_classifier, "columns": list(model.inputs)}
+    told: dict[str, Any] = {"framework": framework, "probability": model.is_classifier}
+    told |= {"columns": [*model.inputs], "texts": [*texts]}
     if framework == "sklearn":
         told["trusted"] = _save_sklearn(fitted, model, folder)
     elif framework == "xgboost":

@@ -27,14 +27,14 @@ def log_model(
 
         mlflow.set_tracking_uri(store.tracking)
         mlflow.set_registry_uri(store.registry)
-        with mlflow.start_run(run_id=run_id, log_system_metrics=False) as run:
+        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
             logged = mlflow.pyfunc.log_model(
                 name="model", python_model=scorer.__file__, artifacts={"fitted": str(folder)},
                 signature=signature(x, required), input_example=_example(x),
                 pip_requirements=requirements(framework),
             )  # fmt: skip
-            # The run is ended by who began it; leaving the block alone would end it here.
-            mlflow.MlflowClient(store.tracking).update_run(run.info.run_id, status="RUNNING")
+        # Leaving the block ended the run, which goes on until the version is registered.
+        mlflow.MlflowClient(store.tracking).update_run(run_id, status="RUNNING")
     return str(logged.model_uri)
 
 

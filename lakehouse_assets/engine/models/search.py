@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.models.examples import Examples, held_out
+from lakehouse_assets.engine.models.examples import Examples, held_out, texts_of
 from lakehouse_assets.engine.models.fitted import framework_of
 from lakehouse_assets.engine.models.metrics import measure
 from lakehouse_assets.engine.models.tracking import note, run
@@ -55,7 +55,7 @@ def _scores(model: Model, fitted: Any, x: Any) -> Any:
     from lakehouse_assets.engine.scoring import scorer
 
     with TemporaryDirectory() as folder:
-        kept.save(fitted, model, Path(folder) / "fitted", f"{folder}/scratch")
+        kept.save(fitted, model, Path(folder) / "fitted", texts_of(x), f"{folder}/scratch")
         return scorer.load(f"{folder}/fitted")(x)
 
 

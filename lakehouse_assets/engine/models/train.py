@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError, TooFewRows, TrainingFailed
 from lakehouse_assets.engine.models import fitted as kept
-from lakehouse_assets.engine.models.examples import Examples, examples, held_out
+from lakehouse_assets.engine.models.examples import Examples, examples, held_out, texts_of
 from lakehouse_assets.engine.models.importances import importances
 from lakehouse_assets.engine.models.logged import log_model
 from lakehouse_assets.engine.models.metrics import judged, measure, measured
@@ -86,7 +86,8 @@ def train(plan: ModelPlan, context: Context, store: ModelStore) -> Trained:
         _hold_to_sizes(model, learnt, judge)
         params = best_params(model, learnt, keys, store, run_id)
         fitted = _fitted(model, learnt, params)
-        framework = kept.save(fitted, model, Path(folder) / "fitted", f"{context.lake.scratch}/models/{run_id}")
+        place = Path(folder) / "fitted"
+        framework = kept.save(fitted, model, place, texts_of(learnt.x), f"{context.lake.scratch}/models/{run_id}")
         scores = scorer.load(f"{folder}/fitted")
         trial = _Trial(model, judge, scores, scores(judge.x))
         metrics = measured(model.metrics, judge.y, trial.scored)
@@ -96,7 +97,7 @@ def train(plan: ModelPlan, context: Context, store: ModelStore) -> Trained:
         note(store, run_id, metrics, {**params, "seed": model.seed, "framework": framework, **rows})
         keep(store, run_id, pictures, _documents(plan, learnt, weights, scores))
         required = _required(model, context)
-        uri = log_model(store, run_id, Path(folder) / "fitted", framework, learnt.x, required)
+        uri = log_model(store, run_id, place, framework, learnt.x, required)
         passed, why, of_champion = trial.against(before, store)
         tags = {
             **_tags(plan),
@@ -168,6 +169,12 @@ def _hold_to_sizes(model: Model, learnt: Examples, judge: Examples) -> None:
     for part, what in ((learnt, "to learn from"), (judge, "held out")):
         if part.x.empty:
             raise TooFewRows(f"Training {model.key}: its split {model.split} leaves no row {what}; choose another")
+        if model.is_classifier and not part.y.isin((0, 1)).all():
+            strange = part.y[~part.y.isin((0, 1))].iloc[0]
+            raise TrainingFailed(
+                f"Training {model.key}: {model.label!r} is {strange:g} in a row; a probability is of a label that is "
+                "true or false, or 1 or 0. Make it one in the table, or judge the model by rmse or mae"
+            )
         if model.is_classifier and part.y.nunique() < 2:
             raise TooFewRows(
                 f"Training {model.key}: all {len(part.y)} rows {what} have {model.label} = {part.y.iloc[0]:g}; a "

@@ -99,15 +99,14 @@ def _plan_scores(table: Table, score: Score, lakehouse: Lakehouse, logs: Logs, f
     champion = champion_of(logs.lake.registry, score.key)
     if champion is None:
         return Plan(table, "nothing", f"{score.key} has no champion yet")
-    table = bound(table, champion, logs.lake.registry)
-    plan = replace(_plan_reads(table, lakehouse, logs, full), champion=champion)
+    plan = _plan_reads(table, lakehouse, logs, full)
     before = _last_run(table, logs).get("read", {}).get(score.key)
-    if plan.strategy == "full" or before == position_of(champion):
-        return plan
-    own = logs.table(table.key)
-    why = f"version {champion.number} of {score.key} is the champion now, not {before['to'] if before else 'the same'}"
-    whole = _whole_reads(table, lakehouse, logs)
-    return Plan(table, "full", why, _next_run(table, own, logs), whole, champion=champion)
+    if plan.strategy != "full" and before != position_of(champion):
+        past = f", not {before['to']}" if before else ""
+        why = f"version {champion.number} of {score.key} is the champion now{past}"
+        run = _next_run(table, logs.table(table.key), logs)
+        plan = Plan(table, "full", why, run, _whole_reads(table, lakehouse, logs))
+    return replace(plan, champion=champion, table=bound(table, champion, logs.lake.registry, plan.run))
 
 
 def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:

@@ -68,7 +68,18 @@ def _read_inputs(spark: SparkSession, reads: Mapping[str, Read]) -> dict[str, Da
 def _read(spark: SparkSession, read: Read) -> DataFrame:
     if read.upstream.snapshot_on:
         return _between_snapshots(_whole(spark, read), _news(spark, read), read.upstream)
+    if read.upstream.latest_on and read.after is not None:
+        return _latest(spark, read, read.upstream.latest_on)
     return _news(spark, read)
+
+
+def _latest(spark: SparkSession, read: Read, key: Sequence[str]) -> DataFrame:
+    """The rows of the keys that have changed, as they are now: a feed has each image of a row that changed twice."""
+    from pyspark.sql import functions as F
+
+    same = F.expr(" AND ".join(f"l.`{name}` <=> r.`{name}`" for name in key))
+    changed = _news(spark, read).select(*key).distinct()
+    return _whole(spark, read).alias("l").join(changed.alias("r"), same, "left_semi")
 
 
 def _whole(spark: SparkSession, read: Read) -> DataFrame:

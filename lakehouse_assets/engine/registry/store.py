@@ -100,7 +100,8 @@ def _shown(uri: str) -> str:
 def locked(store: ModelStore, what: str, *, wait: bool = True) -> Iterator[bool]:
     """Hold a lock among the processes of this machine, which ends with its process; whether it was to be had."""
     folder = Path(store.folder) / "locks"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for made in (folder.parent, folder):  # what mkdir makes on the way is open to all
+        made.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / f"{what}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -89,7 +89,7 @@ def _complete_update(left: Left, context: Context) -> None:
 def _plan_again(left: Left, context: Context) -> Plan:
     """The plan by which a run made its commit."""
     run, table = left.commit.mark, at(left.table, left.commit.mark.get("watermark", ""))
-    table = as_recorded(table, run["read"], context.lake)
+    table = as_recorded(table, run, context.lake)
     reads = reads_of(run["read"], table, context)
     fresh = all(read.after is None for read in reads.values() if not read.lookup)
     strategy: Strategy = "full" if fresh else "refresh" if isinstance(table.write, Refresh) else "append"

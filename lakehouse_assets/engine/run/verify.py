@@ -22,6 +22,7 @@ from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.scoring.batch import as_recorded
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
+from lakehouse_assets.engine.spec.score import RUN
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def verify(table: Table, context: Context, sample: int = SAMPLE) -> Verified:
     spark, mine = context.session(), context.lake.table(table.key)
     inputs = whole_inputs(spark, reads_of(run["read"], table, context))
     made = judge.accepted(
-        judge.judge(build(spark, as_recorded(table, run["read"], context.lake), inputs), table.expectations),
+        judge.judge(build(spark, as_recorded(table, run, context.lake), inputs), table.expectations),
         table.expectations,
     )
     wanted = _wanted(made, table)
@@ -118,7 +119,7 @@ def verify_whole(table: Table, context: Context) -> Whole:
     own, run = _last_run(table, context)
     spark = context.session()
     made = build(
-        spark, as_recorded(table, run["read"], context.lake), whole_inputs(spark, reads_of(run["read"], table, context))
+        spark, as_recorded(table, run, context.lake), whole_inputs(spark, reads_of(run["read"], table, context))
     )
     wanted = judge.accepted(judge.judge(made, table.expectations), table.expectations)
     stored = read_rows(spark, context.lake.table(table.key), own.version)
@@ -155,7 +156,7 @@ def _balance(table: Table, context: Context, own: TableLog, run: Mapping[str, An
         raise LakehouseError(f"Reconciling {table.key}: it doesn't take in new rows of another table")
     spark, kept = context.session(), read_log(context.lake.quarantine(table.key))
     rows = build(
-        spark, as_recorded(table, run["read"], context.lake), whole_inputs(spark, reads_of(run["read"], table, context))
+        spark, as_recorded(table, run, context.lake), whole_inputs(spark, reads_of(run["read"], table, context))
     )
     seen = judge.tally(rows, table.expectations)
     accepted = seen.judged - seen.rejected
@@ -207,6 +208,8 @@ def _sample(groups: DataFrame, seed: int, number: int) -> DataFrame:
 
 def _not_compared(table: Table) -> set[str]:
     """Of a row that is the newest of its key, when and in which file it came: others may have told the same event."""
+    if table.score:
+        return {RUN}
     return _OF_ARRIVAL - set(table.write.newest) if isinstance(table.write, Merge | History) else set()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,9 +15,9 @@ from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.registry.versions import Version, version
 from lakehouse_assets.engine.scoring import scorer
-from lakehouse_assets.engine.scoring.copies import copy_of, described
+from lakehouse_assets.engine.scoring.copies import copy_of, described, scores_of
 from lakehouse_assets.engine.scoring.features import looked_up
-from lakehouse_assets.engine.spec.score import SCORE, VERSION, Score
+from lakehouse_assets.engine.spec.score import RUN, SCORE, VERSION, Score
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -29,22 +29,26 @@ _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "boolean"
 TRAVELS = 8_000_000  # bytes
 
 
-def bound(table: Table, champion: Version, store: ModelStore) -> Table:
-    """A table of scores with a function that scores its rows by a version."""
+def bound(table: Table, champion: Version, store: ModelStore, run: int) -> Table:
+    """A table of scores with a function that scores its rows by a version, in the run of a number."""
     score = table.score
     assert score is not None  # noqa: S101  (the caller looked)
 
     def of_inputs(**inputs: DataFrame) -> DataFrame:
-        return scored(looked_up(inputs, score.lookups, score.tables, score.at), score, champion, store)
+        from pyspark.sql import functions as F
+
+        rows = looked_up(inputs, score.lookups, score.tables, score.at)
+        return scored(rows, score, champion, store).withColumn(RUN, F.lit(run).cast("bigint"))
 
     return replace(table, fn=of_inputs)
 
 
-def as_recorded(table: Table, read: Mapping[str, Any], lake: Lake) -> Table:
-    """The same by the version that a run has recorded; any other table as it is."""
+def as_recorded(table: Table, mark: Mapping[str, Any], lake: Lake) -> Table:
+    """The same as a run has recorded it in its mark; any other table as it is."""
     if table.score is None:
         return table
-    return bound(table, version(lake.registry, table.score.key, read[table.score.key]["to"]), lake.registry)
+    by = version(lake.registry, table.score.key, mark["read"][table.score.key]["to"])
+    return bound(table, by, lake.registry, mark["run"])
 
 
 def scored(rows: DataFrame, score: Score, champion: Version, store: ModelStore) -> DataFrame:
@@ -57,10 +61,13 @@ def scored(rows: DataFrame, score: Score, champion: Version, store: ModelStore) 
 
     folder, told = copy_of(store, champion), described(store, champion)
     columns = list(told["columns"])  # type: ignore[call-overload]
-    features = as_features(rows, columns, f"Scoring by version {champion.number} of {score.key}")
+    doing = f"Scoring by version {champion.number} of {score.key}"
+    features = as_features(rows, columns, doing)
+    _hold_to(rows, columns, set(told["texts"]), doing)  # type: ignore[call-overload]
     number = F.lit(champion.number).cast("int").alias(VERSION)
     if told["framework"] == "mllib":
         return _by_mllib(rows, features, folder, bool(told["probability"])).select(*score.kept, SCORE, number)
+    scores_of(store, champion)  # which says what is wrong with it; of a worker's error only a line is left
     by = _udf(str(folder), columns)
     return rows.select(*score.kept, by(F.struct(*features.values())).alias(SCORE), number)
 
@@ -86,6 +93,14 @@ def as_features(rows: DataFrame, columns: Sequence[str], doing: str) -> dict[str
     return {
         name: F.col(name) if kinds[name] == "string" else F.col(name).cast("double").alias(name) for name in columns
     }
+
+
+def _hold_to(rows: DataFrame, columns: Sequence[str], texts: Collection[str], doing: str) -> None:
+    kinds = {field.name: field.dataType.simpleString() for field in rows.schema.fields}
+    changed = [name for name in columns if (kinds[name] == "string") != (name in texts)]
+    if changed:
+        told = ", ".join(f"{n} is a {kinds[n]}, and was a {'text' if n in texts else 'number'}" for n in changed)
+        raise ScoringFailed(f"{doing}: {told} when it was trained; make it that again, or train the model anew")
 
 
 def is_feature(kind: str) -> bool:

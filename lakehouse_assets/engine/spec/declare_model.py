@@ -15,9 +15,9 @@ from lakehouse_assets.engine.spec.expectations import Expectation
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.metrics import Gate, Metric, MetricName
 from lakehouse_assets.engine.spec.model import FeatureLookup, Model, Training
-from lakehouse_assets.engine.spec.modes import Append, Merge, WriteMode
+from lakehouse_assets.engine.spec.modes import Append, Merge
 from lakehouse_assets.engine.spec.monitor import Drift, Quality
-from lakehouse_assets.engine.spec.score import SCORE, VERSION, Score
+from lakehouse_assets.engine.spec.score import RUN, SCORE, VERSION, Score
 from lakehouse_assets.engine.spec.search import Search
 from lakehouse_assets.engine.spec.split import Split
 from lakehouse_assets.engine.spec.table import Table
@@ -79,7 +79,6 @@ def score(
     model: str,
     rows: str,
     keep: Sequence[Column],
-    write: WriteMode | None = None,
     expect: Sequence[Expectation] = (),
     checks: Sequence[Check] = (),
     drift: Drift | None = Drift(),  # noqa: B008  (a frozen value)
@@ -92,8 +91,8 @@ def score(
     """Declare the table of a model's scores: the columns to `keep` of `rows`, with `score` and `model_version`.
 
     New and changed rows are scored as they come, and all of them when another version has become the champion. `rows`
-    has the columns that the model's own table of examples has, but for the label. Without `write`, scores are merged by
-    the key among the columns that are kept, and appended where there is none. `drift` and `quality` are watched, and
+    has the columns that the model's own table of examples has, but for the label. Scores are merged by the key among
+    the columns that are kept, and appended where there is none. `drift` and `quality` are watched, and
     warn. Assign it to a variable named as the file.
     """
     frame = inspect.currentframe()
@@ -104,8 +103,9 @@ def score(
     key = tuple(column.name for column in keep if column.key)
     return Table(
         domain=domain, layer=layer, name=file.stem, doc=inspect.cleandoc(caller.f_globals.get("__doc__") or ""),
-        inputs={"rows": Upstream(rows)}, columns=(*keep, *_SCORE_COLUMNS), expect=tuple(expect), checks=tuple(checks),
-        write=write or (Merge(key) if key else Append()), file=file, line=caller.f_lineno, owner=owner,
+        inputs={"rows": Upstream(rows, latest_on=key)}, columns=(*keep, *_SCORE_COLUMNS), expect=tuple(expect),
+        checks=tuple(checks), write=Merge(key, (RUN,)) if key else Append(), file=file, line=caller.f_lineno,
+        owner=owner,
         freshness=freshness, tags=tags or {}, compute=compute,
         score=Score(model, tuple(c.name for c in keep), drift=drift, quality=quality),
     )  # fmt: skip

@@ -107,7 +107,8 @@ class Upstream:
 
     With `snapshot_on`, a key, the table's rows are whole snapshots of something, told apart and ordered by the column
     `snapshot_at`: what it brings is how each snapshot differs from the one before. One that lacks more than the share
-    `snapshot_loses` of the keys of the one before is held back.
+    `snapshot_loses` of the keys of the one before is held back. With `latest_on`, a key, it brings the rows whose key
+    has changed, each once and as it is now.
     """
 
     table: str
@@ -116,3 +117,4 @@ class Upstream:
     snapshot_at: str = ""
     # Not part of what decides a table's contents, for which its `repr` is taken.
     snapshot_loses: float = field(default=0.5, repr=False)
+    latest_on: tuple[str, ...] = field(default=(), repr=False)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # What a table of scores has beside the columns that it keeps of its rows, by Spark's types.
 SCORE, VERSION = "score", "model_version"
 SCORE_COLUMNS = {SCORE: "double", VERSION: "int"}
+# The number of the run that gave a score: of two scores of a key the later one counts.
+RUN = "_run"
 
 
 @dataclass(frozen=True)

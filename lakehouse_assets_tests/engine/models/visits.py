@@ -54,9 +54,9 @@ def declare(project: Project, bound: str = "0.7", used: str = '["pages", "minute
             raw="bronze.visits",
             columns=[Column("visit", "bigint", key=True), Column("pages", "int", nullable=False),
                      Column("minutes", "double"), Column("channel", "string"), Column("bought", "boolean")],
-            write=merge(on="visit"),
+            write=merge(on="visit", newest="_ingested_at"),
             sql="SELECT cast(visit AS bigint) visit, cast(pages AS int) pages, cast(minutes AS double) minutes, "
-                "channel, cast(bought AS boolean) bought FROM raw",
+                "channel, cast(bought AS boolean) bought, _ingested_at FROM raw",
         )
         """,
     )

@@ -25,7 +25,7 @@ departures_ahead = sql_table(
         Column("late", "boolean", doc="It left more than 15 minutes late."),
     ],
     expect=[fail("minute_of_day BETWEEN 0 AND 1439", name="minute_of_a_day")],
-    write=merge(on=["carrier", "flight", "origin", "scheduled_departure_at"]),
+    write=merge(on=["carrier", "flight", "origin", "scheduled_departure_at"], newest="_ingested_at"),
     sql="""
         SELECT f.carrier, f.flight, f.origin, f.scheduled_departure_at,
                f.scheduled_departure_at - INTERVAL 2 HOURS AS predicted_at, f.destination,
@@ -33,7 +33,7 @@ departures_ahead = sql_table(
                hour(from_utc_timestamp(f.scheduled_departure_at, a.time_zone)) * 60
                  + minute(from_utc_timestamp(f.scheduled_departure_at, a.time_zone)) AS minute_of_day,
                f.distance_miles, p.seats, year(f.flight_date) - p.year_built AS plane_age_years,
-               f.departure_delay_minutes > 15 AS late
+               f.departure_delay_minutes > 15 AS late, f._ingested_at
         FROM flights f JOIN airports a ON f.origin = a.airport LEFT JOIN planes p ON f.tail_number = p.tail_number
     """,
 )
