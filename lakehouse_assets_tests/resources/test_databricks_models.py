@@ -9,11 +9,11 @@ from lakehouse_assets_tests.servers.databricks import SCOPE, Databricks
 
 
 def test_a_model_is_trained_by_a_job_and_its_scores_are_made_by_another(
-    learning: Project, workspace: Databricks
+    learning: Project, databricks: Databricks
 ) -> None:
     built(learning)
-    workspace.keep_secret("lakehouse-mlflow", learning.lake.registry.tracking)
-    jobs = Jobs(learning, workspace)
+    databricks.keep_secret("lakehouse-mlflow", learning.lake.registry.tracking)
+    jobs = Jobs(learning, databricks)
     jobs.resource.places.extend(["--secrets", SCOPE])
     trained = jobs.run("models.purchase")
     scored = jobs.run("gold.likely")
