@@ -126,7 +126,7 @@ def _left_out(failed: str, tables: Sequence[str], lakehouse: Lakehouse) -> set[s
     """The tables of a job that it leaves out, as they read one that failed, or one that is left out."""
     left = {failed}
     for key in tables:  # each after those that it reads
-        if left & {*lakehouse.upstreams(lakehouse.tables[key]).values()}:
+        if left & {*lakehouse.reads(key)}:
             left.add(key)
     return left
 

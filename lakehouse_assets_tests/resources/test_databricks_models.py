@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets_tests.engine.models.visits import built
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.resources.jobs import Jobs
@@ -14,7 +15,10 @@ def test_a_model_is_trained_by_a_job_and_its_scores_are_made_by_another(
     built(learning)
     databricks.keep_secret("lakehouse-mlflow", learning.lake.registry.tracking)
     jobs = Jobs(learning, databricks)
-    jobs.resource.places.extend(["--secrets", SCOPE])
+    own = jobs.resource
+    jobs.resource = DatabricksResource(
+        volume=own.volume, wheels=own.wheels, poll_seconds=own.poll_seconds, places=[*own.places, "--secrets", SCOPE]
+    )
     trained = jobs.run("models.purchase")
     scored = jobs.run("gold.likely")
 

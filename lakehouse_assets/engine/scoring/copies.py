@@ -37,7 +37,10 @@ def copy_of(store: ModelStore, it: Version) -> Path:
             with quiet():
                 import mlflow
 
-                mlflow.artifacts.download_artifacts(it.source, dst_path=scratch, tracking_uri=store.tracking)
+                # The place of a logged model is asked for in the store of the process, whatever is given here.
+                mlflow.set_tracking_uri(store.tracking)
+                mlflow.set_registry_uri(store.registry)
+                mlflow.artifacts.download_artifacts(it.source, dst_path=scratch)
             (Path(scratch) / _FITTED / "model.json").stat()
             Path(scratch).rename(folder)
         except (MlflowException, OSError) as error:
