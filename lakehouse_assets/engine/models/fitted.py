@@ -54,6 +54,9 @@ def save(fitted: Any, model: Model, folder: Path, texts: Sequence[str], scratch:
     elif framework == "xgboost":
         fitted.save_model(folder / "model.json.ubj")
     elif framework == "keras":
+        import keras
+
+        told["backend"] = keras.config.backend()
         fitted.save(folder / "model.keras")
     else:
         _save_mllib(fitted, folder / "mllib", scratch)

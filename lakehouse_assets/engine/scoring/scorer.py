@@ -7,6 +7,7 @@ own format. None of the formats runs code when it's loaded, as a pickle does.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,9 @@ def _xgboost(folder: str, told: dict[str, Any]) -> Scores:
     return _of(fitted, told)
 
 
-def _keras(folder: str, _told: dict[str, Any]) -> Scores:
+def _keras(folder: str, told: dict[str, Any]) -> Scores:
+    # By itself Keras looks for TensorFlow.
+    os.environ.setdefault("KERAS_BACKEND", told["backend"])
     import keras
 
     fitted = keras.models.load_model(f"{folder}/model.keras")
