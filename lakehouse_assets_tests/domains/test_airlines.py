@@ -317,6 +317,8 @@ def test_a_corrected_day_and_a_new_one_reach_the_tables_that_read_flights_and_no
         *(f"gold.{name}" for name, *_ in GOLD),
         "gold.fact_flights",
         "features.carrier_delays",
+        "gold.departures_ahead",
+        "gold.late_departure_risk",
     }
     read_flights -= {"gold.dim_carrier"}
     assert {t for t in moved if not t.startswith("quarantine")} == {"bronze.flights", *read_flights}
