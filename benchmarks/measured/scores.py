@@ -14,10 +14,10 @@ from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.registry.versions import Version, register
 from lakehouse_assets.engine.scoring.batch import scored
 from lakehouse_assets.engine.spec.inputs import Upstream
-from lakehouse_assets.engine.spec.metrics import Gate
-from lakehouse_assets.engine.spec.model import Model
-from lakehouse_assets.engine.spec.score import Score
-from lakehouse_assets.engine.spec.split import AtRandom
+from lakehouse_assets.engine.spec.models.metrics import Gate
+from lakehouse_assets.engine.spec.models.model import Model
+from lakehouse_assets.engine.spec.models.score import Score
+from lakehouse_assets.engine.spec.models.split import AtRandom
 
 if TYPE_CHECKING:
     import pandas as pd

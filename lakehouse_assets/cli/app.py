@@ -15,7 +15,7 @@ from lakehouse_assets.engine.lake.places import Lake
 if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
     from lakehouse_assets.engine.lake.delta_log import TableLog
-    from lakehouse_assets.engine.spec.model import Model
+    from lakehouse_assets.engine.spec.models.model import Model
     from lakehouse_assets.engine.spec.table import Table
 
 app = typer.Typer(

@@ -20,9 +20,8 @@ from lakehouse_assets.engine.spec.declare import (
     sql_table,
     table,
 )
-from lakehouse_assets.engine.spec.declare_elsewhere import external_table, task_table
-from lakehouse_assets.engine.spec.declare_features import features, sql_features
-from lakehouse_assets.engine.spec.declare_model import model, score
+from lakehouse_assets.engine.spec.elsewhere.declare import external_table, task_table
+from lakehouse_assets.engine.spec.elsewhere.tasks import Jar, Job, Notebook, SqlFile
 from lakehouse_assets.engine.spec.expectations import (
     Expectation,
     Watermark,
@@ -35,13 +34,14 @@ from lakehouse_assets.engine.spec.expectations import (
     typed,
     warn,
 )
-from lakehouse_assets.engine.spec.metrics import Gate, Metric
-from lakehouse_assets.engine.spec.model import FeatureLookup, Training
+from lakehouse_assets.engine.spec.features.declare import features, sql_features
+from lakehouse_assets.engine.spec.models.declare import model, score
+from lakehouse_assets.engine.spec.models.metrics import Gate, Metric
+from lakehouse_assets.engine.spec.models.model import FeatureLookup, Training
+from lakehouse_assets.engine.spec.models.monitor import Drift, Quality
+from lakehouse_assets.engine.spec.models.search import Choice, Range, Search
+from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime
 from lakehouse_assets.engine.spec.modes import Daily
-from lakehouse_assets.engine.spec.monitor import Drift, Quality
-from lakehouse_assets.engine.spec.search import Choice, Range, Search
-from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime
-from lakehouse_assets.engine.spec.tasks import Jar, Job, Notebook, SqlFile
 
 __all__ = [
     "AtRandom",

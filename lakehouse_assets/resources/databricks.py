@@ -17,7 +17,7 @@ from lakehouse_assets.engine.errors import SettingsError, WorkspaceUnavailable
 from lakehouse_assets.engine.run.plain_json import from_json, to_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
-from lakehouse_assets.engine.spec.tasks import Job
+from lakehouse_assets.engine.spec.elsewhere.tasks import Job
 from lakehouse_assets.resources import databricks_jobs_of_others as jobs_of_others
 from lakehouse_assets.resources.databricks_folders import Claim, Folders
 from lakehouse_assets.resources.databricks_jobs import cancel, failed, patiently, submit, wait

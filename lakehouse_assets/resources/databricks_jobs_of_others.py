@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.compile.jobs_of_others.cursor import ForeignRun
 from lakehouse_assets.engine.errors import UnknownJob
-from lakehouse_assets.engine.spec.tasks import Job
+from lakehouse_assets.engine.spec.elsewhere.tasks import Job
 from lakehouse_assets.resources.databricks_jobs import (
     ended,
     if_given,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lakehouse_assets.engine import Training
 from lakehouse_assets.engine.models.examples import Examples, held_out
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 
 
 def parted(model: Model, rows: pd.DataFrame, key: list[str]) -> tuple[Examples, Examples]:

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from lakehouse_assets.engine.compile.assets import Runner, build_asset
-from lakehouse_assets.engine.compile.models import build_model
+from lakehouse_assets.engine.compile.models.assets import build_model
 from lakehouse_assets.engine.compile.names import op_name
 from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets.resources.databricks_runner import on_databricks

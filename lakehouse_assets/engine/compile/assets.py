@@ -19,7 +19,7 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.asset import Domain
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.private.dagster import made_by_run
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.models.watch_checks import watch_specs
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.source_checks import files_spec, snapshots_spec
-from lakehouse_assets.engine.compile.watch_checks import watch_specs
 from lakehouse_assets.engine.markdown import as_code, as_text
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.run.report import CheckReport

@@ -13,9 +13,9 @@ from lakehouse_assets.engine.compile.jobs_of_others.check import job_check
 from lakehouse_assets.engine.compile.jobs_of_others.sensor import external_tables, job_sensors
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
-from lakehouse_assets.engine.compile.models import build_model
+from lakehouse_assets.engine.compile.models.assets import build_model
+from lakehouse_assets.engine.compile.models.retraining import retraining_sensor
 from lakehouse_assets.engine.compile.names import asset_key
-from lakehouse_assets.engine.compile.retraining import retraining_sensor
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.graph.collector import collector_paused

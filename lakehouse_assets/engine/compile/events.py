@@ -9,10 +9,10 @@ import dagster as dg
 
 from lakehouse_assets.engine.compile.checks import carried_results, expectation_results, table_results
 from lakehouse_assets.engine.compile.metadata import run_metadata
+from lakehouse_assets.engine.compile.models.watch_checks import watch_results
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.partitions import written_days
 from lakehouse_assets.engine.compile.source_checks import files_result, snapshots_result
-from lakehouse_assets.engine.compile.watch_checks import watch_results
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.spec.table import Table

@@ -10,8 +10,8 @@ from lakehouse_assets.engine.deploy.databricks_job import compute_of, new_cluste
 from lakehouse_assets.engine.errors import SettingsError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.compute import Cluster, Compute, ExistingCluster
+from lakehouse_assets.engine.spec.elsewhere.tasks import Jar, Notebook, SqlFile
 from lakehouse_assets.engine.spec.table import Table
-from lakehouse_assets.engine.spec.tasks import Jar, Notebook, SqlFile
 
 
 @dataclass(frozen=True)

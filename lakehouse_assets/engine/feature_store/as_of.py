@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.feature_store.wanted import Names, Wanted, hold, pairs, types_of
-from lakehouse_assets.engine.spec.features import FeatureKey
+from lakehouse_assets.engine.spec.features.key import FeatureKey
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

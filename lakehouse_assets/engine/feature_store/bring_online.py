@@ -14,7 +14,7 @@ from lakehouse_assets.engine.feature_store.online import Change, Held, OnlineSto
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.delta_rs import arrow, errors_of_delta_rs, text
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.spec.features import FeatureKey
+from lakehouse_assets.engine.spec.features.key import FeatureKey
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

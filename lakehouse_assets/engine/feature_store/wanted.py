@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import FeatureError
-from lakehouse_assets.engine.spec.features import FeatureKey
+from lakehouse_assets.engine.spec.features.key import FeatureKey
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType

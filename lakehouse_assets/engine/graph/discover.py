@@ -13,7 +13,7 @@ from lakehouse_assets.engine.graph.faults import Fault, attempt
 from lakehouse_assets.engine.graph.stray import stray_files
 from lakehouse_assets.engine.spec.asset import LAYERS, Domain
 from lakehouse_assets.engine.spec.inputs import Files
-from lakehouse_assets.engine.spec.model import MODELS, Model
+from lakehouse_assets.engine.spec.models.model import MODELS, Model
 from lakehouse_assets.engine.spec.table import Table
 
 # What a file of a domain declares.

@@ -10,8 +10,8 @@ from lakehouse_assets.engine.graph.discover import full_key
 from lakehouse_assets.engine.graph.table_problems import where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.compute import Serverless
+from lakehouse_assets.engine.spec.elsewhere.tasks import External, Jar, Job, Notebook, SqlFile, Task
 from lakehouse_assets.engine.spec.table import Table
-from lakehouse_assets.engine.spec.tasks import External, Jar, Job, Notebook, SqlFile, Task
 
 # What a task is told besides where its inputs are.
 TOLD = frozenset({"output", "output_path", "full_refresh"})

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from lakehouse_assets.engine.graph.table_problems import where
 from lakehouse_assets.engine.spec.asset import Domain
-from lakehouse_assets.engine.spec.features import FeatureKey
+from lakehouse_assets.engine.spec.features.key import FeatureKey
 from lakehouse_assets.engine.spec.modes import History
 from lakehouse_assets.engine.spec.table import Table
 

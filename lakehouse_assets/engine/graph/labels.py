@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from lakehouse_assets.engine.spec.asset import Domain
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.table import Table
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)

@@ -12,11 +12,11 @@ from lakehouse_assets.engine.graph.labels import label_problems
 from lakehouse_assets.engine.graph.table_problems import where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.inputs import Upstream
-from lakehouse_assets.engine.spec.metrics import MetricName
-from lakehouse_assets.engine.spec.model import MODELS, Model
-from lakehouse_assets.engine.spec.monitor import Quality
-from lakehouse_assets.engine.spec.score import Score
-from lakehouse_assets.engine.spec.split import AtRandom
+from lakehouse_assets.engine.spec.models.metrics import MetricName
+from lakehouse_assets.engine.spec.models.model import MODELS, Model
+from lakehouse_assets.engine.spec.models.monitor import Quality
+from lakehouse_assets.engine.spec.models.score import Score
+from lakehouse_assets.engine.spec.models.split import AtRandom
 from lakehouse_assets.engine.spec.table import Table
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from lakehouse_assets.engine.spec.asset import LAYERS
-from lakehouse_assets.engine.spec.model import MODELS
+from lakehouse_assets.engine.spec.models.model import MODELS
 
 _WORDS = ("table", "sql_table", "features", "sql_features", "model", "score")
 _FOLDERS = (*LAYERS, MODELS)

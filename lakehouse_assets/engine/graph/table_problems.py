@@ -17,7 +17,7 @@ from lakehouse_assets.engine.spec.encodings import WITHOUT_SETTINGS, needs_setti
 from lakehouse_assets.engine.spec.expectations import Watermark
 from lakehouse_assets.engine.spec.formats import TextFormat
 from lakehouse_assets.engine.spec.inputs import VARIABLE, AzureSql, Files, Http
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, Daily, History, Merge, Refresh
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import can_be_typed

@@ -15,7 +15,7 @@ from lakehouse_assets.engine.graph.feature_problems import feature_problems
 from lakehouse_assets.engine.graph.model_problems import model_problems, resolved, watch_problems
 from lakehouse_assets.engine.graph.table_problems import CHECKS, where
 from lakehouse_assets.engine.spec.asset import Domain
-from lakehouse_assets.engine.spec.model import MODELS, Model
+from lakehouse_assets.engine.spec.models.model import MODELS, Model
 from lakehouse_assets.engine.spec.table import Table
 
 

@@ -16,8 +16,8 @@ from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.registry.quiet import quiet
 from lakehouse_assets.engine.registry.store import ModelStore, answering, open_store
 from lakehouse_assets.engine.registry.versions import WHY, Version
-from lakehouse_assets.engine.spec.model import Model
-from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime, Split
+from lakehouse_assets.engine.spec.models.model import Model
+from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime, Split
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

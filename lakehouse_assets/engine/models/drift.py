@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.models.baseline import ks, psi
 from lakehouse_assets.engine.models.plots import psi_plot
 from lakehouse_assets.engine.models.watched import Watched
-from lakehouse_assets.engine.spec.monitor import DRIFT, Drift
+from lakehouse_assets.engine.spec.models.monitor import DRIFT, Drift
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

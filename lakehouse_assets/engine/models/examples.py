@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import TooFewRows
 from lakehouse_assets.engine.scoring.batch import as_features, as_trained, is_feature
-from lakehouse_assets.engine.spec.model import Model, Training
-from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime, Split
+from lakehouse_assets.engine.spec.models.model import Model, Training
+from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime, Split
 
 if TYPE_CHECKING:
     import pandas as pd

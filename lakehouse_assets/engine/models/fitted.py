@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse_assets.engine.errors import TrainingFailed
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 
 # Packages whose types a scikit-learn pipeline may hold beside scikit-learn's own, as far as skops asks.
 _TRUSTED = ("sklearn.", "xgboost.", "numpy.", "scipy.")

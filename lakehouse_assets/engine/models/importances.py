@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.models.metrics import measure
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.models.examples import Examples

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.models.metrics import measured
 from lakehouse_assets.engine.models.watched import Watched
-from lakehouse_assets.engine.spec.metrics import Metric
-from lakehouse_assets.engine.spec.monitor import QUALITY, Quality
-from lakehouse_assets.engine.spec.score import SCORE
+from lakehouse_assets.engine.spec.models.metrics import Metric
+from lakehouse_assets.engine.spec.models.monitor import QUALITY, Quality
+from lakehouse_assets.engine.spec.models.score import SCORE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.spec.metrics import Gate, Metric
+from lakehouse_assets.engine.spec.models.metrics import Gate, Metric
 
 if TYPE_CHECKING:
     import numpy as np

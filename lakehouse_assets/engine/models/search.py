@@ -9,9 +9,9 @@ from lakehouse_assets.engine.models.fitted import framework_of
 from lakehouse_assets.engine.models.metrics import measure
 from lakehouse_assets.engine.models.tracking import note, run
 from lakehouse_assets.engine.registry.store import ModelStore
-from lakehouse_assets.engine.spec.model import Model
-from lakehouse_assets.engine.spec.search import Choice, Range, Search
-from lakehouse_assets.engine.spec.split import AtRandom, ByFlag, ByGroup, ByTime, Split
+from lakehouse_assets.engine.spec.models.model import Model
+from lakehouse_assets.engine.spec.models.search import Choice, Range, Search
+from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime, Split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,7 +34,7 @@ from lakehouse_assets.engine.scoring import scorer
 from lakehouse_assets.engine.scoring.batch import as_trained
 from lakehouse_assets.engine.scoring.copies import described, scores_of
 from lakehouse_assets.engine.scoring.features import looked_up
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 
 if TYPE_CHECKING:
     import numpy as np

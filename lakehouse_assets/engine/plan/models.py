@@ -12,7 +12,7 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.plan.plan import Logs, Read
 from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.registry.versions import CODE, Version, versions, waiting
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 
 
 @dataclass(frozen=True)

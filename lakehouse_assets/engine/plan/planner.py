@@ -20,9 +20,9 @@ from lakehouse_assets.engine.registry.versions import position_of
 from lakehouse_assets.engine.scoring.batch import bound
 from lakehouse_assets.engine.sources.arrivals.downloads import downloaded, unset
 from lakehouse_assets.engine.spec.inputs import Files, Http
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
+from lakehouse_assets.engine.spec.models.score import Score
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
-from lakehouse_assets.engine.spec.score import Score
 from lakehouse_assets.engine.spec.table import Table
 
 AnyPlan = Plan | ModelPlan

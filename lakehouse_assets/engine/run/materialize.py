@@ -23,7 +23,7 @@ from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.run.backfill import backfill
 from lakehouse_assets.engine.run.ingest.forget import forget
 from lakehouse_assets.engine.run.made_elsewhere import look, refuse
-from lakehouse_assets.engine.run.models import materialize_model
+from lakehouse_assets.engine.run.models.train import materialize_model
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.replay.replay import replay
 from lakehouse_assets.engine.run.report import Online, Report

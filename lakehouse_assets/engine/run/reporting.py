@@ -15,10 +15,10 @@ from lakehouse_assets.engine.quality.judge import tally
 from lakehouse_assets.engine.quality.snapshots import empty_snapshot
 from lakehouse_assets.engine.quality.table_checks import BALANCE, not_built, stored_violations
 from lakehouse_assets.engine.quality.typed_columns import with_texts
+from lakehouse_assets.engine.run.models.watch import watched
 from lakehouse_assets.engine.run.outcome import Outcome
 from lakehouse_assets.engine.run.report import CheckReport, Position, Preview, Report, Stored, Unreadable, Written
 from lakehouse_assets.engine.run.verify import show_balance
-from lakehouse_assets.engine.run.watch import watched
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets.engine.spec.checks import Check, adds_up
 from lakehouse_assets.engine.spec.expectations import Expectation

@@ -21,8 +21,8 @@ from lakehouse_assets.engine.quality.watermark import late_rows
 from lakehouse_assets.engine.run.build import build
 from lakehouse_assets.engine.scoring.batch import as_recorded
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
+from lakehouse_assets.engine.spec.models.score import RUN
 from lakehouse_assets.engine.spec.modes import History, Merge, Refresh
-from lakehouse_assets.engine.spec.score import RUN
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from lakehouse_assets.engine.registry.versions import Version, version
 from lakehouse_assets.engine.scoring import scorer
 from lakehouse_assets.engine.scoring.copies import copy_of, described, scores_of
 from lakehouse_assets.engine.scoring.features import looked_up
-from lakehouse_assets.engine.spec.score import RUN, SCORE, VERSION, Score
+from lakehouse_assets.engine.spec.models.score import RUN, SCORE, VERSION, Score
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.feature_store.lookups import FeatureLookup as Lookup
 from lakehouse_assets.engine.feature_store.lookups import with_features
-from lakehouse_assets.engine.spec.model import FeatureLookup
+from lakehouse_assets.engine.spec.models.model import FeatureLookup
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from lakehouse_assets.engine.errors import FeatureError
 from lakehouse_assets.engine.feature_store.online import OnlineStore
 from lakehouse_assets.engine.feature_store.serving import lookup
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.spec.model import FeatureLookup, Model
+from lakehouse_assets.engine.spec.models.model import FeatureLookup, Model
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

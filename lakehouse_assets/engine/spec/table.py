@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailable
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.compute import Compute
+from lakehouse_assets.engine.spec.elsewhere.tasks import External, Task
 from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Action, Expectation, Watermark
-from lakehouse_assets.engine.spec.features import FeatureKey
+from lakehouse_assets.engine.spec.features.key import FeatureKey
 from lakehouse_assets.engine.spec.inputs import Files, Upstream
+from lakehouse_assets.engine.spec.models.score import Score
 from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
-from lakehouse_assets.engine.spec.score import Score
-from lakehouse_assets.engine.spec.tasks import External, Task
 from lakehouse_assets.engine.spec.texts import Typed, can_be_typed, check_name, literal, names_in, parses
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from lakehouse_assets.engine.errors import DeclarationError, FeatureError
 from lakehouse_assets.engine.feature_store.lookups import FeatureLookup, with_features
 from lakehouse_assets.engine.lake.tables import read_rows
-from lakehouse_assets.engine.spec.features import FeatureKey
+from lakehouse_assets.engine.spec.features.key import FeatureKey
 from lakehouse_assets.engine.spec.modes import Merge, Refresh
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project

@@ -17,8 +17,8 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.markdown import as_text
+from lakehouse_assets.engine.spec.elsewhere.tasks import External, Job
 from lakehouse_assets.engine.spec.table import Table
-from lakehouse_assets.engine.spec.tasks import External, Job
 from lakehouse_assets.private.dagster import evaluated
 
 TICK_SECONDS = 60

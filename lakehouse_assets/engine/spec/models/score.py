@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.spec.metrics import Metric
-from lakehouse_assets.engine.spec.model import FeatureLookup
-from lakehouse_assets.engine.spec.monitor import DRIFT, QUALITY, Drift, Quality
+from lakehouse_assets.engine.spec.models.metrics import Metric
+from lakehouse_assets.engine.spec.models.model import FeatureLookup
+from lakehouse_assets.engine.spec.models.monitor import DRIFT, QUALITY, Drift, Quality
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.table import Table

@@ -13,13 +13,13 @@ from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.engine.spec.expectations import Expectation
 from lakehouse_assets.engine.spec.inputs import Upstream
-from lakehouse_assets.engine.spec.metrics import Gate, Metric, MetricName
-from lakehouse_assets.engine.spec.model import FeatureLookup, Model, Training
+from lakehouse_assets.engine.spec.models.metrics import Gate, Metric, MetricName
+from lakehouse_assets.engine.spec.models.model import FeatureLookup, Model, Training
+from lakehouse_assets.engine.spec.models.monitor import Drift, Quality
+from lakehouse_assets.engine.spec.models.score import RUN, SCORE, VERSION, Score
+from lakehouse_assets.engine.spec.models.search import Search
+from lakehouse_assets.engine.spec.models.split import Split
 from lakehouse_assets.engine.spec.modes import Append, Merge
-from lakehouse_assets.engine.spec.monitor import Drift, Quality
-from lakehouse_assets.engine.spec.score import RUN, SCORE, VERSION, Score
-from lakehouse_assets.engine.spec.search import Search
-from lakehouse_assets.engine.spec.split import Split
 from lakehouse_assets.engine.spec.table import Table
 
 

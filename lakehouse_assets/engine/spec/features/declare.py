@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.spec.declare import sql_table, table
 from lakehouse_assets.engine.spec.expectations import Expectation
-from lakehouse_assets.engine.spec.features import FeatureKey
+from lakehouse_assets.engine.spec.features.key import FeatureKey
 from lakehouse_assets.engine.spec.inputs import Delivery, Files
 from lakehouse_assets.engine.spec.modes import Refresh
 from lakehouse_assets.engine.spec.table import Table

@@ -25,8 +25,8 @@ from lakehouse_assets.engine.scoring.batch import as_features
 from lakehouse_assets.engine.scoring.copies import described
 from lakehouse_assets.engine.scoring.features import looked_up
 from lakehouse_assets.engine.spec.inputs import Upstream
-from lakehouse_assets.engine.spec.monitor import DRIFT, QUALITY, Drift, Quality
-from lakehouse_assets.engine.spec.score import SCORE, VERSION, Score
+from lakehouse_assets.engine.spec.models.monitor import DRIFT, QUALITY, Drift, Quality
+from lakehouse_assets.engine.spec.models.score import SCORE, VERSION, Score
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:

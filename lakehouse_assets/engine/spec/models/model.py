@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.engine.spec.inputs import Upstream
-from lakehouse_assets.engine.spec.metrics import Gate, Metric
-from lakehouse_assets.engine.spec.search import Search
-from lakehouse_assets.engine.spec.split import Split
+from lakehouse_assets.engine.spec.models.metrics import Gate, Metric
+from lakehouse_assets.engine.spec.models.search import Search
+from lakehouse_assets.engine.spec.models.split import Split
 
 if TYPE_CHECKING:
     import pandas as pd

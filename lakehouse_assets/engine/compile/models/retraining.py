@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
+from lakehouse_assets.engine.compile.models.watch_checks import JUDGED_AT, MODEL_VERSION
 from lakehouse_assets.engine.compile.names import asset_key, op_name
 from lakehouse_assets.engine.compile.sensors import Decision, Waiting, Watch, by_table, downstream, lake_sensor, one_run
-from lakehouse_assets.engine.compile.watch_checks import JUDGED_AT, MODEL_VERSION
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.registry.versions import versions
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.private.dagster import evaluated
 

@@ -14,8 +14,8 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import ModelReport, Report
-from lakehouse_assets.engine.spec.metrics import Gate
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.metrics import Gate
+from lakehouse_assets.engine.spec.models.model import Model
 
 # The check that tells whether the last training made a champion.
 GATE = "gate"

@@ -18,7 +18,7 @@ from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.engine.registry.versions import champion, version, versions
 from lakehouse_assets.engine.run.report import ModelReport, Position, Report
 from lakehouse_assets.engine.run.request import Request
-from lakehouse_assets.engine.spec.model import Model
+from lakehouse_assets.engine.spec.models.model import Model
 
 
 def materialize_model(model: Model, request: Request, context: Context) -> Report:

@@ -12,10 +12,10 @@ from typing import Any
 from lakehouse_assets.engine.spec.checks import Check
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.compute import Compute
+from lakehouse_assets.engine.spec.elsewhere.tasks import External, Job, Task
 from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.modes import Replace
 from lakehouse_assets.engine.spec.table import Table
-from lakehouse_assets.engine.spec.tasks import External, Job, Task
 
 
 def task_table(

@@ -1,0 +1,1 @@
+"""Models as Dagster assets, the checks by which they are watched, and the sensor that trains them anew."""

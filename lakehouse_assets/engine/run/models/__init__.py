@@ -1,0 +1,1 @@
+"""Runs of models: trained if there is reason to, and watched once they score."""

@@ -1,0 +1,1 @@
+"""A model as it is declared, and the table of its scores."""
