@@ -145,6 +145,7 @@ assert len(loaded.resolve_all_asset_specs()) > 18
 from pyspark import SparkContext
 print(json.dumps({
     "imported": imported,
+    "learning": sorted({"mlflow", "sklearn", "xgboost", "optuna", "matplotlib", "pandas"} & set(sys.modules)),
     "connect": [name for name in sys.modules if name.startswith(("pyspark.sql.connect", "grpc._channel"))],
     "context": repr((SparkContext._active_spark_context, SparkContext._gateway)),
     "children": [n for task in Path("/proc/self/task").iterdir() for n in (task / "children").read_text().split()],
@@ -156,7 +157,13 @@ def test_loading_the_definitions_starts_no_engine_and_importing_them_does_nothin
     environment = {"LAKEHOUSE_HOME": str(tmp_path / "home"), "LAKEHOUSE_CACHE": str(tmp_path / "cache")}
     done = run_in_project(sys.executable, "-c", IDLE, **environment)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"imported": [], "connect": [], "context": "(None, None)", "children": []}
+    assert json.loads(done.stdout) == {
+        "imported": [],
+        "learning": [],
+        "connect": [],
+        "context": "(None, None)",
+        "children": [],
+    }
     assert list(tmp_path.iterdir()) == []
 
 

@@ -63,9 +63,9 @@ def _registered(name: str, fitted: Any, store: ModelStore, some: pd.DataFrame) -
         features=FEATURES, split=AtRandom(), metrics=(), gate=Gate("roc_auc"), file=Path(__file__), line=1, fn=print,
     )  # fmt: skip
     framework = save(fitted, model, folder, [], "")
-    with mlflow_run(store, key, {}) as run_id:
-        source = log_model(store, run_id, folder, framework, some[[*FEATURES]])
-        return register(store, key, source, run_id, {})
+    with mlflow_run(store, key, {}) as mine:
+        source = log_model(mine, folder, framework, some[[*FEATURES]])
+        return register(store, key, source, mine.id, {})
 
 
 def _ours(rows: DataFrame, version: Version, store: ModelStore) -> DataFrame:

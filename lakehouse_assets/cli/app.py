@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.lake.delta_log import TableLog
     from lakehouse_assets.engine.spec.models.model import Model
     from lakehouse_assets.engine.spec.table import Table
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="lakehouse",
@@ -40,44 +42,36 @@ def complain(lakehouse: Lakehouse) -> None:
         tell(f"Left out until that is mended: {names}", where=complaints)
 
 
-def find_model(lakehouse: Lakehouse, name: str) -> Model:
-    """The one model a person means by `domain.models.name`, `models.name` or `name`.
-
-    Raises:
-        NotFound: none or several fit, or it has a problem; the message names them or the nearest, or the problem.
-    """
-    fit = [model for key, model in lakehouse.models.items() if f".{key}".endswith(f".{name}")]
-    if len(fit) == 1:
-        return fit[0]
-    for key, why in lakehouse.left_out.items():
-        if f".{key}".endswith(f".{name}"):
-            raise NotFound(f"{key} isn't loaded: {why}")
-    short = [key.split(".", 1)[1] for key in lakehouse.models]
-    near = [model.key for model in fit] or get_close_matches(name, [*lakehouse.models, *short], n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; `lakehouse model list` lists them"
-    raise NotFound(f"No single model is called {name!r}{hint}")
-
-
 def find(lakehouse: Lakehouse, name: str) -> Table:
     """The one table a person means by `domain.layer.name`, `layer.name` or `name`.
 
     Raises:
         NotFound: none or several fit, or it has a problem; the message names them or the nearest, or the problem.
     """
-    table = lakehouse.find(name)
-    if table is None:
-        for key, why in lakehouse.left_out.items():
-            if f".{key}".endswith(f".{name}"):
-                raise NotFound(f"{key} isn't loaded: {why}")
-        several = [k for k in lakehouse.tables if k.endswith(f".{name}")]
-        near = several or get_close_matches(name, [*lakehouse.tables, *_short(lakehouse)], n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; `lakehouse tables` lists them"
-        raise NotFound(f"No single table is called {name!r}{hint}")
-    return table
+    return _the_one(lakehouse.tables, lakehouse, name, "table")
 
 
-def _short(lakehouse: Lakehouse) -> list[str]:
-    return [k.split(".", 1)[1] for k in lakehouse.tables]
+def find_model(lakehouse: Lakehouse, name: str) -> Model:
+    """The one model a person means by `domain.models.name`, `models.name` or `name`.
+
+    Raises:
+        NotFound: as `find`.
+    """
+    return _the_one(lakehouse.models, lakehouse, name, "model")
+
+
+def _the_one(there: Mapping[str, T], lakehouse: Lakehouse, name: str, kind: str) -> T:
+    fit = [key for key in there if key == name] or [key for key in there if key.endswith(f".{name}")]
+    if len(fit) == 1:
+        return there[fit[0]]
+    for key, why in lakehouse.left_out.items():
+        if f".{key}".endswith(f".{name}"):
+            raise NotFound(f"{key} isn't loaded: {why}")
+    short = [key.split(".", 1)[1] for key in there]
+    near = fit or get_close_matches(name, [*there, *short], n=3, cutoff=0.5)
+    listing = "`lakehouse tables` lists them" if kind == "table" else "`lakehouse model list` lists them"
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; {listing}"
+    raise NotFound(f"No single {kind} is called {name!r}{hint}")
 
 
 def select(lakehouse: Lakehouse, names: Sequence[str]) -> list[str]:

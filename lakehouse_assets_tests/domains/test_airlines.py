@@ -8,11 +8,14 @@ from collections.abc import Callable
 import dagster as dg
 import pandas as pd
 import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from lakehouse_assets.domains.airlines.models.late_departure import late_departure
 from lakehouse_assets.engine import as_of
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.domains.conftest import CORRECTED_DAY, FLIGHT_KEY, SOURCES, Feed, Stand
 from lakehouse_assets_tests.domains.feature_figures import airport_weather, carrier_delays, known_then
+from lakehouse_assets_tests.domains.learning import of_shuffled_labels, parted
 
 FLIGHT = {
     "flight_date": "date",
@@ -427,3 +430,24 @@ def test_a_flight_has_the_plane_as_it_was_at_departure(
     assert flown["plane_key"].map(planes["seats"]).tolist() == [149] * expected + [150]
     assert facts.loc[facts["tail_number"].notna(), "plane_key"].isin(planes.index).all()
     assert way(reregistered, "gold.fact_flights") == "refresh"
+
+
+def test_late_departures_are_told_better_than_by_carrier_and_hour(built: Stand) -> None:
+    risk, ahead = built.rows("gold.late_departure_risk"), built.rows("gold.departures_ahead")
+    key = ["carrier", "flight", "origin", "scheduled_departure_at"]
+    told = ahead.merge(risk[[*key, "score"]], on=key)
+    assert len(told) == len(risk) == 336_776
+    held = told[(told["scheduled_departure_at"] >= "2013-11-01T00:00Z") & told["late"].notna()]
+    late = held["late"].astype(bool)
+    # The mean of carrier and hour gets .667 and .157 on these months.
+    assert len(held) == 54_219
+    assert roc_auc_score(late, held["score"]) > 0.7
+    assert brier_score_loss(late, held["score"]) < 0.15
+
+
+def test_of_shuffled_labels_nothing_is_learnt_of_late_departures(built: Stand) -> None:
+    some = built.rows("gold.departures_ahead").dropna(subset=["late"]).sample(30_000, random_state=1)
+    known = some.assign(**{name: float("nan") for name in late_departure.inputs if name not in some})
+    learnt, judged = parted(late_departure, known, FLIGHT_KEY[:3])
+    by_chance = roc_auc_score(judged.y, of_shuffled_labels(late_departure, (learnt, judged)))
+    assert by_chance == pytest.approx(0.5, abs=0.03)

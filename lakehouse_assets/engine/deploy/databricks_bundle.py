@@ -1,7 +1,7 @@
 """A Databricks Asset Bundle of the declared tables, so that a team can run them by Databricks' own jobs.
 
-Each domain is a job with a task for each table, on the domain's schedule. One whose tables read files has a second job,
-which starts the first when files arrive. Another one compacts the tables once a week.
+Each domain is a job with a task for each table and model, on the domain's schedule. One whose tables read files has a
+second job, which starts the first when files arrive. Another one compacts the tables once a week.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lakehouse_assets.engine.deploy.databricks_job import (
 )
 from lakehouse_assets.engine.deploy.databricks_tasks import Places, task_of
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
 from lakehouse_assets.engine.spec.table import Table
@@ -90,8 +90,10 @@ def _target(name: str, mode: str) -> dict[str, Any]:
 
 
 def _jobs(name: str, declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]:
-    tables = [table for table in declared.lakehouse.runnable.values() if table.domain == name]
-    if not tables:
+    lakehouse = declared.lakehouse
+    run = {*lakehouse.runnable, *lakehouse.models}
+    assets = [asset for key, asset in lakehouse.assets.items() if asset.domain == name and key in run]
+    if not assets:
         return
     domain = declared.lakehouse.domains[name]
     principal = "user_name" if "@" in domain.owner else "group_name"
@@ -102,8 +104,8 @@ def _jobs(name: str, declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]
         "email_notifications": {"on_failure": ["${var.notify}"]},
         "permissions": [{principal: domain.principal, "level": "CAN_MANAGE_RUN"}],
     }
-    yield name, {"name": name, **_tasks(tables, declared), **_schedule(domain.schedule), **shared}
-    if any(table.source for table in tables):
+    yield name, {"name": name, **_tasks(assets, declared), **_schedule(domain.schedule), **shared}
+    if any(isinstance(asset, Table) and asset.source for asset in assets):
         arrivals = {"url": f"${{var.landing}}/{name}/", "min_time_between_triggers_seconds": 60}
         started = {"task_key": name, "run_job_task": {"job_id": f"${{resources.jobs.{name}.id}}"}}
         job = {"name": f"{name}_arrivals", "tasks": [started], "trigger": {"file_arrival": arrivals}, **shared}
@@ -123,21 +125,21 @@ def _upkeep(name: str, domain: Domain, declared: Declared) -> dict[str, Any]:
     return {"tasks": [task(name, program, compute)], **({"environments": made} if made else {})}
 
 
-def _tasks(tables: Sequence[Table], declared: Declared) -> dict[str, Any]:
-    """A task for each table, after those that it reads; tables that are declared for equal clusters share one."""
+def _tasks(assets: Sequence[Asset], declared: Declared) -> dict[str, Any]:
+    """A task for each table and model, after those that it reads; those declared for equal clusters share one."""
     computes: dict[Compute, str] = {}
     lakehouse = declared.lakehouse
-    made, keys = [], {table.key for table in tables}
-    for table in tables:
-        compute = compute_of(table, lakehouse)
+    made, keys = [], {asset.key for asset in assets}
+    for asset in assets:
+        compute = compute_of(asset, lakehouse)
         cluster = computes.setdefault(compute, f"compute_{len(computes) + 1}")
-        look = ("--after-task",) if table.task else ()
-        program = declared.program(table.key, *look)
-        after = [task_key(key) for key in lakehouse.upstreams(table).values() if key in keys]
-        if given := task_of(table, lakehouse, declared.places):
+        given = task_of(asset, lakehouse, declared.places) if isinstance(asset, Table) else None
+        program = declared.program(asset.key, *(("--after-task",) if given else ()))
+        after = [task_key(key) for key in lakehouse.reads(asset.key) if key in keys]
+        if given:
             made.append(_on_shared(given | depends_on(after), cluster))
             after = [given["task_key"]]
-        made.append(_on_shared(task(task_key(table.key), program, compute, after), cluster))
+        made.append(_on_shared(task(task_key(asset.key), program, compute, after), cluster))
     clusters = [
         {"job_cluster_key": name, "new_cluster": new_cluster(compute)}
         for compute, name in computes.items() if isinstance(compute, Cluster)

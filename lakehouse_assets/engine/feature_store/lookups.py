@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FeatureLookup:
+class Lookup:
     """Values that are looked up in a features table, whose rows are `rows`.
 
     `columns` are names, or a mapping to the names that they get; all are taken without it. `on` names the columns of
@@ -31,7 +31,7 @@ class FeatureLookup:
     on: Names = ()
 
 
-def with_features(rows: DataFrame, at: str, lookups: Sequence[FeatureLookup]) -> DataFrame:
+def with_features(rows: DataFrame, at: str, lookups: Sequence[Lookup]) -> DataFrame:
     """The rows with the values of each lookup, as they were known at the rows' time `at`. See `as_of`.
 
     Raises:
@@ -42,7 +42,7 @@ def with_features(rows: DataFrame, at: str, lookups: Sequence[FeatureLookup]) ->
     return rows
 
 
-def _wanted(lookup: FeatureLookup, at: str) -> Wanted:
+def _wanted(lookup: Lookup, at: str) -> Wanted:
     table = lookup.table
     if table.feature is None:
         raise FeatureError(f"Looking up {table.key}: it isn't a table of features; declare it with features(…)")

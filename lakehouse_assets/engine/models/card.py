@@ -5,15 +5,12 @@ Its parts are those of Mitchell et al., "Model Cards for Model Reporting" (2019)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
-from lakehouse_assets.engine.registry.quiet import quiet
+from lakehouse_assets.engine.models.tracking import document
 from lakehouse_assets.engine.registry.store import ModelStore, answering, open_store
 from lakehouse_assets.engine.registry.versions import WHY, Version
 from lakehouse_assets.engine.spec.models.model import Model
@@ -32,13 +29,9 @@ def card(model: Model, it: Version, owner: str, store: ModelStore) -> str:
     Raises:
         RegistryUnavailable: MLflow refused or didn't answer, or it no longer has the version's run.
     """
-    client = open_store(store)
-    with answering(store, f"Reading the run of version {it.number} of {it.name}"), TemporaryDirectory() as folder:
-        run = client.get_run(it.run_id)
-        with quiet():
-            file = client.download_artifacts(it.run_id, "report/importances.json", folder)
-        importances: dict[str, float] = json.loads(Path(file).read_text())
-    return "\n".join(_lines(model, it, owner, run, importances))
+    with answering(store, f"Reading the run of version {it.number} of {it.name}"):
+        run = open_store(store).get_run(it.run_id)
+    return "\n".join(_lines(model, it, owner, run, document(store, it.run_id, "importances.json")))
 
 
 def _lines(model: Model, it: Version, owner: str, run: Run, importances: Mapping[str, float]) -> Iterable[str]:

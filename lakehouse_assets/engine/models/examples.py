@@ -77,9 +77,8 @@ def held_out(found: Examples, split: Split, keys: Sequence[str]) -> pd.Series[bo
     rows = found.rows
     match split:
         case ByTime(column=column, since=since, share=share):
-            at = pd.to_datetime(rows[column])
-            first = pd.Timestamp(since) if since is not None else _latest(at, share)
-            return at >= first
+            at = pd.to_datetime(rows[column], utc=True)
+            return at >= (_latest(at, share) if since is None else pd.to_datetime(since, utc=True))
         case ByFlag(column=column):
             return rows[column].astype(bool)
         case ByGroup(column=column, share=share, seed=seed):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.models.fitted import requirements
+from lakehouse_assets.engine.models.tracking import Run
 from lakehouse_assets.engine.registry.quiet import quiet
-from lakehouse_assets.engine.registry.store import ModelStore, answering
+from lakehouse_assets.engine.registry.store import answering
 from lakehouse_assets.engine.scoring import scorer
 
 if TYPE_CHECKING:
@@ -18,23 +19,22 @@ if TYPE_CHECKING:
 EXAMPLE_ROWS = 5
 
 
-def log_model(
-    store: ModelStore, run_id: str, folder: Path, framework: str, x: pd.DataFrame, required: Collection[str] = ()
-) -> str:
+def log_model(mine: Run, folder: Path, framework: str, x: pd.DataFrame, required: Collection[str] = ()) -> str:
     """Log a fitted model's folder to a run; where the registry finds it. Of its columns `required` have no nulls."""
-    with quiet(), answering(store, "Logging a model"):
+    store = mine.store
+    with quiet(), answering(store, f"Logging the model of the run {mine.id}"):
         import mlflow
 
         mlflow.set_tracking_uri(store.tracking)
         mlflow.set_registry_uri(store.registry)
-        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        with mlflow.start_run(run_id=mine.id, log_system_metrics=False):
             logged = mlflow.pyfunc.log_model(
                 name="model", python_model=scorer.__file__, artifacts={"fitted": str(folder)},
                 signature=signature(x, required), input_example=_example(x),
                 pip_requirements=requirements(framework),
             )  # fmt: skip
         # Leaving the block ended the run, which goes on until the version is registered.
-        mlflow.MlflowClient(store.tracking).update_run(run_id, status="RUNNING")
+        mlflow.MlflowClient(store.tracking).update_run(mine.id, status="RUNNING")
     return str(logged.model_uri)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.models.examples import Examples, held_out, texts_of
-from lakehouse_assets.engine.models.fitted import framework_of
+from lakehouse_assets.engine.models.examples import Examples, held_out
+from lakehouse_assets.engine.models.fit import fit
 from lakehouse_assets.engine.models.metrics import measure
-from lakehouse_assets.engine.models.tracking import note, run
-from lakehouse_assets.engine.registry.store import ModelStore
+from lakehouse_assets.engine.models.tracking import Run, note, run
 from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.models.search import Choice, Range, Search
 from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime, Split
@@ -21,42 +22,34 @@ if TYPE_CHECKING:
 VALIDATION = 0.25  # of the training rows
 
 
-def best_params(model: Model, train: Examples, keys: Sequence[str], store: ModelStore, parent: str) -> dict[str, Any]:
-    """The declared parameters, with those of the trial that did best in place of what was searched for."""
+def best_params(model: Model, train: Examples, keys: Sequence[str], mine: Run, scratch: str) -> dict[str, Any]:
+    """The declared parameters, with those of the trial that did best in place of what was searched for.
+
+    Raises:
+        TrainingFailed: the model's function raised in a trial.
+    """
     if model.search is None:
         return dict(model.params)
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    fit, judge = train.part(held_out(train, _within(model.split, model.seed), keys))
+    wanted, metric = model.search, model.gate.metric
+    learnt, judge = train.part(held_out(train, _within(model.split, model.seed), keys))
     study = optuna.create_study(
-        direction="maximize" if model.gate.metric.greater_is_better else "minimize",
+        direction="maximize" if metric.greater_is_better else "minimize",
         sampler=optuna.samplers.TPESampler(seed=model.seed),
     )
 
     def tried(trial: Trial) -> float:
-        params = {**model.params, **_suggested(trial, model.search or Search(0))}
-        with run(store, model.key, {"mlflow.runName": f"trial {trial.number}"}, parent) as child:
-            score = measure(model.gate.metric, judge.y, _scores(model, model(fit.training(model, params)), judge.x))
-            note(store, child, {model.gate.metric.name: score}, params)
+        params, name = {**model.params, **_suggested(trial, wanted)}, f"trial {trial.number}"
+        with run(mine.store, model.key, {"mlflow.runName": name}, mine.id) as own, TemporaryDirectory() as folder:
+            kept = fit(model, learnt, params, Path(folder) / "fitted", f"{scratch}/{trial.number}")
+            score = measure(metric, judge.y, kept.scores(judge.x))
+            note(own, {metric.name: score}, params)
         return score
 
-    study.optimize(tried, n_trials=model.search.trials)
+    study.optimize(tried, n_trials=wanted.trials)
     return {**model.params, **study.best_params}
-
-
-def _scores(model: Model, fitted: Any, x: Any) -> Any:
-    if framework_of(fitted, model) in ("sklearn", "xgboost"):
-        return fitted.predict_proba(x)[:, 1] if model.is_classifier else fitted.predict(x)
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    from lakehouse_assets.engine.models import fitted as kept
-    from lakehouse_assets.engine.scoring import scorer
-
-    with TemporaryDirectory() as folder:
-        kept.save(fitted, model, Path(folder) / "fitted", texts_of(x), f"{folder}/scratch")
-        return scorer.load(f"{folder}/fitted")(x)
 
 
 def _suggested(trial: Trial, wanted: Search) -> dict[str, Any]:

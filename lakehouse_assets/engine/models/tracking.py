@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.registry.quiet import quiet
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
 ASSET, HOST = "lakehouse.asset", "lakehouse.host"
 _PARENT = "mlflow.parentRunId"
+MOST_METRICS = 1_000  # that MLflow takes at once
 
 
 def experiment(store: ModelStore, key: str) -> str:
@@ -30,16 +35,24 @@ def experiment(store: ModelStore, key: str) -> str:
         return str(client.create_experiment(name, artifact_location=folder))
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run of MLflow that is under way: the store that has it, and its id there."""
+
+    store: ModelStore
+    id: str
+
+
 @contextmanager
-def run(store: ModelStore, key: str, tags: Mapping[str, str], parent: str = "") -> Iterator[str]:
-    """The id of a new run, which is FINISHED at the end, or FAILED. While it lasts its process holds a lock."""
+def run(store: ModelStore, key: str, tags: Mapping[str, str], parent: str = "") -> Iterator[Run]:
+    """A new run, which is FINISHED at the end, or FAILED. While it lasts its process holds a lock."""
     client = open_store(store)
     every = {ASSET: key, HOST: this_host(), **tags, **({_PARENT: parent} if parent else {})}
     with answering(store, f"Starting a run for {key}"):
         made = client.create_run(experiment(store, key), tags=every).info.run_id
     with locked(store, f"run-{made}"):
         try:
-            yield made
+            yield Run(store, made)
         except BaseException as error:
             _end(client, made, "FAILED", str(error))
             raise
@@ -66,29 +79,29 @@ def sweep(store: ModelStore, key: str) -> list[str]:
     return swept
 
 
-def note(store: ModelStore, run_id: str, metrics: Mapping[str, float], params: Mapping[str, Any] | None = None) -> None:
-    """Log metrics and parameters of a run."""
-    client = open_store(store)
-    with answering(store, "Logging a run"):
-        for name, value in (params or {}).items():
-            client.log_param(run_id, name, value)
-        for name, number in metrics.items():
-            client.log_metric(run_id, name, number)
+def note(mine: Run, metrics: Mapping[str, float], params: Mapping[str, Any] | None = None, step: int = 0) -> None:
+    """Log parameters of a run, and what metrics came to at a step, by which MLflow draws their history."""
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    # MLflow takes letters, digits and these marks in the name of a metric.
+    named = {re.sub(r"[^\w\-./ :]", "_", name): value for name, value in metrics.items()}
+    client, told = open_store(mine.store), [Metric(name, value, now, step) for name, value in named.items()]
+    with answering(mine.store, f"Logging how the run {mine.id} does"):
+        client.log_batch(mine.id, params=[Param(name, str(value)) for name, value in (params or {}).items()])
+        for first in range(0, len(told), MOST_METRICS):
+            client.log_batch(mine.id, metrics=told[first : first + MOST_METRICS])
 
 
-def keep(store: ModelStore, run_id: str, pictures: Mapping[str, bytes], documents: Mapping[str, Any]) -> None:
+def keep(mine: Run, pictures: Mapping[str, bytes], documents: Mapping[str, Any]) -> None:
     """Put pictures and JSON documents beside a run, by name."""
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    client = open_store(store)
-    with TemporaryDirectory() as folder, answering(store, "Keeping what belongs to a run"):
+    client = open_store(mine.store)
+    with TemporaryDirectory() as folder, answering(mine.store, f"Keeping what belongs to the run {mine.id}"):
         for name, picture in pictures.items():
             (Path(folder) / f"{name}.png").write_bytes(picture)
         for name, document in documents.items():
-            text = document if isinstance(document, str) else json.dumps(document, indent=1, sort_keys=True)
-            (Path(folder) / name).write_text(text)
-        client.log_artifacts(run_id, folder, "report")
+            (Path(folder) / name).write_text(json.dumps(document, indent=1, sort_keys=True))
+        client.log_artifacts(mine.id, folder, "report")
 
 
 def metrics_of(store: ModelStore, run_id: str) -> dict[str, float]:
@@ -104,31 +117,12 @@ def wait_for_more(store: ModelStore, key: str, read: str) -> None:
         open_store(store).set_experiment_tag(experiment(store, key), WAITING, read)
 
 
-def note_at(store: ModelStore, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-    """Log what metrics came to at a step, by which MLflow draws their history."""
-    import time
-
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    # MLflow takes letters, digits and these marks in the name of a metric.
-    named = {re.sub(r"[^\w\-./ :]", "_", name): value for name, value in metrics.items()}
-    with answering(store, f"Logging how {run_id} does"):
-        client = open_store(store)
-        told = [Metric(name, value, now, step) for name, value in named.items()]
-        for first in range(0, len(told), 1000):  # MLflow takes so many at once
-            client.log_batch(run_id, metrics=told[first : first + 1000])
-
-
 def document(store: ModelStore, run_id: str, name: str) -> dict[str, Any]:
     """A JSON document that was put beside a run.
 
     Raises:
         RegistryUnavailable: there is none.
     """
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
     client = open_store(store)
     with answering(store, f"Reading {name} of the run {run_id}"), TemporaryDirectory() as folder, quiet():
         found: dict[str, Any] = json.loads(

@@ -65,7 +65,7 @@ def _foresee(plan: AnyPlan, moving: Sequence[AnyPlan], logs: Logs) -> AnyPlan:
     if logs.table(plan.table.key) is None:
         return Plan(plan.table, "full", f"first build, after {names}")
     if trained := [p for p in moving if isinstance(p, ModelPlan)]:
-        return replace(plan, reason=f"{_short(trained[0])} is trained, and all rows are scored by a new champion")
+        return replace(plan, reason=f"{_short(trained[0])} is trained; another champion scores all rows anew")
     rebuilt = [p for p in moving if p.strategy == "full"]
     if isinstance(plan.table.write, Replace) or rebuilt:
         return Plan(plan.table, "full", f"{names} will change")

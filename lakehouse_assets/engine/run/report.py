@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from lakehouse_assets.engine.models.watched import Watched
+from lakehouse_assets.engine.models.watch.watched import Watched
 from lakehouse_assets.engine.plan.plan import Strategy
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 

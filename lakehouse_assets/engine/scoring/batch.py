@@ -60,15 +60,14 @@ def scored(rows: DataFrame, score: Score, champion: Version, store: ModelStore) 
     from pyspark.sql import functions as F
 
     folder, told = copy_of(store, champion), described(store, champion)
-    columns = list(told["columns"])  # type: ignore[call-overload]
     doing = f"Scoring by version {champion.number} of {score.key}"
-    features = as_features(rows, columns, doing)
-    _hold_to(rows, columns, set(told["texts"]), doing)  # type: ignore[call-overload]
+    features = as_features(rows, told.columns, doing)
+    _hold_to(rows, told.columns, told.texts, doing)
     number = F.lit(champion.number).cast("int").alias(VERSION)
-    if told["framework"] == "mllib":
-        return _by_mllib(rows, features, folder, bool(told["probability"])).select(*score.kept, SCORE, number)
+    if told.framework == "mllib":
+        return _by_mllib(rows, features, folder, told.probability).select(*score.kept, SCORE, number)
     scores_of(store, champion)  # which says what is wrong with it; of a worker's error only a line is left
-    by = _udf(str(folder), columns)
+    by = _udf(str(folder), told.columns)
     return rows.select(*score.kept, by(F.struct(*features.values())).alias(SCORE), number)
 
 

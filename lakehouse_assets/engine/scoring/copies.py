@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -71,9 +72,22 @@ def _broken(it: Version, why: str) -> ScoringFailed:
     )
 
 
-def described(store: ModelStore, it: Version) -> Mapping[str, object]:
-    """What the folder of a version says of it: its framework, and the columns that it needs."""
-    import json
+@dataclass(frozen=True)
+class Described:
+    """What the folder of a version says of it: its framework, whether it gives probabilities, and the columns that it
+    needs, of which `texts` are texts and all others numbers.
+    """
 
-    found: Mapping[str, object] = json.loads((copy_of(store, it) / "model.json").read_text())
-    return found
+    framework: str
+    probability: bool
+    columns: list[str]
+    texts: frozenset[str]
+
+
+def described(store: ModelStore, it: Version) -> Described:
+    """
+    Raises:
+        ScoringFailed: the version's files can't be had.
+    """
+    told = json.loads((copy_of(store, it) / "model.json").read_text())
+    return Described(told["framework"], told["probability"], told["columns"], frozenset(told["texts"]))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.feature_store.lookups import FeatureLookup as Lookup
-from lakehouse_assets.engine.feature_store.lookups import with_features
+from lakehouse_assets.engine.feature_store.lookups import Lookup, with_features
 from lakehouse_assets.engine.spec.models.model import FeatureLookup
 from lakehouse_assets.engine.spec.table import Table
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.engine.errors import FeatureError
 from lakehouse_assets.engine.feature_store.online import OnlineStore
 from lakehouse_assets.engine.feature_store.serving import lookup
+from lakehouse_assets.engine.feature_store.wanted import pairs
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.models.model import FeatureLookup, Model
 from lakehouse_assets.engine.spec.table import Table
@@ -67,7 +68,7 @@ def _found(store: OnlineStore, table: Table, it: FeatureLookup, keys: pd.DataFra
     found = lookup(store, table, keys)
     if it.within is not None and table.feature is not None:
         found = found.mask(_age(found[table.feature.event_time]) > it.within)
-    names = dict(it.columns) if isinstance(it.columns, Mapping) else {name: name for name in it.columns}
+    names = pairs(it.columns)
     texts = {column.name for column in table.columns if column.type == "string"}
     plain = {old: found[old].astype(object).where(found[old].notna(), None) for old in names}
     return {

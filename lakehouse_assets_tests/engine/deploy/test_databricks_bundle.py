@@ -60,15 +60,17 @@ def test_databricks_knows_every_field_of_every_job(jobs: dict[str, Any]) -> None
         assert Job.from_dict(job).as_dict() == job, name
 
 
-def test_a_job_has_a_task_for_each_table_after_those_that_it_reads(lakehouse: Lakehouse, jobs: dict[str, Any]) -> None:
+def test_a_job_has_a_task_for_each_table_and_model_after_those_that_it_reads(
+    lakehouse: Lakehouse, jobs: dict[str, Any]
+) -> None:
     for name in lakehouse.domains:
-        tables = {t.key.replace(".", "_"): t for t in lakehouse.tables.values() if t.domain == name}
+        assets = {a.key.replace(".", "_"): a for a in lakehouse.assets.values() if a.domain == name}
         tasks = {task["task_key"]: task for task in jobs[name]["tasks"]}
-        assert tasks.keys() == tables.keys()
+        assert tasks.keys() == assets.keys()
         for key, task in tasks.items():
-            reads = {upstream.replace(".", "_") for upstream in lakehouse.upstreams(tables[key]).values()}
-            assert {it["task_key"] for it in task.get("depends_on", [])} == reads & tables.keys()
-            assert task["python_wheel_task"]["parameters"][0] == tables[key].key
+            reads = {upstream.replace(".", "_") for upstream in lakehouse.reads(assets[key].key)}
+            assert {it["task_key"] for it in task.get("depends_on", [])} == reads & assets.keys()
+            assert task["python_wheel_task"]["parameters"][0] == assets[key].key
         assert len(jobs[name]["job_clusters"]) == 1  # shared by all of them
 
 

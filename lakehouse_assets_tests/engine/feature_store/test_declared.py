@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError, FeatureError
-from lakehouse_assets.engine.feature_store.lookups import FeatureLookup, with_features
+from lakehouse_assets.engine.feature_store.lookups import Lookup, with_features
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.spec.features.key import FeatureKey
 from lakehouse_assets.engine.spec.modes import Merge, Refresh
@@ -138,17 +138,17 @@ def test_several_lookups_find_what_was_known(project: Project) -> None:
     rows = spark.sql(
         "SELECT 'a' shop, 'b' rival, explode(array(timestamp'2024-01-01 09:05', timestamp'2024-01-01 13:00')) at"
     )
-    sold = FeatureLookup(table, stored)
-    fresh = FeatureLookup(table, stored, {"sold": "sold_lately"}, timedelta(hours=2))
-    rivals = FeatureLookup(table, stored, {"sold": "rival_sold"}, on={"shop": "rival"})
+    sold = Lookup(table, stored)
+    fresh = Lookup(table, stored, {"sold": "sold_lately"}, timedelta(hours=2))
+    rivals = Lookup(table, stored, {"sold": "rival_sold"}, on={"shop": "rival"})
     found = with_features(rows, "at", [sold, fresh, rivals]).orderBy("at").collect()
     assert [(row["sold"], row["sold_lately"], row["rival_sold"]) for row in found] == [(1, 1, None), (2, None, None)]
     with pytest.raises(FeatureError, match="two columns 'sold'"):
         with_features(rows, "at", [sold, sold])
     with pytest.raises(FeatureError, match=r"shop\.bronze\.sales: it isn't a table of features"):
-        with_features(rows, "at", [FeatureLookup(project.lakehouse.tables["shop.bronze.sales"], stored)])
+        with_features(rows, "at", [Lookup(project.lakehouse.tables["shop.bronze.sales"], stored)])
     with pytest.raises(FeatureError, match="'city' isn't of its key"):
-        with_features(rows, "at", [FeatureLookup(table, stored, on={"city": "rival"})])
+        with_features(rows, "at", [Lookup(table, stored, on={"city": "rival"})])
 
 
 def test_the_words_load_no_spark() -> None:

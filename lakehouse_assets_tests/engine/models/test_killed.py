@@ -15,7 +15,7 @@ from lakehouse_assets_tests.project import Project
 NAME = "shop.models.purchase"
 TRAIN, PROMOTION = "lakehouse_assets.engine.models.train", "lakehouse_assets.engine.registry.promotion"
 BOUNDARIES = [
-    f"before {TRAIN}:_fitted",
+    f"before {TRAIN}:fit",
     f"after {TRAIN}:log_model",
     f"before {TRAIN}:register",
     f"after {TRAIN}:register",

@@ -16,9 +16,9 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from lakehouse_assets.engine.errors import DeclarationError
-from lakehouse_assets.engine.models.baseline import baseline_of, shares
-from lakehouse_assets.engine.models.drift import shares_of
-from lakehouse_assets.engine.models.watched import Watched
+from lakehouse_assets.engine.models.watch.baseline import baseline_of, shares
+from lakehouse_assets.engine.models.watch.drift import shares_of
+from lakehouse_assets.engine.models.watch.watched import Watched
 from lakehouse_assets_tests.engine.models.test_train import NAME, client
 from lakehouse_assets_tests.engine.models.visits import SCORES, built, declare, visits
 from lakehouse_assets_tests.project import Project

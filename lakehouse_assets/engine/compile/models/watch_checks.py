@@ -9,7 +9,7 @@ import dagster as dg
 
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.markdown import as_table, as_text
-from lakehouse_assets.engine.models.watched import Watched
+from lakehouse_assets.engine.models.watch.watched import Watched
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.spec.table import Table
 

@@ -15,7 +15,7 @@ from lakehouse_assets.engine.plan.models import ModelPlan, as_read, at_versions_
 from lakehouse_assets.engine.plan.plan import Logs
 from lakehouse_assets.engine.plan.read import recorded
 from lakehouse_assets.engine.registry.store import ModelStore
-from lakehouse_assets.engine.registry.versions import champion, version, versions
+from lakehouse_assets.engine.registry.versions import PASSED, WHY, champion, version, versions
 from lakehouse_assets.engine.run.report import ModelReport, Position, Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.models.model import Model
@@ -56,8 +56,9 @@ def _told(plan: ModelPlan, trained: Trained | None, recovered: Sequence[str], st
     name, number = store.name(plan.model.key), now.number if now else None
     if trained is None:
         return ModelReport(name, number, recovered=tuple(recovered))
+    made = trained.version
     return ModelReport(
-        name, number, trained.version.number, trained.version.run_id, trained.alias, trained.passed, trained.why,
+        name, number, made.number, made.run_id, trained.alias, made.tags[PASSED] == "true", made.tags[WHY],
         trained.metrics, trained.champion, {key: str(value) for key, value in trained.params.items()}, trained.rows,
         {key: b64encode(png).decode() for key, png in trained.pictures.items()}, tuple(recovered),
     )  # fmt: skip

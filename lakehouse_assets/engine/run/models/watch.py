@@ -14,10 +14,10 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.tables import read_rows
-from lakehouse_assets.engine.models.drift import drifted, judged_drift, newest, shares_of
-from lakehouse_assets.engine.models.live_quality import judged_quality, labelled
-from lakehouse_assets.engine.models.tracking import document, metrics_of, note_at
-from lakehouse_assets.engine.models.watched import Watched
+from lakehouse_assets.engine.models.tracking import Run, document, metrics_of, note
+from lakehouse_assets.engine.models.watch.drift import drifted, judged_drift, newest, shares_of
+from lakehouse_assets.engine.models.watch.live_quality import judged_quality, labelled
+from lakehouse_assets.engine.models.watch.watched import Watched
 from lakehouse_assets.engine.plan.plan import Read
 from lakehouse_assets.engine.plan.read import readable, reads_of, whole_inputs
 from lakehouse_assets.engine.registry.versions import Version, version
@@ -73,7 +73,7 @@ def _tried(name: str, look: Callable[[_Scored], Watched], table: Table, score: S
         it = _as_recorded(table, score, context)
         found = look(it)
         figures = {key: value for key, value in found.figures.items() if key != "rows"}
-        note_at(context.lake.registry, it.by.run_id, figures, it.step)
+        note(Run(context.lake.registry, it.by.run_id), figures, step=it.step)
         return replace(found, version=it.by.number, at=time.time())
     except LakehouseError as error:
         return Watched(name, False, f"It can't be looked at: {error}", at=time.time())
@@ -91,7 +91,7 @@ def _as_recorded(table: Table, score: Score, context: Context) -> _Scored:
 def _drift(it: _Scored, limit: Drift) -> Watched:
     store, spark = it.context.lake.registry, it.context.session()
     baseline = document(store, it.by.run_id, "baseline.json")
-    columns = [name for name in described(store, it.by)["columns"] if name in baseline]  # type: ignore[attr-defined]
+    columns = [name for name in described(store, it.by).columns if name in baseline]
     reads = reads_of(it.read, it.table, it.context)
     with readable(spark, reads.values()):
         inputs, scores = whole_inputs(spark, reads), it.rows

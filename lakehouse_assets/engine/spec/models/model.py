@@ -55,8 +55,7 @@ class Training:
     their key, a `seed`, and the `params` that are declared or that a search tries.
 
     Whole numbers and booleans in `x` are doubles, texts are objects, and nulls are NaN or None. `rows` are the same
-    rows in Spark, with the features and the label, for what learns in Spark; `checkpoints` is a folder for what is kept
-    on the way.
+    rows in Spark, with the features and the label as `label`, for what learns in Spark.
     """
 
     x: pd.DataFrame

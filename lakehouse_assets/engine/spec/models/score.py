@@ -13,9 +13,8 @@ from lakehouse_assets.engine.spec.models.monitor import DRIFT, QUALITY, Drift, Q
 if TYPE_CHECKING:
     from lakehouse_assets.engine.spec.table import Table
 
-# What a table of scores has beside the columns that it keeps of its rows, by Spark's types.
+# What a table of scores has beside the columns that it keeps of its rows.
 SCORE, VERSION = "score", "model_version"
-SCORE_COLUMNS = {SCORE: "double", VERSION: "int"}
 # The number of the run that gave a score: of two scores of a key the later one counts.
 RUN = "_run"
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 @dataclass(frozen=True)
 class ByTime:
-    """Rows whose `column` is at or after `since` are held out; without `since` those of the latest `share` of rows.
+    """Rows whose `column` is at or after `since` (UTC) are held out; without it those of the latest `share` of rows.
 
     Rows of one time are never on both sides.
     """

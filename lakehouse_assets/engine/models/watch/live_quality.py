@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.models.metrics import measured
-from lakehouse_assets.engine.models.watched import Watched
+from lakehouse_assets.engine.models.watch.watched import Watched
 from lakehouse_assets.engine.spec.models.metrics import Metric
 from lakehouse_assets.engine.spec.models.monitor import QUALITY, Quality
 from lakehouse_assets.engine.spec.models.score import SCORE

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.models.baseline import ks, psi
 from lakehouse_assets.engine.models.plots import psi_plot
-from lakehouse_assets.engine.models.watched import Watched
+from lakehouse_assets.engine.models.watch.baseline import ks, psi
+from lakehouse_assets.engine.models.watch.watched import Watched
 from lakehouse_assets.engine.spec.models.monitor import DRIFT, Drift
 
 if TYPE_CHECKING:
