@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse_assets.cli.app import app, find_model
+from lakehouse_assets.cli.app import NotFound, app, find_model
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def serve(
-    model: Annotated[str, typer.Argument(help="the registered name, domain.models.name")],
+    model: Annotated[str, typer.Argument(help="a declared model's name, or any registered one's", metavar="MODEL")],
     port: Annotated[int, typer.Option(help="on loopback; 0 takes a free one")] = 5000,
     poll: Annotated[float, typer.Option(min=0.1, help="seconds between looks for a new champion")] = 1.0,
     megabytes: Annotated[float, typer.Option(min=0.001, help="of the longest body that is taken")] = 20.0,
@@ -30,14 +31,22 @@ def serve(
 
     settings = read_settings()
     lookup = _by_key(model, settings) if by_key else None
+    name = _registered(model, settings)
     options = Options(port, poll, int(megabytes * 1_000_000), tuple(trusted_user or ()), record, lookup)
-    serve_model(model, settings.mlflow, settings.mlflow_registry, options)
+    serve_model(name, settings.models, options)
+
+
+def _registered(model: str, settings: Settings) -> str:
+    """What the registry calls a declared model; any other is called as it's given."""
+    try:
+        return settings.models.name(find_model(open_lakehouse(settings), model).key)
+    except NotFound:
+        return model
 
 
 def _by_key(model: str, settings: Settings) -> Callable[[pd.DataFrame], pd.DataFrame]:
     from lakehouse_assets.engine.errors import FeatureError
     from lakehouse_assets.engine.scoring.online import by_key
-    from lakehouse_assets.environment import open_lakehouse
     from lakehouse_assets.serve.models import Refused
 
     lakehouse = open_lakehouse(settings)

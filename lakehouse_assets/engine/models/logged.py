@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.models.fitted import requirements
 from lakehouse_assets.engine.models.tracking import Run
 from lakehouse_assets.engine.registry.quiet import quiet
-from lakehouse_assets.engine.registry.store import answering
+from lakehouse_assets.engine.registry.store import answering, use
 from lakehouse_assets.engine.scoring import scorer
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def log_model(mine: Run, folder: Path, framework: str, x: pd.DataFrame, required
     with quiet(), answering(store, f"Logging the model of the run {mine.id}"):
         import mlflow
 
-        mlflow.set_tracking_uri(store.tracking)
-        mlflow.set_registry_uri(store.registry)
+        use(store)
         with mlflow.start_run(run_id=mine.id, log_system_metrics=False):
             logged = mlflow.pyfunc.log_model(
                 name="model", python_model=scorer.__file__, artifacts={"fitted": str(folder)},

@@ -66,6 +66,14 @@ def open_store(store: ModelStore) -> MlflowClient:
     return _clients[store]
 
 
+def use(store: ModelStore) -> None:
+    """Make a store that of this process, as MLflow logs and loads models by no other, whatever it's given."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store.tracking)
+    mlflow.set_registry_uri(store.registry)
+
+
 # One a process: each opens the database and looks at its version.
 _clients: dict[ModelStore, MlflowClient] = {}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import ScoringFailed
 from lakehouse_assets.engine.registry.quiet import quiet
-from lakehouse_assets.engine.registry.store import ModelStore
+from lakehouse_assets.engine.registry.store import ModelStore, use
 from lakehouse_assets.engine.registry.versions import Version
 from lakehouse_assets.engine.scoring import scorer
 
@@ -38,9 +38,7 @@ def copy_of(store: ModelStore, it: Version) -> Path:
             with quiet():
                 import mlflow
 
-                # The place of a logged model is asked for in the store of the process, whatever is given here.
-                mlflow.set_tracking_uri(store.tracking)
-                mlflow.set_registry_uri(store.registry)
+                use(store)
                 mlflow.artifacts.download_artifacts(it.source, dst_path=scratch)
             (Path(scratch) / _FITTED / "model.json").stat()
             Path(scratch).rename(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.registry.store import ModelStore, open_store, use
 from lakehouse_assets.engine.registry.versions import CHAMPION
 from lakehouse_assets.serve.models.answer import answer_of
 from lakehouse_assets.serve.models.input.given import JSON, read
@@ -54,28 +55,19 @@ class Champion:
             return self.model.predict(data, params=params)
 
 
-@dataclass(frozen=True)
-class Registry:
-    """Where the runs and the registered models are."""
+def opened(store: ModelStore) -> MlflowClient:
+    """A client of MLflow's store, which is this process's from now on.
 
-    tracking_uri: str
-    registry_uri: str
-
-    def client(self) -> MlflowClient:
-        """MLflow's client of both, which are this process's from now on: MLflow loads models by them.
-
-        Raises:
-            NoModel: a file of SQLite isn't there, which MLflow would make.
-        """
-        for uri in (self.tracking_uri, self.registry_uri):
-            path = Path(uri.removeprefix("sqlite:///"))
-            if uri.startswith("sqlite:///") and not path.exists():
-                raise NoModel(f"Opening MLflow's store {path}: there is no such file; train a model first")
-        import mlflow
-
-        mlflow.set_tracking_uri(self.tracking_uri)
-        mlflow.set_registry_uri(self.registry_uri)
-        return mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
+    Raises:
+        NoModel: a file of SQLite isn't there, which MLflow would make.
+        RegistryUnavailable: it can't be opened.
+    """
+    for uri in (store.tracking, store.registry):
+        path = Path(uri.removeprefix("sqlite:///"))
+        if uri.startswith("sqlite:///") and not path.exists():
+            raise NoModel(f"Opening MLflow's store {path}: there is no such file; train a model first")
+    use(store)
+    return open_store(store)
 
 
 def require_registered(client: MlflowClient, name: str) -> None:

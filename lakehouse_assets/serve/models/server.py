@@ -12,13 +12,14 @@ from pathlib import Path
 import uvicorn
 
 from lakehouse_assets.engine.printable import printable, printable_lines
+from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.serve.listening import bound, user_ids
 from lakehouse_assets.serve.models import registry
 from lakehouse_assets.serve.models.app import BODY_BYTES, Serving, application
 from lakehouse_assets.serve.models.champion import Champions
 from lakehouse_assets.serve.models.input.frame import Lookup
 from lakehouse_assets.serve.models.record import Recorder
-from lakehouse_assets.serve.models.registry import Registry, require_registered
+from lakehouse_assets.serve.models.registry import opened, require_registered
 
 HOST = "127.0.0.1"
 DRAIN_SECONDS = 30  # for running requests when stopping
@@ -36,7 +37,7 @@ class Options:
     lookup: Lookup | None = None
 
 
-def serve_model(name: str, tracking_uri: str, registry_uri: str, options: Options = Options()) -> None:
+def serve_model(name: str, store: ModelStore, options: Options = Options()) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Raises:
@@ -47,7 +48,7 @@ def serve_model(name: str, tracking_uri: str, registry_uri: str, options: Option
     _log_plainly()
     users = user_ids(options.trusted_users)
     with bound(HOST, options.port) as listener, contextlib.ExitStack() as held:
-        client = Registry(tracking_uri, registry_uri).client()
+        client = opened(store)
         require_registered(client, name)
         champions = Champions(name, partial(registry.champion_of, client, name), registry.load)
         champions.look()

@@ -24,7 +24,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from lakehouse_assets.serve.models.registry import Champion, Registry, champion_of, load
+from lakehouse_assets.engine.registry.store import ModelStore
+from lakehouse_assets.serve.models.registry import Champion, champion_of, load, opened
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.servers.waiting import wait_until
 
@@ -58,7 +59,7 @@ class Shelf:
 
     @property
     def client(self) -> mlflow.MlflowClient:
-        return Registry(self.uri, self.uri).client()
+        return opened(ModelStore(self.uri, self.uri, str(self.folder)))
 
     def register(self, model: Any, name: str = NAME, **saved: Any) -> str:
         """Save a model and register it; the number of its version."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets.serve.models import champion
 from lakehouse_assets.serve.models.champion import Champions
-from lakehouse_assets.serve.models.registry import NoModel, Registry, champion_of, load, require_registered
+from lakehouse_assets.serve.models.registry import NoModel, champion_of, load, opened, require_registered
 from lakehouse_assets_tests.serve.models.echo import Failing
 from lakehouse_assets_tests.serve.models.shelf import NAME, TRIPS, Shelf, columns, empty_store, fares
 
@@ -118,7 +119,7 @@ def test_a_name_that_is_not_registered_is_refused_with_the_nearest(shelf: Shelf,
         require_registered(shelf.client, "shop.models.fares")
     absent = f"sqlite:///{tmp_path / 'absent.db'}"
     with pytest.raises(NoModel, match="there is no such file; train a model first"):
-        Registry(absent, absent).client()
+        opened(ModelStore(absent, absent, str(tmp_path)))
     assert not (tmp_path / "absent.db").exists()
 
 
