@@ -33,7 +33,7 @@ def parcels(lake: LakeResource) -> None:
 
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
     dg.materialize([parcels], instance=instance, tags={"lakehouse/arrivals": "shop"},
-                   resources={"lake": LakeResource(root=sys.argv[2], landing="none")})
+                   resources={"lake": LakeResource(root=sys.argv[2], landing=sys.argv[2] + "/landing")})
 """
 
 
