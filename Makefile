@@ -36,9 +36,9 @@ lint: setup
 bench: setup
 	@$(BIN)/python -m benchmarks
 
-# exec, so that Ctrl-C and TERM reach the server itself.
+# exec, so that Ctrl-C and TERM reach the server itself. `make dev MLFLOW=5001` serves MLflow's UI on that port too.
 dev: setup
-	@exec $(BIN)/lakehouse dev
+	@exec $(BIN)/lakehouse dev $(if $(MLFLOW),--mlflow $(MLFLOW))
 
 # What a cluster installs: no tests, no samples, and nothing in place of its own Spark.
 wheel: setup

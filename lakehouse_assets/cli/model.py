@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from getpass import getuser
@@ -50,6 +49,7 @@ def list_models() -> None:
 def show_model(name: ModelName) -> None:
     """The versions of a model, the newest first: what they're called, what they were trained on, and how they do."""
     from lakehouse_assets.engine.models.tracking import metrics_of
+    from lakehouse_assets.engine.registry.store import where_mlflow_is
     from lakehouse_assets.engine.registry.versions import WHY, aliases, versions
 
     model, store = find_model(open_lakehouse(), name), read_settings().models
@@ -62,7 +62,7 @@ def show_model(name: ModelName) -> None:
         told = (str(it.number), called.get(it.number, ""), _at(it), on, metrics, _drift(found), it.tags.get(WHY, ""))
         shown.add_row(*told)
     console.print(shown)
-    tell(f"MLflow has the rest, under {store.name(model.key)}: {_how_to_open(store)}")
+    tell(f"MLflow has the rest, under {store.name(model.key)}: {where_mlflow_is(store)}")
 
 
 @commands.command("train")
@@ -105,12 +105,6 @@ def _drift(metrics: Mapping[str, float]) -> str:
 
 def _at(it: Version) -> str:
     return datetime.fromtimestamp(it.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _how_to_open(store: ModelStore) -> str:
-    if store.tracking.startswith("sqlite:"):
-        return f"`mlflow ui --backend-store-uri {json.dumps(store.tracking)}` opens its UI"
-    return "its own UI shows it"
 
 
 @commands.command("card")

@@ -200,9 +200,18 @@ def _feed(domain: str, settings: Settings) -> ModuleType:
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option(help="port of the web UI, on loopback")] = 3000) -> None:
+def dev(
+    port: Annotated[int, typer.Option(help="port of the web UI, on loopback")] = 3000,
+    mlflow: Annotated[int | None, typer.Option(metavar="PORT", help="serve MLflow's UI there too")] = None,
+) -> None:
     """Dagster's web UI behind a guard, with its daemon and code server; Ctrl-C stops them all."""
+    from lakehouse_assets.engine.registry.store import where_mlflow_is
     from lakehouse_assets.serve import serve
 
+    models = read_settings().models
+    if mlflow is None:
+        tell(where_mlflow_is(models))
+    elif not models.is_database:
+        raise NotApplicable(f"Serving MLflow's UI: {where_mlflow_is(models)}; leave --mlflow out")
     enter_home()
-    raise typer.Exit(serve(port))
+    raise typer.Exit(serve(port, mlflow=mlflow))

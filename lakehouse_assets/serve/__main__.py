@@ -15,6 +15,7 @@ def main() -> int:
     parser.add_argument("--allow-remote", action="store_true", help="listen beyond this machine, behind a sign-in")
     parser.add_argument("--trusted-host", action="append", default=[], metavar="NAME", help="name people reach it by")
     parser.add_argument("--trusted-user", action="append", default=[], metavar="NAME", help="user of the proxy")
+    parser.add_argument("--mlflow", type=int, metavar="PORT", help="serve MLflow's UI there too, on loopback")
     given = parser.parse_args()
     return serve(
         given.port,
@@ -23,6 +24,7 @@ def main() -> int:
         allow_remote=given.allow_remote,
         trusted_hosts=given.trusted_host,
         trusted_users=given.trusted_user,
+        mlflow=given.mlflow,
     )
 
 

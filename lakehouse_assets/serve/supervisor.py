@@ -22,16 +22,21 @@ from lakehouse_assets.serve.listening import ServeError, bound, user_ids
 from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
 
 DEFINITIONS = "lakehouse_assets.definitions"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen, the names of other hosts that may be used to reach it, and who may on this machine."""
+    """Where to listen, the names of other hosts that may be used to reach it, and who may on this machine.
+
+    `mlflow` is the port of MLflow's UI on loopback, if that is to be served too.
+    """
 
     host: str
     port: int
     trusted_hosts: tuple[str, ...] = ()
     users: tuple[int, ...] = ()
+    mlflow: int | None = None
 
     @property
     def url(self) -> str:
@@ -41,23 +46,25 @@ class Address:
 
 def serve(
     port: int = 3000,
-    host: str = "127.0.0.1",
+    host: str = LOOPBACK,
     *,
     module: str = DEFINITIONS,
     allow_remote: bool = False,
     trusted_hosts: Sequence[str] = (),
     trusted_users: Sequence[str] = (),
+    mlflow: int | None = None,
 ) -> int:
     """Serve the current folder's lakehouse until Ctrl-C, SIGTERM or SIGHUP, and leave no process behind.
 
     Returns 0 when stopped, 1 when a part of it died, 2 when it could not begin. Port 0 takes a free one. Beyond
     loopback only with `allow_remote` and the names in `trusted_hosts` by which people reach it, behind a sign-in. On
-    loopback it answers the programs of this user and of root, and those of `trusted_users`, as of a proxy.
+    loopback it answers the programs of this user and of root, and those of `trusted_users`, as of a proxy. MLflow's UI
+    is served too on the port `mlflow` of loopback, if one is given.
     """
     names = (trusted_hosts,) if isinstance(trusted_hosts, str) else tuple(trusted_hosts)
     try:
         _refuse_exposure(host, allow_remote, names)
-        _serve(Address(host, port, names, user_ids(trusted_users)), module, _project_folder())
+        _serve(Address(host, port, names, user_ids(trusted_users), mlflow), module, _project_folder())
     except StopRequested:
         print("Stopped.", flush=True)
         return 0
@@ -73,14 +80,17 @@ def _serve(wanted: Address, module: str, folder: Path) -> None:
         signals = held.enter_context(caught_signals())
         held.enter_context(_only_server_of(folder))
         listener = held.enter_context(bound(wanted.host, wanted.port))
+        models = held.enter_context(bound(LOOPBACK, wanted.mlflow)) if wanted.mlflow is not None else None
         address = replace(wanted, port=listener.getsockname()[1])
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="lakehouse-")))
         group = held.enter_context(process_group(_environment(folder), signals, scratch))
         _start_ui(group, scratch, module, listener, address)
-        group.watch(until=lambda: _answers(address))
+        group.watch(until=lambda: _answers(address, "/server_info"))
         print(printable(f"The lakehouse is at {address.url} (Ctrl-C stops it)"), flush=True)
         # The daemon starts last: the UI does not need it to answer, and on two cores it would cost it seconds.
         group.start("daemon", [*_dagster(DAEMON), "run", "--workspace", str(scratch / "workspace.json")])
+        if models is not None:
+            _start_mlflow(group, models, address.users)
         group.watch(until=lambda: False)
 
 
@@ -100,6 +110,16 @@ def _start_ui(group: Group, scratch: Path, module: str, listener: socket.socket,
     server = [*_dagster("lakehouse_assets.serve.webserver"), *web, *names, *users]
     group.start("web server", server, [listener.fileno()])
     listener.close()
+
+
+def _start_mlflow(group: Group, listener: socket.socket, users: Sequence[int]) -> None:
+    """Start MLflow's UI, and say where it is once it answers."""
+    address = Address(LOOPBACK, listener.getsockname()[1])
+    given = ["--listener", str(listener.fileno()), *(f"--user={user}" for user in users)]
+    group.start("MLflow", [*_dagster("lakehouse_assets.serve.mlflow_ui"), *given], [listener.fileno()])
+    listener.close()
+    group.watch(until=lambda: _answers(address, "/health"))
+    print(f"MLflow's UI is at {address.url}", flush=True)
 
 
 def _dagster(module: str) -> list[str]:
@@ -199,12 +219,12 @@ def _only_server_of(folder: Path) -> Iterator[None]:
         yield
 
 
-def _answers(address: Address) -> bool:
-    """Whether the UI answers; asked directly, past any proxy of the environment."""
+def _answers(address: Address, path: str) -> bool:
+    """Whether a UI answers; asked directly, past any proxy of the environment."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - asked of, not bound
     connection = http.client.HTTPConnection(host, address.port, timeout=1)
     try:
-        connection.request("GET", "/server_info", headers={"Host": "localhost"})
+        connection.request("GET", path, headers={"Host": "localhost"})
         return connection.getresponse().status == http.HTTPStatus.OK
     except OSError:
         return False

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The only registry whose names have to be `catalog.schema.model`.
 UNITY_CATALOG = "databricks-uc"
+# Those that MLflow can keep runs in, by their SQLAlchemy names (mlflow.utils.uri.DATABASE_ENGINES in 3.17).
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,12 @@ class ModelStore:
     @property
     def artifacts(self) -> str | None:
         """Where the files of runs go; None where a server decides. MLflow itself would take the current folder."""
-        return None if "://" in self.tracking and not self._database else f"{self.folder}/artifacts"
+        return f"{self.folder}/artifacts" if self.is_database else None
 
     @property
-    def _database(self) -> Path | None:
-        """The file of a tracking store that is a SQLite database."""
-        url = urlsplit(self.tracking)
-        return Path(url.path[1:]) if url.scheme == "sqlite" else None
+    def is_database(self) -> bool:
+        """Whether the tracking store is a database that we open, and no server."""
+        return urlsplit(self.tracking).scheme.partition("+")[0] in _DATABASES
 
 
 def open_store(store: ModelStore) -> MlflowClient:
@@ -96,6 +97,13 @@ def answering(store: ModelStore, doing: str) -> Iterator[None]:
             f"{doing}: MLflow at {_shown(store.tracking)} says: {said}; see that it's there and may be used, "
             "or set LAKEHOUSE_MLFLOW"
         ) from error
+
+
+def where_mlflow_is(store: ModelStore) -> str:
+    """How a person opens MLflow's UI, in words."""
+    if store.is_database:
+        return "`lakehouse dev --mlflow 5001` serves MLflow's UI too"
+    return f"MLflow is at {_shown(store.tracking)}"
 
 
 def _shown(uri: str) -> str:
