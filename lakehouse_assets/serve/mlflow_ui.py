@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.registry.quiet import quiet
 from lakehouse_assets.engine.registry.store import ModelStore, open_store
 from lakehouse_assets.serve.guard import guard
 from lakehouse_assets.settings import read_settings
@@ -29,10 +30,11 @@ def guarded(store: ModelStore, users: Sequence[int]) -> ASGIApp:
     Raises:
         RegistryUnavailable: the store can't be opened.
     """
-    from lakehouse_assets.private.mlflow_server import server_application
-
     open_store(store)  # which makes or migrates its database, while other processes wait
-    app: ASGIApp = server_application(store.tracking, store.registry, str(store.artifacts))
+    with quiet():
+        from lakehouse_assets.private.mlflow_server import server_application
+
+        app: ASGIApp = server_application(store.tracking, store.registry, str(store.artifacts))
     for middleware in reversed(guard((), users)):
         app = middleware.cls(app, *middleware.args, **middleware.kwargs)
     return app
