@@ -1,8 +1,8 @@
 """The chance that a card transaction is fraud, from the components that are published of it and its amount.
 
 It learns from the earlier transactions of two days and is judged on the latest fifth. On a sample of 1,703 it gets a
-PR-AUC of .979, and a logistic regression .971. Its base rate is that of the sample, of which 28 % are fraud, as of
-all transactions that are published 0.17 % are: it'd do worse on those, and its scores are no probabilities there.
+PR-AUC of .979, and a logistic regression .971. The base rate is that of the sample, of which 28 % are fraud. Of all
+transactions that are published 0.17 % are: it'd do worse on those, and its scores are no probabilities there.
 """
 
 from typing import Any

@@ -2,8 +2,8 @@
 
 It learns from the earlier payments and is judged on the latest fifth. On a sample of 51,392 it gets a PR-AUC of .999,
 as nearly every fraud of the simulation empties the account, which is known before. Trees without what is left get .966,
-and a logistic regression .701. The base rate is that of the sample: 1.2 % of the earlier payments and 8.5 % of the
-later ones are fraud, by how it was drawn; of all payments that are published 0.13 % are.
+and a logistic regression .701. The base rates are those of the sample, by how it was drawn: 1.2 % of the earlier
+payments and 8.5 % of the later ones are fraud. Of all payments that are published 0.13 % are.
 """
 
 from typing import Any

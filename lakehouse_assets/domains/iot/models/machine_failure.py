@@ -1,8 +1,8 @@
 """The chance that the milling machine fails at a product, from its readings and what they do to it.
 
-One in thirty does. On products that are held out at random it gets a PR-AUC of .916, and .884 ± .022 over folds; trees
-on the readings alone get .785, and a logistic regression .401. How a failure came about isn't learnt from: it's known
-only after it.
+One in thirty does. On products that are held out at random it gets a PR-AUC of .916, and .884 ± .022 over folds.
+Trees on the readings alone get .785, and a logistic regression .401. How a failure came about isn't learnt from: it's
+known only after it.
 """
 
 from typing import Any
