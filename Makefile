@@ -22,7 +22,7 @@ run: setup
 	@$(BIN)/lakehouse run
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Damages some eight thousand files in half an hour, and lands ten thousand blobs; the tests do so with fewer.
 soak: setup
