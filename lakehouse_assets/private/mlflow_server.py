@@ -4,14 +4,19 @@ When the version is raised, look at `mlflow/server/__init__.py`: its `_run_serve
 and starts it by a command of uvicorn, which takes neither a middleware nor a socket that is bound.
 """
 
-import os
+from __future__ import annotations
 
-from fastapi import FastAPI
-from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR, REGISTRY_STORE_URI_ENV_VAR
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def server_application(tracking: str, registry: str, artifacts: str) -> FastAPI:
     """MLflow's API and UI over a tracking store and a registry; the files of new experiments go to `artifacts`."""
+    from mlflow.server.constants import ARTIFACT_ROOT_ENV_VAR, BACKEND_STORE_URI_ENV_VAR, REGISTRY_STORE_URI_ENV_VAR
+
     os.environ[BACKEND_STORE_URI_ENV_VAR] = tracking
     os.environ[REGISTRY_STORE_URI_ENV_VAR] = registry
     os.environ[ARTIFACT_ROOT_ENV_VAR] = artifacts
