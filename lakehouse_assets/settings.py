@@ -26,7 +26,7 @@ VARIABLES = tuple(
     for name in (
         "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ONLINE", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT",
         "SPARK", "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
-        "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY",
+        "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY", "KAFKA",
     )
 )  # fmt: skip
 
@@ -57,6 +57,7 @@ class Settings:
     | LAKEHOUSE_DATABRICKS_SECRETS | the secret scope whose `azure-…` and `lakehouse-…` jobs get as variables | none |
     | LAKEHOUSE_MLFLOW | MLflow's tracking store: a URI as MLflow takes it | a SQLite database in `HOME/mlflow` |
     | LAKEHOUSE_MLFLOW_REGISTRY | MLflow's registry of models, such as `databricks-uc` | the tracking store's |
+    | LAKEHOUSE_KAFKA | where topics are: see `engine/sources/kafka/connection.py`, which reads it | none: unread |
     """
 
     home: Path

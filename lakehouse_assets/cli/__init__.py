@@ -8,7 +8,19 @@ import sys
 import typer
 from typer.main import get_command
 
-from lakehouse_assets.cli import doctor, engine, generate, look, lookup, maintain, model, serve_model, verify, work
+from lakehouse_assets.cli import (
+    doctor,
+    engine,
+    generate,
+    look,
+    lookup,
+    maintain,
+    model,
+    serve_model,
+    topics,
+    verify,
+    work,
+)
 from lakehouse_assets.cli.app import app
 from lakehouse_assets.cli.terminal import complaints, console, print_all_as_text, tell, tell_lines
 from lakehouse_assets.engine.errors import LakehouseError
@@ -25,6 +37,7 @@ __all__ = [
     "maintain",
     "model",
     "serve_model",
+    "topics",
     "verify",
     "work",
 ]

@@ -81,9 +81,9 @@ def _java() -> Found:
 
 
 def _jars(settings: Settings) -> str:
-    from lakehouse_assets.resources.jars import jar_folder
+    from lakehouse_assets.resources.jars import AZURE, ENGINE, jar_folder
 
-    return str(jar_folder(settings.cache, azure=in_azure(*settings.stores)))
+    return str(jar_folder(settings.cache, AZURE if in_azure(*settings.stores) else ENGINE))
 
 
 def _delta_rs(settings: Settings) -> str:

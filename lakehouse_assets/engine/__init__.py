@@ -42,6 +42,7 @@ from lakehouse_assets.engine.spec.models.monitor import Drift, Quality
 from lakehouse_assets.engine.spec.models.search import Choice, Range, Search
 from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime
 from lakehouse_assets.engine.spec.modes import Daily
+from lakehouse_assets.engine.spec.streams.declare import kafka
 
 __all__ = [
     "AtRandom",
@@ -83,6 +84,7 @@ __all__ = [
     "files",
     "history",
     "http",
+    "kafka",
     "lookup",
     "matches",
     "maxwell",

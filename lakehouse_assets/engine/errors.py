@@ -71,6 +71,10 @@ class SourceError(LakehouseError):
     """Files could not be listed or read."""
 
 
+class StreamUnavailable(LakehouseError):
+    """A topic can't be read: no broker answers or lets us in, or what was to be read next isn't there."""
+
+
 class MadeElsewhere(LakehouseError):
     """A run was asked for of a table that a task of Databricks makes, or a job of others, and no run of ours here."""
 

@@ -1,4 +1,6 @@
-"""The JARs that Spark needs beside pyspark's own: resolved once into a cache, each checked against a pinned digest."""
+"""The JARs of Spark, beside pyspark's own, and of a Kafka broker: resolved once into a cache, each checked against a
+pinned digest.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -29,9 +32,14 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
 
-def locked_jars(*, azure: bool = False) -> list[Jar]:
-    """The pinned JARs, in the order of jars.lock; with those for Azure Storage, 51 MB that only its users need."""
-    locks = ["jars.lock", "jars_azure.lock"] if azure else ["jars.lock"]
+# Of the engine; of one that reaches Azure Storage, 51 MB more that only its users need; of a Kafka broker.
+ENGINE = ("jars.lock",)
+AZURE = (*ENGINE, "jars_azure.lock")
+KAFKA = ("jars_kafka.lock",)
+
+
+def locked_jars(locks: Sequence[str] = ENGINE) -> list[Jar]:
+    """The pinned JARs, in the order of the files that pin them."""
     lines = [line for lock in locks for line in files(__package__).joinpath(lock).read_text().splitlines()]
     pins = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return [_jar(coordinates, digest) for coordinates, digest in pins]
@@ -42,13 +50,13 @@ def _jar(coordinates: str, digest: str) -> Jar:
     return Jar(group, artifact, version, digest.removeprefix("sha256:"))
 
 
-def jar_folder(cache: Path, *, azure: bool = False) -> Path:
-    """The folder with every pinned JAR, filled on first use; a change of jars.lock makes a new one.
+def jar_folder(cache: Path, locks: Sequence[str] = ENGINE) -> Path:
+    """The folder with every pinned JAR, filled on first use; a change of what is pinned makes a new one.
 
     Raises:
         SparkUnavailable: a JAR could not be resolved, or isn't the one that was pinned.
     """
-    jars = locked_jars(azure=azure)
+    jars = locked_jars(locks)
     folder = cache / "jars" / hashlib.sha256(repr(jars).encode()).hexdigest()[:12]
     if not folder.is_dir():
         _fill(folder, jars)
@@ -57,14 +65,14 @@ def jar_folder(cache: Path, *, azure: bool = False) -> Path:
     return folder
 
 
-def jar_class_path(cache: Path, *, azure: bool = False) -> str:
+def jar_class_path(cache: Path, locks: Sequence[str] = ENGINE) -> str:
     """The pinned JARs as Java takes them, each by its name: what else is in their folder isn't loaded.
 
     Raises:
         SparkUnavailable: as `jar_folder`.
     """
-    folder = jar_folder(cache, azure=azure)
-    return os.pathsep.join(str(folder / jar.file) for jar in locked_jars(azure=azure))
+    folder = jar_folder(cache, locks)
+    return os.pathsep.join(str(folder / jar.file) for jar in locked_jars(locks))
 
 
 def _fill(folder: Path, jars: list[Jar]) -> None:
@@ -86,7 +94,7 @@ def _verify(path: Path, jar: Jar) -> None:
         digest = f"none ({error.strerror})"
     if digest != jar.sha256:
         raise SparkUnavailable(
-            f"Checking JARs: {path} has the digest {digest}, but jars.lock pins {jar.sha256}; see who changed it, and "
+            f"Checking JARs: {path} has the digest {digest}, and {jar.sha256} is pinned; see who changed it, and "
             f"delete {path.parent}, which is then filled anew"
         )
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.folders import private_folder
 from lakehouse_assets.resources.engine_state import Server, alive, is_engine, published
-from lakehouse_assets.resources.jars import jar_class_path, java, locked_jars, spark_home
+from lakehouse_assets.resources.jars import AZURE, ENGINE, jar_class_path, java, locked_jars, spark_home
 
 START_SECONDS = 180
 # A quarter of the memory is for what is new, from the start (-Xms, below): of 3 GB, the JVM would begin with 130 MB
@@ -86,7 +86,7 @@ class ServerSettings:
     @property
     def folder(self) -> Path:
         """Where this engine keeps its state, its locks and its log."""
-        jars = locked_jars(azure=self.azure)
+        jars = locked_jars(AZURE if self.azure else ENGINE)
         parts = repr((self.memory, self.cores, self.idle_minutes, CONF, JVM, jars, str(spark_home()), sys.executable))
         return self.cache / "engine" / hashlib.sha256(parts.encode()).hexdigest()[:12]
 
@@ -209,7 +209,7 @@ def _conf(settings: ServerSettings, port: int) -> dict[str, str]:
         "spark.connect.grpc.binding.port": str(port),
         "spark.driver.memory": settings.memory,
         "spark.driver.extraJavaOptions": f"{JVM} -Xms{settings.memory}",
-        "spark.driver.extraClassPath": jar_class_path(settings.cache, azure=settings.azure),
+        "spark.driver.extraClassPath": jar_class_path(settings.cache, AZURE if settings.azure else ENGINE),
         "spark.sql.shuffle.partitions": str(settings.cores),
     }
 

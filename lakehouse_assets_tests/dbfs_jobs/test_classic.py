@@ -73,7 +73,7 @@ NAMES = ("bronze.o", "silver.newest", "silver.versions", "gold.counts")
 
 def environment(root: Path) -> dict[str, str]:
     """What a session of classic PySpark needs here, in the place of what a runtime has."""
-    jars = ",".join(map(str, sorted(jar_folder(read_settings().cache, azure=False).glob("*.jar"))))
+    jars = ",".join(map(str, sorted(jar_folder(read_settings().cache).glob("*.jar"))))
     conf = {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",

@@ -1,4 +1,7 @@
-"""Landing folders as assets at the head of the lineage. (Dagster reads a step's annotations, so none is postponed.)"""
+"""Landing folders and topics as assets at the head of the lineage.
+
+(Dagster reads a step's annotations, so none is postponed.)
+"""
 
 from collections.abc import Sequence
 
@@ -10,7 +13,7 @@ from lakehouse_assets.engine.deploy.data_factory_run import Copied, copy
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.markdown import as_code
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.inputs import Files, Topic
 from lakehouse_assets.engine.spec.table import Table
 
 
@@ -19,15 +22,21 @@ def landing_assets(lakehouse: Lakehouse, by_factory: bool) -> Sequence[dg.AssetS
 
     One that Data Factory fills can be materialised, if there is a factory; any other is filled by someone else.
     """
-    return [
+    folders = [
         _by_factory(table, _spec(table, source)) if by_factory and copied(table) else _spec(table, source)
         for table, source in lakehouse.source_tables()
     ]
+    return [*folders, *(_topic(table, topic) for table, topic in lakehouse.topic_tables())]
 
 
 def _spec(table: Table, source: Files) -> dg.AssetSpec:
     doc = f"Files as they arrive at {as_code(source.path)} in the landing folder of {table.domain}."
     return dg.AssetSpec(landing_key(table), description=doc, group_name=table.domain, kinds={source.format.name})
+
+
+def _topic(table: Table, topic: Topic) -> dg.AssetSpec:
+    doc = f"Messages of the topic {as_code(topic.name)} of Kafka, or of that event hub."
+    return dg.AssetSpec(landing_key(table), description=doc, group_name=table.domain, kinds={"kafka"})
 
 
 def _by_factory(table: Table, spec: dg.AssetSpec) -> dg.AssetsDefinition:

@@ -12,7 +12,7 @@ import dagster as dg
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
-from lakehouse_assets.engine.run.report import JobRun, Preview, Report, Written
+from lakehouse_assets.engine.run.report import JobRun, Preview, Report, StreamReport, Written
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.table import Table
 
@@ -56,8 +56,21 @@ def run_metadata(table: Table, report: Report) -> dict[str, Any]:
         "rows_judged": report.counts.judged,
         "rows_rejected": report.counts.rejected,
         **_arrivals(report),
+        **(_stream(report.stream, report.seconds) if report.stream else {}),
         **(_job(report.job) if report.job else {}),
         **({"online_version": report.online.version, "online_rows": report.online.rows} if report.online else {}),
+    }
+
+
+def _stream(stream: StreamReport, seconds: float) -> dict[str, Any]:
+    newest = {"newest_message_at": dg.MetadataValue.text(stream.newest)} if stream.newest else {}
+    return {
+        "topic": stream.topic,
+        "lag_messages": stream.lag,
+        "messages": stream.taken,
+        "messages_per_second": round(stream.taken / seconds, 1) if seconds else 0.0,
+        "offsets": dg.MetadataValue.json(stream.offsets),
+        **newest,
     }
 
 

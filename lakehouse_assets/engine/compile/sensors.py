@@ -1,4 +1,5 @@
-"""A domain's sensor for arrivals: it decides when to run; the ledger of each table decides which files.
+"""A domain's sensor for arrivals: it decides when to run; the ledger of each table decides which files, and the last
+commit of one of messages which of those.
 
 What it shares with other sensors: one run for all that waits, and longer and longer pauses while it fails.
 """
@@ -20,7 +21,9 @@ from lakehouse_assets.engine.compile.in_flight import LAKE_TAG, is_under_way
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
+from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.spec.inputs import Topic
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -64,15 +67,17 @@ class Watch:
 
 def arrivals_sensor(name: str, lakehouse: Lakehouse, job: Job) -> dg.SensorDefinition | None:
     """The sensor of a domain, which runs part of its job; None where no table has a source."""
-    tables = [t for t, _ in lakehouse.source_tables() if t.domain == name]
+    topics = [(t, topic) for t, topic in lakehouse.topic_tables() if t.domain == name and not topic.continuous]
+    tables = [*(t for t, _ in lakehouse.source_tables() if t.domain == name), *(t for t, _ in topics)]
     if not tables:
         return None
     fed = Fed(name, tables, downstream(tables, lakehouse))
-    doc = f"Runs the tables of {name} when files have arrived that no run has read yet."
+    doc = f"Runs the tables of {name} when files or messages have arrived that no run has read yet."
+    often = min((round(topic.every.total_seconds()) for _, topic in topics), default=TICK_SECONDS)
     return lake_sensor(
         f"{name}_arrivals",
         job,
-        TICK_SECONDS,
+        min(TICK_SECONDS, often),
         doc,
         lambda context, lake: evaluate(context, fed, lake, _notifications(context, lakehouse, lake)),
     )
@@ -137,7 +142,8 @@ def evaluate(context: dg.SensorEvaluationContext, fed: Fed, lake: Lake, notified
         return dg.RunRequest(asset_selection=fed.reached, tags={**tags, "lakehouse/waiting": counts[:200]})
 
     tags = {RUN_TAG: fed.domain, LAKE_TAG: lake.root}
-    return one_run(context, Watch("files", tags, look, request, whole))
+    what = " or ".join(sorted({"messages" if table.topic else "files" for table in fed.tables}))
+    return one_run(context, Watch(what, tags, look, request, whole))
 
 
 def one_run(context: dg.SensorEvaluationContext, watch: Watch) -> Decision:
@@ -155,6 +161,25 @@ def one_run(context: dg.SensorEvaluationContext, watch: Watch) -> Decision:
     tries = cursor.tries + 1 if digest == cursor.digest else 1
     new = Cursor(digest, now, tries, cursor.listed)
     return dg.SensorResult(run_requests=[watch.request(waiting)], cursor=new.text())
+
+
+def _messages(table: Table, topic: Topic, lake: Lake) -> list[tuple[str, str]]:
+    """The partitions that have messages, each with the offset that is read next: a run that fails leaves it as it was.
+
+    None where it isn't said where the topic is, and until it's time, which is counted from the last commit.
+    """
+    from lakehouse_assets.engine.sources.kafka.connection import unset
+    from lakehouse_assets.engine.sources.kafka.position import lag, require_there
+    from lakehouse_assets.engine.sources.kafka.topic import standing
+
+    log = read_log(lake.table(table.key))
+    if unset(topic.connection):
+        return []
+    if log and time.time() - log.commits[0].at.timestamp() < topic.every.total_seconds():
+        return []
+    now = standing(topic)
+    require_there(table, log, now)
+    return [(f"{topic.name}/{partition}", str(begin)) for partition, (begin, _) in sorted(lag(table, log, now).items())]
 
 
 def by_table(
@@ -179,8 +204,10 @@ def by_table(
 
 def pending(table: Table, lake: Lake, days: Sequence[date] = (), *, listed: bool = True) -> list[tuple[str, str]]:
     """Path and etag of the files that no run has read: those of an open batch, those that a notification told of, and,
-    if they're `listed`, those in the folders of some days or in all.
+    if they're `listed`, those in the folders of some days or in all. Of a topic, the partitions with new messages.
     """
+    if table.topic is not None:
+        return _messages(table, table.topic, lake)
     from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
     from lakehouse_assets.engine.sources.arrivals.listing import list_arrivals
 

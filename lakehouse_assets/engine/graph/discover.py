@@ -12,7 +12,7 @@ from types import ModuleType
 from lakehouse_assets.engine.graph.faults import Fault, attempt
 from lakehouse_assets.engine.graph.stray import stray_files
 from lakehouse_assets.engine.spec.asset import LAYERS, Domain
-from lakehouse_assets.engine.spec.inputs import Files
+from lakehouse_assets.engine.spec.inputs import Files, Topic
 from lakehouse_assets.engine.spec.models.model import MODELS, Model
 from lakehouse_assets.engine.spec.table import Table
 
@@ -70,6 +70,10 @@ class Lakehouse:
     def source_tables(self) -> list[tuple[Table, Files]]:
         """The tables fed by arriving files, with their sources."""
         return [(t, t.source) for t in self.tables.values() if t.source is not None]
+
+    def topic_tables(self) -> list[tuple[Table, Topic]]:
+        """The tables fed by messages, with their topics."""
+        return [(t, t.topic) for t in self.tables.values() if t.topic is not None]
 
 
 @dataclass(frozen=True)

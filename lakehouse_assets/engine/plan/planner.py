@@ -19,7 +19,7 @@ from lakehouse_assets.engine.registry.versions import champion as champion_of
 from lakehouse_assets.engine.registry.versions import position_of
 from lakehouse_assets.engine.scoring.batch import bound
 from lakehouse_assets.engine.sources.arrivals.downloads import downloaded, unset
-from lakehouse_assets.engine.spec.inputs import Files, Http
+from lakehouse_assets.engine.spec.inputs import Files, Http, Topic
 from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.models.score import Score
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
@@ -82,6 +82,8 @@ def plan_table(table: Table, lakehouse: Lakehouse, logs: Logs, full: bool = Fals
     """A plan for one table against its upstreams as they stand."""
     if table.source is not None:
         return _plan_source(table, table.source, logs, full)
+    if table.topic is not None:
+        return _plan_topic(table, table.topic, logs)
     if table.external:
         return Plan(table, "nothing", f"{table.made_by} makes it, which others own and start")
     missing = [key for key in lakehouse.upstreams(table).values() if logs.table(key) is None]
@@ -133,6 +135,21 @@ def _plan_source(table: Table, source: Files, logs: Logs, full: bool) -> Plan:
     if not found:
         return Plan(table, "nothing", _nothing_new(by))
     return Plan(table, "append", f"{found} new files", files=found)
+
+
+def _plan_topic(table: Table, topic: Topic, logs: Logs) -> Plan:
+    from lakehouse_assets.engine.sources.kafka.connection import unset
+    from lakehouse_assets.engine.sources.kafka.position import lag, require_there
+    from lakehouse_assets.engine.sources.kafka.topic import standing, total
+
+    if off := unset(topic.connection):
+        return Plan(table, "nothing", f"{off} isn't set, so nothing is read")
+    log, now = logs.table(table.key), standing(topic)
+    require_there(table, log, now)
+    waiting = total(lag(table, log, now).values())
+    if not waiting and log is not None:
+        return Plan(table, "nothing", "no new messages")
+    return Plan(table, "append", f"{waiting:,} new messages")
 
 
 def _nothing_new(by: Http | None) -> str:

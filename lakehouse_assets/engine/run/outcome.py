@@ -11,6 +11,7 @@ from lakehouse_assets.engine.errors import Superseded, WriteConflict
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts, summed
 from lakehouse_assets.engine.query.column_lineage import Lineage
+from lakehouse_assets.engine.run.report import StreamReport
 
 ATTEMPTS = 5
 
@@ -20,7 +21,8 @@ class Outcome:
     """What a run did. `version` is the Delta version it committed, None if it had nothing to do.
 
     `files` counts the arrivals by what became of them, and those that were put away; `added` are the columns that new
-    files brought; `audited` the checks of the whole table that it passed before it was committed.
+    files brought; `audited` the checks of the whole table that it passed before it was committed; `stream` how far it
+    has read a topic.
     """
 
     plan: Plan
@@ -32,6 +34,7 @@ class Outcome:
     failed_files: Mapping[str, str] = field(default_factory=dict)
     added: Mapping[str, str] = field(default_factory=dict)
     audited: frozenset[str] = frozenset()
+    stream: StreamReport | None = None
 
 
 def together(taken: Sequence[Outcome]) -> Outcome:

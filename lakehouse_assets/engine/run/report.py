@@ -78,6 +78,20 @@ class Written:
 
 
 @dataclass(frozen=True)
+class StreamReport:
+    """How far a table has read a topic: of each partition the offset that comes next, and by how many it's behind.
+
+    `taken` are the messages of this run. `newest` is when the newest message of it was sent (UTC, ISO), or empty.
+    """
+
+    topic: str
+    offsets: dict[str, int]
+    lag: int = 0
+    taken: int = 0
+    newest: str = ""
+
+
+@dataclass(frozen=True)
 class JobRun:
     """The run of a Databricks job that a run was: its id and its page, its cluster, the seconds until it began, which
     are the cluster's start for the most part, and those that it took from then on.
@@ -133,7 +147,8 @@ class Report:
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
     `job` is where it ran, unless that was the process of the step. `online` is the copy of the latest features.
-    `model` is what became of a model, and `watched` what was found of one by the table of its scores.
+    `stream` is how far it has read a topic. `model` is what became of a model, and `watched` what was found of one by
+    the table of its scores.
     """
 
     table: str
@@ -153,6 +168,7 @@ class Report:
     unreadable: Unreadable = field(default_factory=Unreadable)
     empty_snapshot: str = ""
     job: JobRun | None = None
+    stream: StreamReport | None = None
     model: ModelReport | None = None
     online: Online | None = None
     watched: tuple[Watched, ...] = ()

@@ -44,6 +44,7 @@ def report_of(outcome: Outcome, context: Context, before: int | None) -> Report:
         added=dict(outcome.added),
         days=plan.days,
         stored=_stored(log),
+        stream=outcome.stream,
     )
     if log is None or outcome.version is None or plan.strategy == "forget":  # which judges no row
         return report

@@ -25,6 +25,7 @@ from lakehouse_assets.engine.quality.watermark import behind
 from lakehouse_assets.engine.query.column_lineage import column_lineage
 from lakehouse_assets.engine.query.query_plan import analysed, if_understood
 from lakehouse_assets.engine.run.build import build
+from lakehouse_assets.engine.run.ingest import messages
 from lakehouse_assets.engine.run.outcome import Outcome, until_committed
 from lakehouse_assets.engine.run.recover import recover
 from lakehouse_assets.engine.run.trace import traced
@@ -46,6 +47,8 @@ def update(
         LakehouseError: an expectation declared with `fail` was broken, a rebuild failed a check or would lose rows, the
             contract doesn't hold, files can't be read, Spark isn't there, or other runs kept committing first.
     """
+    if table.topic:
+        return until_committed(lambda: messages.ingest(table, context))
     if table.source:
         return until_committed(lambda: _arrivals(table, context, Logs(context.lake, by_hand), full, accept_loss))
     return until_committed(lambda: _attempt(table, context, Logs(context.lake, by_hand), full, accept_loss))

@@ -1,10 +1,11 @@
-"""What a table is made from: files that arrive, addresses and queries that become such files, and other tables."""
+"""What a table is made from: files that arrive, addresses and queries that become such files, messages, and tables."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from lakehouse_assets.engine.spec.formats import Csv, Format
@@ -99,6 +100,26 @@ class Delivery:
     def to(self, table: str) -> Files:
         """The files, in the landing folder of their table."""
         return Files(f"{table}/**", self.format, self.intake, self.by)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """The messages of a topic of Kafka, or of an event hub by its Kafka endpoint, each read exactly once.
+
+    `connection` names the variable that says where it is (`engine/sources/kafka/connection.py`). The sensor looks
+    `every` so often; where it's `continuous`, a run that goes on does.
+    """
+
+    name: str
+    connection: str = ""
+    # How often it's read decides nothing of what is in the table.
+    every: timedelta = field(default=timedelta(minutes=1), repr=False)
+    continuous: bool = field(default=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """What a run notes its position under, beside tables by their keys."""
+        return f"kafka:{self.name}"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from lakehouse_assets.engine.spec.compute import Compute
 from lakehouse_assets.engine.spec.elsewhere.tasks import External, Task
 from lakehouse_assets.engine.spec.expectations import ON_TIME, POSITION_KNOWN, Action, Expectation, Watermark
 from lakehouse_assets.engine.spec.features.key import FeatureKey
-from lakehouse_assets.engine.spec.inputs import Files, Upstream
+from lakehouse_assets.engine.spec.inputs import Files, Topic, Upstream
 from lakehouse_assets.engine.spec.models.score import Score
 from lakehouse_assets.engine.spec.modes import POSITION, UNAVAILABLE, VALIDITY, Append, Daily, History, Merge, WriteMode
 from lakehouse_assets.engine.spec.texts import Typed, can_be_typed, check_name, literal, names_in, parses
@@ -33,7 +33,7 @@ class Table:
     layer: str
     name: str
     doc: str
-    inputs: Mapping[str, Upstream | Files]
+    inputs: Mapping[str, Upstream | Files | Topic]
     columns: tuple[Column, ...]
     expect: tuple[Expectation, ...]
     checks: tuple[Check, ...]
@@ -76,9 +76,13 @@ class Table:
         return next((i for i in self.inputs.values() if isinstance(i, Files)), None)
 
     @property
+    def topic(self) -> Topic | None:
+        return next((i for i in self.inputs.values() if isinstance(i, Topic)), None)
+
+    @property
     def takes_new_rows(self) -> bool:
         """Whether a run takes in the rows of other tables that are new, and not all of them."""
-        return self.source is None and isinstance(self.write, Append | Merge | History)
+        return bool(self.upstreams) and isinstance(self.write, Append | Merge | History)
 
     @property
     def upstreams(self) -> dict[str, Upstream]:

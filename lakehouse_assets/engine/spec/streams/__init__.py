@@ -1,0 +1,1 @@
+"""Tables of messages as they are declared: topics of Kafka, and event hubs by their Kafka endpoint."""

@@ -1,0 +1,63 @@
+"""How a domain file declares a table of the messages of a topic."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from lakehouse_assets.engine.spec.columns import Column
+from lakehouse_assets.engine.spec.inputs import Topic
+from lakehouse_assets.engine.spec.modes import Append
+from lakehouse_assets.engine.spec.table import Table
+
+# Those of Spark's own Kafka source that a person reads; the place of a message is in columns of the system.
+MESSAGE = (
+    Column("key", "binary", doc="The key of the message as its bytes; null where it has none."),
+    Column("value", "binary", doc="The message as its bytes; null where it says that its key is gone."),
+    Column("headers", "array<struct<key:string,value:binary>>", doc="Its headers, in their order."),
+)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
+
+
+def kafka(
+    topic: str,
+    *,
+    every: str | timedelta = "1m",
+    continuous: bool = False,
+    connection: str = "",
+    owner: str | None = None,
+    freshness: timedelta | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Table:
+    """Declare a table that has each message of a topic once, as it came; assign it to a variable named as the file.
+
+    The topic may be an event hub. LAKEHOUSE_KAFKA says where it is, or LAKEHOUSE_KAFKA_NAME for the connection `name`.
+    The sensor looks for new messages `every` so often (`"30s"`, `"1m"`, `"2h"`); with `continuous` a run that goes on
+    takes them in as they come. A table has the columns `key`, `value` and `headers`, and of the system `_sent_at`,
+    `_partition`, `_offset` and `_source`, which has all three as text: `topic/partition@offset`.
+
+    Raises:
+        ValueError: `every` isn't such a time.
+    """
+    caller = inspect.currentframe()
+    frame = caller and caller.f_back
+    assert frame is not None  # noqa: S101  (CPython has frames)
+    file = Path(frame.f_code.co_filename)
+    domain, layer = file.parts[-3:-1]
+    return Table(
+        domain=domain, layer=layer, name=file.stem, doc=inspect.cleandoc(frame.f_globals.get("__doc__") or ""),
+        inputs={"messages": Topic(topic, connection, _duration(every), continuous)}, columns=MESSAGE, expect=(),
+        checks=(), write=Append(), file=file, line=frame.f_lineno, owner=owner, freshness=freshness, tags=tags or {},
+    )  # fmt: skip
+
+
+def _duration(given: str | timedelta) -> timedelta:
+    if isinstance(given, timedelta):
+        return given
+    told = re.fullmatch(r"([1-9]\d*)([smh])", given)
+    if told is None:
+        raise ValueError(f"every={given!r} is no time; write it as '30s', '1m' or '2h'")
+    return timedelta(**{_UNITS[told[2]]: int(told[1])})
