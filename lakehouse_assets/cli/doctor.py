@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -19,7 +20,8 @@ from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
-from lakehouse_assets.engine.spec.inputs import VARIABLE
+from lakehouse_assets.engine.sources.kafka.connection import unset, variable_of
+from lakehouse_assets.engine.spec.inputs import VARIABLE, Topic
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure, lake_at
@@ -47,6 +49,7 @@ def _findings() -> Iterator[Found]:
     yield sys.version_info[:2] == (3, 11), "Python", f"{version} (3.11 is needed)"
     lakehouse = open_lakehouse(sound_settings()[0])
     named = {name for table, source in lakehouse.source_tables() for name in VARIABLE.findall(repr(source))}
+    named |= {variable_of(topic.connection) for _, topic in lakehouse.topic_tables()}
     settings, told = sound_settings(named)
     yield from told
     yield _java()
@@ -66,6 +69,10 @@ def _findings() -> Iterator[Found]:
         yield tried("arrivals queue", lambda: _queue(settings))
     if settings.data_factory:
         yield tried("data factory", lambda: _data_factory(settings))
+    for topic in dict.fromkeys(topic for _, topic in lakehouse.topic_tables()):
+        off = unset(topic.connection)
+        what = f"topic {topic.name}"
+        yield (None, what, f"{off} isn't set, so it's read by nobody") if off else tried(what, partial(_topic, topic))
 
 
 def _java() -> Found:
@@ -134,6 +141,13 @@ def _queue(settings: Settings) -> str:
     for queue in (queues.events, queues.poison):
         queue.get_queue_properties()  # type: ignore[attr-defined]  # of Azure's client, which it is here
     return f"{settings.queue} and the one beside it answer"
+
+
+def _topic(topic: Topic) -> str:
+    from lakehouse_assets.engine.sources.kafka.topic import standing
+
+    now = standing(topic)
+    return f"{len(now.ends)} partitions, and {sum(now.ends.values()) - sum(now.begins.values()):,} offsets in them"
 
 
 def _data_factory(settings: Settings) -> str:
