@@ -13,6 +13,7 @@ from lakehouse_assets.engine.compile.jobs_of_others.check import job_check
 from lakehouse_assets.engine.compile.jobs_of_others.sensor import external_tables, job_sensors
 from lakehouse_assets.engine.compile.landing import landing_assets
 from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
+from lakehouse_assets.engine.compile.live import live_jobs, live_sensor
 from lakehouse_assets.engine.compile.models.assets import build_model
 from lakehouse_assets.engine.compile.models.retraining import retraining_sensor
 from lakehouse_assets.engine.compile.names import asset_key
@@ -40,6 +41,7 @@ def compile_definitions(
     aside = [key for check in checks for key in check.check_keys]
     jobs = {name: domain_job(name, domain, aside) for name, domain in lakehouse.domains.items() if name in filled}
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in _SENSORS]
+    live = live_jobs(lakehouse)
     # Dagster would add it, open to launches, for values that steps return. Ours return none.
     unused = {"io_manager": dg.FilesystemIOManager()}
     return dg.Definitions(
@@ -50,10 +52,14 @@ def compile_definitions(
             *external_assets(lakehouse),
             *_left_out_assets(lakehouse),
         ],
-        jobs=[checks_job()] if lakehouse.runnable or checks else [],
+        jobs=[*([checks_job()] if lakehouse.runnable or checks else []), *live],
         schedules=[domain_schedule(lakehouse.domains[name], job) for name, job in jobs.items()],
         asset_checks=checks,
-        sensors=[*(s for s in sensors if s is not None), *(job_sensors(lakehouse) if watched else ())],
+        sensors=[
+            *(s for s in sensors if s is not None),
+            *(job_sensors(lakehouse) if watched else ()),
+            *map(live_sensor, live),
+        ],
         resources={name: _fixed(made) for name, made in {**resources, **unused}.items()},
         executor=dg.in_process_executor,
     )

@@ -97,13 +97,14 @@ def _notifications(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, la
 
 
 def lake_sensor(
-    name: str, job: Job, seconds: int, doc: str, decide: Callable[[dg.SensorEvaluationContext, Lake], Decision]
+    name: str, job: Job | str, seconds: int, doc: str, decide: Callable[[dg.SensorEvaluationContext, Lake], Decision]
 ) -> dg.SensorDefinition:
-    """A sensor that looks at the lake, and is on by itself."""
+    """A sensor that looks at the lake, and is on by itself; of a job that isn't one of assets, by its name."""
 
     @dg.sensor(
         name=name,
-        job=job,
+        job=None if isinstance(job, str) else job,
+        job_name=job if isinstance(job, str) else None,
         minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"lake"},

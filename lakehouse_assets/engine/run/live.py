@@ -1,0 +1,84 @@
+"""Messages as they come, and what they lead to: a loop over tables, each run as any run of it is.
+
+A round goes through the tables in order. A topic is looked at in each, and any other table when something that it
+reads has changed. A table that fails is tried again after longer and longer pauses, and what doesn't read it goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lakehouse_assets.engine.context import Context
+from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets.engine.run.reporting import holds_back
+from lakehouse_assets.engine.run.request import Request
+
+PAUSE_SECONDS = 0.2  # between rounds in which nothing came: an empty look at a topic takes 0.01 to 0.03
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0
+
+Tell = Callable[[str, Report | LakehouseError], None]
+
+
+@dataclass
+class Live:
+    """The tables of a domain that a topic feeds without pause, and all of it that is made from them, in order.
+
+    `due` are those that have something to do, and `failed` says of each that failed how often, and until when it's let
+    be.
+    """
+
+    topics: Sequence[str]
+    order: Sequence[str]
+    due: set[str]
+    failed: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, domain: str, lakehouse: Lakehouse) -> Live:
+        topics = [t.key for t, topic in lakehouse.topic_tables() if t.domain == domain and topic.continuous]
+        reached = set(topics)
+        for key, table in lakehouse.runnable.items():  # each comes after those it reads
+            if table.domain == domain and not table.task and reached & {*lakehouse.reads(key)}:
+                reached.add(key)
+        order = [key for key in lakehouse.assets if key in reached]
+        return cls(topics, order, set(order))
+
+    def round(self, context: Context, tell: Tell) -> bool:
+        """Run what is due, once each; whether something came of it."""
+        moved = False
+        for key in self.order:
+            times, until = self.failed.get(key, (0, 0.0))
+            if key not in {*self.topics, *self.due} or time.monotonic() < until:
+                continue
+            try:
+                report = materialize(Request(key), context)
+            except LakehouseError as error:
+                pause = min(FIRST_RETRY_SECONDS * 2**times, LAST_RETRY_SECONDS)
+                self.failed[key] = (times + 1, time.monotonic() + pause)
+                self.due.add(key)
+                tell(key, error)
+                continue
+            moved = self._settle(key, report, context.lakehouse) or moved
+            tell(key, report)
+        return moved
+
+    def _settle(self, key: str, report: Report, lakehouse: Lakehouse) -> bool:
+        """Note what is due after a run; what reads a table that a check holds back waits until it passes."""
+        self.failed.pop(key, None)
+        self.due.discard(key)
+        if report.strategy == "nothing":
+            return False
+        if not holds_back(report, lakehouse.tables[key]):
+            self.due.update(reader for reader in self.order if key in lakehouse.reads(reader))
+        return True
+
+
+def run_live(live: Live, context: Context, tell: Tell, goes_on: Callable[[], bool]) -> None:
+    """Rounds until it's enough; a table that is being written is finished first."""
+    while goes_on():
+        if not live.round(context, tell):
+            time.sleep(PAUSE_SECONDS)

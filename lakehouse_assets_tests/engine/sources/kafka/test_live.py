@@ -1,0 +1,133 @@
+"""A continuous run: messages come in as they are sent, and so does what is made of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import pytest
+
+from lakehouse_assets.engine.context import Context
+from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.run.live import Live, Tell, run_live
+from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets_tests.engine.compile.sensors import Sensor
+from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.servers.kafka import Kafka
+from lakehouse_assets_tests.servers.waiting import wait_until
+
+LATEST = """
+@table(raw="bronze.updates", write=merge(on="name", newest="_offset"), expect=[{expect}],
+       columns=[Column("name", "string", key=True), Column("n", "int")])
+def latest(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr("from_json(string(value), 'name string, n int') m", "_offset").selectExpr("m.*", "_offset")
+"""
+BY_N = """
+by_n = sql_table(rows="silver.latest", write=refresh(by="n"), sql="SELECT n, count(*) AS names FROM rows GROUP BY n",
+                 columns=[Column("n", "int", key=True), Column("names", "bigint")])
+"""
+
+
+def declare(project: Project, topic: str, expect: str = "") -> None:
+    project.table("bronze.updates", f'updates = kafka("{topic}", continuous=True)')
+    project.table("silver.latest", LATEST.format(expect=expect))
+    project.table("gold.by_n", BY_N)
+
+
+def sent(kafka: Kafka, topic: str, names: str, n: int) -> None:
+    kafka.send(topic, [f'{{"name": "{name}", "n": {n}}}' for name in names])
+
+
+def rows(project: Project, name: str, *columns: str) -> Callable[[], list[tuple[object, ...]]]:
+    from lakehouse_assets.engine.lake.delta_log import read_log
+
+    def found() -> list[tuple[object, ...]]:
+        there = read_log(project.lake.table(f"shop.{name}"))
+        return project.rows(name, *columns) if there else []
+
+    return found
+
+
+@contextmanager
+def running(project: Project) -> Iterator[list[tuple[str, Report | LakehouseError]]]:
+    """The loop in a thread of its own; what it told of."""
+    told, stop, context = list[tuple[str, Report | LakehouseError]](), threading.Event(), project.context()
+    live = Live.of("shop", context.lakehouse)
+    loop = threading.Thread(
+        target=run_live, args=(live, context, lambda key, found: told.append((key, found)), lambda: not stop.is_set())
+    )
+    loop.start()
+    try:
+        yield told
+    finally:
+        stop.set()
+        loop.join()
+
+
+def test_what_is_sent_is_in_gold_without_a_run_being_asked_for(project: Project, kafka: Kafka) -> None:
+    topic = kafka.topic(partitions=2)
+    declare(project, topic)
+    with running(project):
+        gold = rows(project, "gold.by_n", "n", "names")
+        sent(kafka, topic, "abc", 1)
+        wait_until(lambda: gold() == [(1, 3)], 60)
+        sent(kafka, topic, "bd", 2)
+        wait_until(lambda: gold() == [(1, 2), (2, 2)], 60)
+    assert len(project.rows("bronze.updates")) == 5
+
+
+def test_a_table_that_fails_is_tried_again_and_messages_come_in_meanwhile(
+    project: Project, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse_assets.engine.run.live.FIRST_RETRY_SECONDS", 0.1)
+    topic = kafka.topic()
+    declare(project, topic, expect='fail("n < 10", name="small")')
+    with running(project) as told:
+        sent(kafka, topic, "a", 1)
+        wait_until(lambda: rows(project, "silver.latest")() != [], 60)
+        sent(kafka, topic, "b", 11)
+        wait_until(lambda: sum(isinstance(found, LakehouseError) for _, found in told) >= 2, 60)
+        sent(kafka, topic, "c", 1)
+        wait_until(lambda: len(project.rows("bronze.updates")) == 3, 60)
+    assert {key for key, found in told if isinstance(found, LakehouseError)} == {"shop.silver.latest"}
+    assert project.rows("silver.latest", "name") == [("a",)]
+
+
+def test_dagster_shows_the_run_and_keeps_one_alive(
+    project: Project, kafka: Kafka, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = kafka.topic()
+    declare(project, topic)
+    sent(kafka, topic, "ab", 1)
+    gold = rows(project, "gold.by_n", "names")
+
+    def until_gold(live: Live, context: Context, tell: Tell, _goes_on: object) -> None:
+        run_live(live, context, tell, lambda: gold() != [(2,)])
+
+    monkeypatch.setattr("lakehouse_assets.engine.run.live.run_live", until_gold)  # in place of an hour
+    sensor = Sensor(project.definitions(), "shop_live", instance)
+    (request,) = sensor.tick().run_requests
+    done = sensor.run(request)
+    assert done.success
+    made = {m.asset_key.path[-1]: m.materialization.metadata for m in done.get_asset_materialization_events()}
+    assert {*made} == {"updates", "latest", "by_n"}
+    assert made["updates"]["messages"].value == 2
+    # It ended well, so the next is asked for at once.
+    (again,) = sensor.tick().run_requests
+    assert again.tags == request.tags
+    with instance_with_a_run(instance, request.tags):
+        assert "still under way" in str(sensor.tick().skip_message)
+
+
+@contextmanager
+def instance_with_a_run(instance: dg.DagsterInstance, tags: dict[str, str]) -> Iterator[None]:
+    """A run with these tags that is under way."""
+
+    @dg.job
+    def shop_live() -> None: ...
+
+    run = instance.create_run_for_job(shop_live, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    yield
+    instance.delete_run(run.run_id)
