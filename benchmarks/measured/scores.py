@@ -57,7 +57,7 @@ def _fitted(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _registered(name: str, fitted: Any, store: ModelStore, some: pd.DataFrame) -> Version:
-    key, folder = f"bench.models.{name.split()[1]}", Path(store.folder) / "fitted" / name.split()[1]
+    key, folder = f"bench.models.{name.split()[1]}", Path(store.folder) / name.split()[1] / "fitted"
     model = Model(
         domain="bench", name=key.rpartition(".")[2], doc="", rows=Upstream("bench.gold.rows"), label="y",
         features=FEATURES, split=AtRandom(), metrics=(), gate=Gate("roc_auc"), file=Path(__file__), line=1, fn=print,
