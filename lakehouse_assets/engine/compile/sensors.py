@@ -176,7 +176,7 @@ def _messages(table: Table, topic: Topic, lake: Lake) -> list[tuple[str, str]]:
     log = read_log(lake.table(table.key))
     if unset(topic.connection):
         return []
-    if log and time.time() - log.commits[0].at.timestamp() < topic.every.total_seconds():
+    if log and time.time() - log.table.history(1)[0]["timestamp"] / 1000 < topic.every.total_seconds():
         return []
     now = standing(topic)
     require_there(table, log, now)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _NULLS = "null_count."
+_NEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,20 @@ class TableLog:
     def last_run(self) -> Commit | None:
         """The newest commit of one of our runs whose work is still there."""
         return self.last_of("update")
+
+    @cached_property
+    def newest_run(self) -> Mapping[str, Any] | None:
+        """What our last run wrote about itself, as `last_run` has it. A table that grows each second has a long log, of
+        which the end is looked at first.
+        """
+        with undamaged(self.table.table_uri):
+            newest = [commit_of(entry) for entry in self.table.history(_NEWEST)]
+        for commit in newest:
+            if commit.restores:
+                break
+            if commit.run is not None:
+                return commit.run
+        return self.last_run.run if self.last_run else None
 
     def last_of(self, kind: Kind) -> Commit | None:
         """The newest commit of a kind whose work is still there."""

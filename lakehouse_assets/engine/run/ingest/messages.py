@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_rs import is_conflict
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.plan.plan import Plan
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 # Small files are put together once in so many commits.
 COMPACT_EVERY = 50
 # Each commit is a file of the log; readers that are farther behind are rebuilt.
-_PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.logRetentionDuration": "interval 7 days"}
+_PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.logRetentionDuration": "interval 3 days"}
 
 
 def ingest(table: Table, context: Context) -> Outcome:
@@ -121,5 +122,7 @@ def _append(log: TableLog, rows: pa.Table, stamp: Stamp) -> None:
     try:
         write_deltalake(log.table, rows, mode="append", commit_properties=once)
     except CommitFailedError as error:
+        if not is_conflict(error):
+            raise
         raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process") from error
     log.table.update_incremental()

@@ -39,7 +39,7 @@ def place_of(table: Table, log: TableLog | None) -> Place:
     """How far a table has come, by its newest commit; by its rows where the log no longer tells."""
     if log is None:
         return Place("", {})
-    run = log.last_run.run if log.last_run else None
+    run = log.newest_run
     if run and (told := run["read"].get(topic_of(table).key)):
         return Place(told["id"], {int(partition): offset for partition, offset in told["to"].items()})
     rows = select(log.table, "stored", "SELECT _partition AS p, max(_offset) + 1 AS o FROM stored GROUP BY 1")

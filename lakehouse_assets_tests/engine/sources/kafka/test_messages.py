@@ -244,6 +244,35 @@ def test_what_is_made_of_messages_follows_and_what_is_malformed_waits_with_its_p
     assert project.rows("silver.status", "flight", "gate") == [("UA1", "C")]
 
 
+def test_what_a_restore_took_back_comes_in_again(project: Project, kafka: Kafka) -> None:
+    topic = kafka.topic()
+    declare(project, topic)
+    versions = []
+    for number in range(3):
+        kafka.send(topic, numbered(10 * number, 10 * number + 10))
+        versions.append(project.run("bronze.updates").version)
+    project.log("bronze.updates").table.restore(versions[0])
+    assert values(project) == stored(0, 10)
+    project.run("bronze.updates")
+    assert values(project) == stored(0, 30)
+
+
+def test_a_table_whose_log_no_longer_tells_goes_on_by_its_rows(project: Project, kafka: Kafka) -> None:
+    topic = kafka.topic(partitions=2)
+    declare(project, topic)
+    kafka.send(topic, numbered(0, 20))
+    project.run("bronze.updates")
+    table = project.log("bronze.updates").table
+    table.alter.set_table_properties({"delta.checkpointInterval": "50"})  # upkeep, which no run of ours did
+    table.create_checkpoint()
+    *older, _newest = sorted((project.root / "lake").glob("**/updates/_delta_log/0*.json"))
+    for file in older:
+        file.unlink()
+    kafka.send(topic, numbered(20, 30))
+    project.run("bronze.updates")
+    assert values(project) == stored(0, 30)
+
+
 def test_compaction_changes_nothing_that_a_reader_sees(
     project: Project, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
