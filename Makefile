@@ -24,13 +24,11 @@ run: setup
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Damages some eight thousand files in half an hour, lands ten thousand blobs, and builds Netflix in Azure and by jobs;
-# the tests do so with fewer.
+# Damages some eight thousand files in half an hour, and lands ten thousand blobs; the tests do so with fewer.
 soak: setup
 	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 \
 	  lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py \
-	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py \
-	  lakehouse_assets_tests/domains/test_on_databricks.py lakehouse_assets_tests/domains/test_netflix.py
+	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -156,7 +156,6 @@ def test_bridges_lead_from_every_title_to_what_it_has(built: Catalogue) -> None:
     assert (len(built.table("gold.bridge_title_genre")), len(built.table("gold.bridge_title_country"))) == (13667, 7177)
 
 
-@pytest.mark.skipif("SOAK_ROUNDS" not in os.environ, reason="takes a minute and a half, which `make soak` has")
 def test_the_same_comes_out_with_the_lake_in_azure_storage(
     built: Catalogue, shared_data: Path, tmp_path: Path, container: str, azure_engine: SparkResource,
     instance: dg.DagsterInstance,

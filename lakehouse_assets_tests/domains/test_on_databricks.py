@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -72,8 +71,7 @@ def _texts(rows: pd.DataFrame) -> list[str]:
     return [json.dumps(row, default=str) for row in rows[columns].astype(object).to_numpy().tolist()]
 
 
-# The other domain takes two minutes more, and `make soak` has them.
-@pytest.fixture(scope="module", params=["airlines", *(["netflix"] if "SOAK_ROUNDS" in os.environ else [])])
+@pytest.fixture(scope="module", params=["airlines", "netflix"])
 def landed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_data: Path
 ) -> Iterator[Any]:

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lakehouse_assets.cli import app
+from lakehouse_assets.engine.registry.store import ModelStore
 from lakehouse_assets_tests.other_user import by_other_user, require_other_user
 from lakehouse_assets_tests.serve.test_dev_server import START_SECONDS, STOP_SECONDS, Server, family, parents, started
 from lakehouse_assets_tests.servers.browser import chromium, console_errors, wait_for_text
@@ -104,6 +105,19 @@ def test_pages_of_other_sites_are_refused(served: Served, headers: dict[str, str
 def test_programs_of_other_users_are_refused(served: Served) -> None:
     require_other_user()
     assert by_other_user(ASKING, f"{served.url}/health").startswith("403 ")
+
+
+@pytest.mark.parametrize(
+    ("tracking", "folder"),
+    [
+        ("sqlite:////lake/mlflow.db", "/here/artifacts"),
+        ("postgresql+psycopg2://team@db/mlflow", "/here/artifacts"),  # MLflow itself would take the current folder
+        ("https://mlflow.example", None),
+        ("databricks", None),
+    ],
+)
+def test_files_are_kept_here_where_no_server_keeps_them(tracking: str, folder: str | None) -> None:
+    assert ModelStore(tracking, tracking, "/here").artifacts == folder
 
 
 @pytest.mark.parametrize("tracking", ["http://mlflow.example:5000", "databricks"])

@@ -12,8 +12,8 @@ from pathlib import Path
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from lakehouse_assets.resources.kafka_broker import Broker, free_port
 from lakehouse_assets.settings import read_settings
+from lakehouse_assets_tests.servers.kafka_broker import Broker, free_port
 
 USER, PASSWORD = "reader", "of-the-tests"
 _numbers = itertools.count(1)
@@ -30,15 +30,14 @@ class Kafka:
     def address(self) -> str:
         return self.broker.address
 
-    def topic(self, partitions: int = 1, **settings: str) -> str:
+    def topic(self, partitions: int = 1) -> str:
         """A topic of one's own."""
         name = f"topic-{next(_numbers)}"
-        self.make(name, partitions, **settings)
+        self.make(name, partitions)
         return name
 
-    def make(self, name: str, partitions: int = 1, **settings: str) -> None:
-        told = {key.replace("_", "."): value for key, value in settings.items()}
-        self.admin.create_topics([NewTopic(name, partitions, config=told)])[name].result()
+    def make(self, name: str, partitions: int = 1) -> None:
+        self.admin.create_topics([NewTopic(name, partitions)])[name].result()
 
     def remove(self, name: str) -> None:
         self.admin.delete_topics([name])[name].result()

@@ -118,12 +118,9 @@ def lake_sensor(
 
 def downstream(tables: Sequence[Asset], lakehouse: Lakehouse) -> list[dg.AssetKey]:
     """The tables or models, and all of their domain that is made from them."""
-    reached = {t.key for t in tables}
     runnable = {*lakehouse.runnable, *lakehouse.models}
-    for key, asset in lakehouse.assets.items():  # each comes after those it reads
-        if key in runnable and asset.domain == tables[0].domain and reached & {*lakehouse.reads(key)}:
-            reached.add(key)
-    return [asset_key(key) for key in lakehouse.assets if key in reached]
+    own = {key for key in runnable if lakehouse.assets[key].domain == tables[0].domain}
+    return [*map(asset_key, lakehouse.downstream([t.key for t in tables], own))]
 
 
 def evaluate(context: dg.SensorEvaluationContext, fed: Fed, lake: Lake, notified: Notified | None = None) -> Decision:

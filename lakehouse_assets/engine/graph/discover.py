@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,6 +66,14 @@ class Lakehouse:
     def elsewhere(self) -> dict[str, str]:
         """By key, the path or URL of each table that others make at a place of its own."""
         return {key: t.external.at for key, t in self.tables.items() if t.external and t.external.at}
+
+    def downstream(self, starts: Collection[str], among: Collection[str]) -> list[str]:
+        """The keys of some assets and of those among others that are made from them, upstreams first."""
+        reached = {*starts}
+        for key in self.assets:  # each comes after those it reads
+            if key in among and reached & {*self.reads(key)}:
+                reached.add(key)
+        return [key for key in self.assets if key in reached]
 
     def source_tables(self) -> list[tuple[Table, Files]]:
         """The tables fed by arriving files, with their sources."""

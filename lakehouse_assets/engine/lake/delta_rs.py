@@ -12,7 +12,7 @@ from lakehouse_assets.engine.lake.places import TableRef
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
 
 
 def delta_table(table: TableRef, version: int | None = None) -> DeltaTable:
@@ -53,6 +53,13 @@ def errors_of_delta_rs() -> tuple[type[Exception], ...]:
     from deltalake.exceptions import DeltaError
 
     return (DeltaError, pa.ArrowException, ArithmeticError, OSError, TypeError, ValueError)
+
+
+def committed_once(app: str, run: int, metadata: str) -> CommitProperties:
+    """What makes a commit by delta-rs one that a rival of the same number can't make as well, and says what it is."""
+    from deltalake import CommitProperties, Transaction
+
+    return CommitProperties(custom_metadata={"userMetadata": metadata}, app_transactions=[Transaction(app, run)])
 
 
 def is_conflict(error: Exception) -> bool:

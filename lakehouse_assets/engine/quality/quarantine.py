@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.delta_commits import Kind, mark_of
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_rs import select, text
+from lakehouse_assets.engine.lake.delta_rs import committed_once, select, text
 from lakehouse_assets.engine.lake.delta_write import once
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.tables import write_table
@@ -145,10 +145,7 @@ def _write_few(rows: pa.Table, kept: TableRef, part: Part) -> None:
 
 
 def _once(part: Part, kind: Kind = "part") -> CommitProperties:
-    from deltalake import CommitProperties, Transaction
-
-    told = {"userMetadata": mark_of(part.app, part.run, kind)}
-    return CommitProperties(custom_metadata=told, app_transactions=[Transaction(part.app, part.run)])
+    return committed_once(part.app, part.run, mark_of(part.app, part.run, kind))
 
 
 def as_json(columns: Sequence[Column], **options: str) -> Column:

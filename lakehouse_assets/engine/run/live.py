@@ -40,11 +40,8 @@ class Live:
     @classmethod
     def of(cls, domain: str, lakehouse: Lakehouse) -> Live:
         topics = [t.key for t, topic in lakehouse.topic_tables() if t.domain == domain and topic.continuous]
-        reached = set(topics)
-        for key, table in lakehouse.runnable.items():  # each comes after those it reads
-            if table.domain == domain and not table.task and reached & {*lakehouse.reads(key)}:
-                reached.add(key)
-        order = [key for key in lakehouse.assets if key in reached]
+        own = {key for key, table in lakehouse.runnable.items() if table.domain == domain and not table.task}
+        order = lakehouse.downstream(topics, own)
         return cls(topics, order, set(order))
 
     def round(self, context: Context, tell: Tell) -> bool:

@@ -79,9 +79,10 @@ class Written:
 
 @dataclass(frozen=True)
 class StreamReport:
-    """How far a table has read a topic: of each partition the offset that comes next, and by how many it's behind.
+    """How far a table has read a topic: of each partition the offset that comes next.
 
-    `taken` are the messages of this run. `newest` is when the newest message of it was sent (UTC, ISO), or empty.
+    `lag` is by how many offsets it was behind when the run began, and `taken` are the messages of this run. `newest` is
+    when the newest of these was sent (UTC, ISO), or empty.
     """
 
     topic: str

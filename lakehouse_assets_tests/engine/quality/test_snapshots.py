@@ -61,8 +61,9 @@ def check(dumps: Project, days: dict[int, Snapshot]) -> None:
     assert dumps.rows("silver.versions", "id", "name", "valid_from", "valid_to") == versions(days)
 
 
-def test_snapshots_that_arrive_in_any_order_and_several_at_once(dumps: Project) -> None:
-    random = Random(0)
+@pytest.mark.parametrize("seed", range(2))
+def test_snapshots_that_arrive_in_any_order_and_several_at_once(dumps: Project, seed: int) -> None:
+    random = Random(seed)
     days = {
         day: {key: random.choice(["a", "b", None]) for key in range(100) if random.random() < 0.8}
         for day in range(10, 17)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_rs import arrow_of, delta_table, errors_of_delta_rs, is_conflict
+from lakehouse_assets.engine.lake.delta_rs import arrow_of, committed_once, delta_table, errors_of_delta_rs, is_conflict
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
@@ -162,7 +162,7 @@ def put(rows: pa.Table, found: Touched, place: TableRef, stamp: Stamp) -> bool:
     Raises:
         Superseded: another run of the table committed first.
     """
-    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake import write_deltalake
     from deltalake.exceptions import CommitFailedError
 
     try:
@@ -170,9 +170,7 @@ def put(rows: pa.Table, found: Touched, place: TableRef, stamp: Stamp) -> bool:
         if (table.transaction_version(stamp.app) or 0) >= stamp.run:
             raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
         new, groups = _changed(rows, found, table)
-        once = CommitProperties(
-            custom_metadata={"userMetadata": stamp.metadata}, app_transactions=[Transaction(stamp.app, stamp.run)]
-        )
+        once = committed_once(stamp.app, stamp.run, stamp.metadata)
         condition = _condition(found.by, groups)
         write_deltalake(table, new, mode="overwrite", predicate=condition, commit_properties=once)
     except errors_of_delta_rs() as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_rs import is_conflict
+from lakehouse_assets.engine.lake.delta_rs import committed_once, is_conflict
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.plan.plan import Plan
@@ -29,7 +29,7 @@ from lakehouse_assets.engine.sources.kafka.position import (
     topic_of,
 )
 from lakehouse_assets.engine.sources.kafka.read import Taken, as_rows, read, schema
-from lakehouse_assets.engine.sources.kafka.topic import Standing, standing
+from lakehouse_assets.engine.sources.kafka.topic import Standing, standing, total
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -55,13 +55,14 @@ def ingest(table: Table, context: Context) -> Outcome:
     place, now = context.lake.table(table.key), standing(topic_of(table))
     log, taken, newest = read_log(place), 0, ""
     require_there(table, log, now)
+    waiting = total(lag(table, log, now).values())
     first = log is None or not place_of(table, log).id
     while first or lag(table, log, now):
         log, found = _take(table, log or _created(place), now)
         first, taken = False, taken + len(found.messages)
         newest = max(newest, found.newest)
     assert log is not None  # noqa: S101  (it was made, if it wasn't there)
-    told = StreamReport(topic_of(table).name, as_texts(place_of(table, log).nexts), 0, taken, newest)
+    told = StreamReport(topic_of(table).name, as_texts(place_of(table, log).nexts), waiting, taken, newest)
     plan = Plan(table, "append" if taken else "nothing", f"{taken:,} messages" if taken else "no new messages",
                 log.transaction(table.key))  # fmt: skip
     return Outcome(plan, 0, log.version if taken else None, ExpectationCounts(judged=taken), stream=told)
@@ -113,12 +114,10 @@ def _append(log: TableLog, rows: pa.Table, stamp: Stamp) -> None:
     Raises:
         Superseded: another run has committed under this number.
     """
-    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake import write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    once = CommitProperties(
-        custom_metadata={"userMetadata": stamp.metadata}, app_transactions=[Transaction(stamp.app, stamp.run)]
-    )
+    once = committed_once(stamp.app, stamp.run, stamp.metadata)
     try:
         write_deltalake(log.table, rows, mode="append", commit_properties=once)
     except CommitFailedError as error:

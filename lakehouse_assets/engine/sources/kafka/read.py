@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.errors import StreamUnavailable
 from lakehouse_assets.engine.sources.kafka.connection import Connection, connection
 from lakehouse_assets.engine.sources.kafka.topic import Heard, Spans, configured, unavailable
 from lakehouse_assets.engine.spec.inputs import Topic
@@ -34,9 +33,12 @@ _NO_TIME = 0  # confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
 @dataclass
 class Taken:
-    """What was read of some partitions: the messages, and of each partition the offset that comes next."""
+    """What was read of some partitions: the messages, of each partition the offset that comes next, and of those that
+    aren't read to it yet the offset where they end.
+    """
 
     nexts: dict[int, int]
+    left: dict[int, int]
     messages: list[Message] = field(default_factory=list)
     bytes: int = 0
 
@@ -46,14 +48,23 @@ class Taken:
         return max((at.isoformat() for at in map(_sent_at, self.messages) if at), default="")
 
     @property
-    def is_full(self) -> bool:
-        return len(self.messages) >= MOST_MESSAGES or self.bytes >= MOST_BYTES
+    def is_done(self) -> bool:
+        """All is read, or as much as one commit takes."""
+        return not self.left or len(self.messages) >= MOST_MESSAGES or self.bytes >= MOST_BYTES
 
     def add(self, message: Message) -> None:
+        """Take a message, unless it's one that was fetched from beyond the end."""
         partition, offset = _at(message)
-        self.messages.append(message)
-        self.bytes += len(message.value() or b"") + len(message.key() or b"")
-        self.nexts[partition] = offset + 1
+        if offset < self.left.get(partition, 0):
+            self.messages.append(message)
+            self.bytes += len(message.value() or b"") + len(message.key() or b"")
+            self.nexts[partition] = offset + 1
+        self.come_to(partition, offset + 1)
+
+    def come_to(self, partition: int, offset: int) -> None:
+        """Note where a partition is; the last offsets of one may be marks of transactions, and no messages."""
+        if offset >= self.left.get(partition, offset + 1):
+            self.nexts[partition] = self.left.pop(partition)
 
 
 def _at(message: Message) -> tuple[int, int]:
@@ -85,40 +96,28 @@ def read(topic: Topic, spans: Spans) -> Taken:
     """
     from confluent_kafka import TopicPartition
 
-    taken, left = Taken({p: begin for p, (begin, _) in spans.items()}), {p: end for p, (_, end) in spans.items()}
+    taken = Taken({p: begin for p, (begin, _) in spans.items()}, {p: end for p, (_, end) in spans.items()})
     with consumer_of(topic) as (client, where, heard):
         client.assign([TopicPartition(topic.name, p, begin) for p, (begin, _) in spans.items()])
         heard_of = time.monotonic()
-        while left and not taken.is_full:
-            found = client.consume(_AT_ONCE, timeout=0.5)
-            heard_of = time.monotonic() if found else heard_of
-            for message in found:
-                _take(message, taken, left, topic, where)
+        while not taken.is_done:
+            for message in client.consume(_AT_ONCE, timeout=0.5):
+                heard_of = time.monotonic() if _take(message, taken, heard) else heard_of
             if heard.gives_up(time.monotonic() - heard_of):
                 raise unavailable(topic, where, heard.worst)
     return taken
 
 
-def _take(message: Message, taken: Taken, left: dict[int, int], topic: Topic, where: Connection) -> None:
-    """A message, or the end of a partition: the last offsets of one may be marks of transactions, and no message."""
-    (partition, offset), error = _at(message), message.error()
-    if partition not in left:  # what was fetched of it beyond its end
-        return
+def _take(message: Message, taken: Taken, heard: Heard) -> bool:
+    """Take in a message, or that a partition has ended; False for an error, which may have no place."""
+    error = message.error()
     if error is None:
-        if offset < left[partition]:
-            taken.add(message)
-        ended = offset + 1 >= left[partition]
+        taken.add(message)
     elif error.name() == "_PARTITION_EOF":
-        ended = offset >= left[partition]
-    elif error.name() == "_AUTO_OFFSET_RESET":
-        raise StreamUnavailable(
-            f"Reading the topic {topic.name!r} at {where.brokers}: partition {partition} has no offset "
-            f"{taken.nexts[partition]} any more; the next run says what is lost"
-        )
+        taken.come_to(*_at(message))
     else:
-        raise unavailable(topic, where, error)
-    if ended:
-        taken.nexts[partition] = max(taken.nexts[partition], left.pop(partition))
+        heard.errors.append(error)
+    return error is None or error.name() == "_PARTITION_EOF"
 
 
 def as_rows(taken: Taken, topic: str, run: int) -> pa.Table:

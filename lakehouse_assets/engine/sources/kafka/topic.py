@@ -46,8 +46,8 @@ class Heard:
 
     @property
     def refused(self) -> KafkaError | None:
-        """That the credentials aren't taken, which no further try mends."""
-        names = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED")
+        """That the credentials aren't taken, or an offset is gone, which no further try mends."""
+        names = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "_AUTO_OFFSET_RESET")
         return next((error for error in self.errors if error.name() in names), None)
 
     @property
@@ -142,6 +142,8 @@ def unavailable(topic: Topic, where: Connection, error: KafkaError | None) -> St
         return StreamUnavailable(f"{doing}: the credentials in {where.variable} aren't taken; renew them")
     if name == "TOPIC_AUTHORIZATION_FAILED":
         return StreamUnavailable(f"{doing}: the user of {where.variable} may not read it; give it that right")
+    if name == "_AUTO_OFFSET_RESET":
+        return StreamUnavailable(f"{doing}: an offset is gone that was there a moment ago; the next run says which")
     why = error.str() if error else "no answer"
     return StreamUnavailable(f"{doing}: no broker answers ({why}); see that it runs, and {where.variable}")
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 from lakehouse_assets.engine import kafka as kafka_table
 from lakehouse_assets.engine.errors import SettingsError, StreamUnavailable
 from lakehouse_assets.engine.sources.kafka.connection import connection
+from lakehouse_assets.engine.sources.kafka.read import Taken
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.servers.kafka import PASSWORD, USER, Kafka
+from lakehouse_assets_tests.servers.kafka import PASSWORD, USER, Kafka, running
 
 INGEST = "lakehouse_assets.engine.run.ingest.messages"
 
@@ -33,6 +36,15 @@ def numbered(first: int, last: int) -> list[str]:
 
 def stored(first: int, last: int) -> list[bytes]:
     return [text.encode() for text in numbered(first, last)]
+
+
+def ten_messages(project: Project, kafka: Kafka) -> str:
+    """A topic of which a table has read what there is."""
+    topic = kafka.topic()
+    declare(project, topic)
+    kafka.send(topic, numbered(0, 10))
+    project.run("bronze.updates")
+    return topic
 
 
 def test_each_message_comes_in_once_with_its_place(project: Project, kafka: Kafka) -> None:
@@ -138,10 +150,7 @@ def test_partitions_that_a_topic_gains_are_read_from_their_beginning(project: Pr
 def test_of_a_topic_that_was_made_anew_nothing_is_read_until_a_person_says_so(
     project: Project, kafka: Kafka, command: Command
 ) -> None:
-    topic = kafka.topic()
-    declare(project, topic)
-    kafka.send(topic, numbered(0, 10))
-    project.run("bronze.updates")
+    topic = ten_messages(project, kafka)
     kafka.remove(topic)
     kafka.make(topic)
     kafka.send(topic, numbered(10, 30))
@@ -156,10 +165,7 @@ def test_of_a_topic_that_was_made_anew_nothing_is_read_until_a_person_says_so(
 def test_messages_that_retention_removed_unread_are_told_of_until_a_person_goes_on(
     project: Project, kafka: Kafka, command: Command
 ) -> None:
-    topic = kafka.topic()
-    declare(project, topic)
-    kafka.send(topic, numbered(0, 10))
-    project.run("bronze.updates")
+    topic = ten_messages(project, kafka)
     kafka.send(topic, numbered(10, 20))
     kafka.forget(topic, before=13)
     with pytest.raises(StreamUnavailable, match=r"removed 3 messages that weren't read, as offsets 10"):
@@ -194,6 +200,55 @@ def test_who_cannot_be_reached_or_does_not_let_us_in_is_told_within_seconds(
     with pytest.raises(StreamUnavailable, match=reason):
         project.run("bronze.updates")
     assert monotonic() - begun < 9
+
+
+def test_a_broker_that_is_lost_while_it_is_read_is_told_and_nothing_is_lost_or_twice(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path / "kafka") as mine:
+        monkeypatch.setenv("LAKEHOUSE_KAFKA", mine.address)
+        monkeypatch.setattr("lakehouse_assets.engine.sources.kafka.read._AT_ONCE", 10)
+        topic, add = mine.topic(), Taken.add
+        declare(project, topic)
+        mine.send(topic, ["x" * 20_000] * 2_000)  # more than a client fetches ahead
+
+        def add_and_lose(taken: Taken, message: Message) -> None:
+            add(taken, message)
+            if len(taken.messages) == 10:
+                mine.broker.kill()
+
+        monkeypatch.setattr(Taken, "add", add_and_lose)
+        monkeypatch.setattr("lakehouse_assets.engine.sources.kafka.read.MOST_BYTES", 10**9)
+        with pytest.raises(StreamUnavailable, match="no broker answers"):
+            project.run("bronze.updates")
+        monkeypatch.setattr(Taken, "add", add)
+        mine.broker.start()
+        project.run("bronze.updates")
+        assert sorted(row[0] for row in project.rows("bronze.updates", "_offset")) == [*range(2_000)]
+
+
+def test_the_stream_command_needs_a_domain_with_a_continuous_topic(
+    project: Project, kafka: Kafka, command: Command
+) -> None:
+    declare(project, kafka.topic())
+    for domain in ("shop", "nowhere"):
+        told = command("stream", domain)
+        assert (told.code, "has no table of a topic that is continuous" in told.out + told.err) == (1, True)
+
+
+def test_the_stream_command_takes_messages_in_until_it_is_interrupted(
+    project: Project, kafka: Kafka, command: Command
+) -> None:
+    topic = kafka.topic()
+    project.table("bronze.updates", f'updates = kafka("{topic}", continuous=True)')
+    kafka.send(topic, numbered(0, 3))
+    with command.started("stream", "shop") as process:
+        assert process.stdout
+        lines = iter(process.stdout.readline, "")
+        assert any("bronze.updates  3 rows" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    assert values(project) == stored(0, 3)
 
 
 def test_a_user_with_a_password_is_let_in(project: Project, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:

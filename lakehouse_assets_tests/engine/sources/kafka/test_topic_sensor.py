@@ -41,7 +41,7 @@ def test_a_run_is_asked_for_when_there_are_messages_and_it_is_time(
     assert project.rows("silver.latest", "name") == [("a",), ("b",)]
     (made,) = [m for m in done.get_asset_materialization_events() if m.asset_key.path[-1] == "updates"]
     told = {name: value.value for name, value in made.materialization.metadata.items()}
-    assert (told["topic"], told["messages"], told["lag_messages"]) == (topic, 2, 0)
+    assert (told["topic"], told["messages"], told["lag_messages"]) == (topic, 2, 2)
     assert told["offsets"] == {"0": 0, "1": 2}
 
     kafka.send(topic, ["c"], partition=0)

@@ -1,4 +1,4 @@
-"""A Kafka broker of one's own on loopback, where no other is set: for `lakehouse simulate`, and for the tests.
+"""A Kafka broker of the tests' own on loopback, which can be killed and started again.
 
 It's Kafka itself in KRaft mode, from pinned JARs (46 MB), and keeps what it has in a folder.
 """
