@@ -42,7 +42,7 @@ def live_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
         tags = {RUN_TAG: domain, LAKE_TAG: lake.root}
 
         def look() -> Waiting:
-            # Of the hour: a run that has ended well is followed by another at once.
+            # So a run that has ended well, as each does after an hour, is followed by another at once.
             return {job.name: [_ended_well(context.instance, tags)]}
 
         return one_run(context, Watch("messages", tags, look, lambda _: dg.RunRequest(tags=tags)))
@@ -64,7 +64,12 @@ def _job(name: str, lakehouse: Lakehouse) -> dg.JobDefinition:
 
         resources, until = context.resources, time.monotonic() + RUN_SECONDS
         works_with = Context(lakehouse, resources.lake.lake(), resources.spark.session)
-        run_live(Live.of(name, lakehouse), works_with, _telling(lakehouse, context), lambda: time.monotonic() < until)
+        live, tell = Live.of(name, lakehouse), _telling(lakehouse, context)
+        try:
+            run_live(live, works_with, tell, lambda: time.monotonic() < until)
+        except dg.DagsterExecutionInterruptedError:
+            resources.spark.interrupt()  # else it goes on by itself, and commits
+            raise
 
     @dg.job(name=f"{name}_live", description=f"The tables of {name} that messages lead to, as these come.")
     def job() -> None:
