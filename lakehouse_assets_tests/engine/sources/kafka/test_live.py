@@ -19,7 +19,7 @@ from lakehouse_assets_tests.servers.kafka import Kafka
 from lakehouse_assets_tests.servers.waiting import wait_until
 
 LATEST = """
-@table(raw="bronze.updates", write=merge(on="name", newest="_offset"), expect=[{expect}],
+@table(raw="bronze.updates", write=merge(on="name", newest=["n", "_offset"]), expect=[{expect}],
        columns=[Column("name", "string", key=True), Column("n", "int")])
 def latest(raw: DataFrame) -> DataFrame:
     return raw.selectExpr("from_json(string(value), 'name string, n int') m", "_offset").selectExpr("m.*", "_offset")
