@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -44,6 +46,15 @@ FUNCTIONS = {
 }
 
 
+@pytest.fixture
+def keras_leaves_the_console() -> None:
+    """Keep absl, which comes with Keras, from closing what pytest captures when another test sets up its logging."""
+    if find_spec("absl"):
+        logging = importlib.import_module("absl.logging")
+        logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+
+@pytest.mark.usefixtures("keras_leaves_the_console")
 @pytest.mark.parametrize("framework", FUNCTIONS)
 def test_a_model_of_any_framework_scores_a_table_as_it_does_by_itself(
     learning: Project, framework: str, monkeypatch: pytest.MonkeyPatch
