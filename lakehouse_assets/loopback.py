@@ -16,6 +16,7 @@ from pathlib import Path
 # The second is for programs that use IPv6 sockets for IPv4 too, as Java does.
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LISTENING = "0A"  # TCP_LISTEN in linux/tcp_states.h
+LOOKS = 3  # the kernel gives a table and a folder piece by piece, and leaves out a line when others go meanwhile
 Address = tuple[str, int]
 
 
@@ -50,6 +51,11 @@ def can_tell() -> bool:
 
 def listener(pid: int, port: int) -> Listener | None:
     """The socket by which a process listens on 127.0.0.1, or None if another process does, or none."""
+    looks = (_look(pid, port) for _ in range(LOOKS))
+    return next((found for found in looks if found), None)
+
+
+def _look(pid: int, port: int) -> Listener | None:
     at = ("127.0.0.1", port)
     inodes = {f"socket:[{s.inode}]": s.inode for s in _sockets(port) if s.local == at and s.state == LISTENING}
     with suppress(OSError):  # the process is gone, or it's another user's
