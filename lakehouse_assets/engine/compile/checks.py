@@ -99,13 +99,16 @@ def _shown(report: CheckReport) -> dict[str, dg.MetadataValue | str]:
 
 def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """The last verdicts again, for a run that found nothing to do: what they were about hasn't changed."""
-    storage = context.instance.event_log_storage
     for key in (k for k in context.selected_asset_check_keys if k.name not in (FILES_READABLE, SNAPSHOTS_PLAUSIBLE)):
-        # Left out are those that were planned and not evaluated, as this run's own.
-        history = storage.get_asset_check_execution_history(key, limit=1, status=evaluated())
-        last = history[0].evaluation if history else None
+        last = last_verdict(key, context.instance)
         if last is not None:
             yield dg.AssetCheckResult(
                 passed=last.passed, check_name=key.name, asset_key=key.asset_key, severity=last.severity,
                 metadata=last.metadata, description=last.description,
             )  # fmt: skip
+
+
+def last_verdict(key: dg.AssetCheckKey, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation | None:
+    """The last evaluation of a check, without those that were planned and not evaluated; None if there is none."""
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=evaluated())
+    return history[0].evaluation if history else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.context import Context
@@ -16,7 +18,7 @@ from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.quality.check_queries import query_of
 from lakehouse_assets.engine.quality.statistics import statistics
 from lakehouse_assets.engine.query import delta_rs_sql
-from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailable
+from lakehouse_assets.engine.spec.checks import Check, UniqueKey, UpToDate, ValuesAvailable
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
 from lakehouse_assets.engine.spec.table import Table
 
@@ -29,6 +31,7 @@ SHOWN = 5
 FEW_ROWS = 2_000_000
 BALANCE = "lakehouse_balance"
 _STATISTICS = "lakehouse_statistics"
+_TIMES = ("date", "timestamp", "timestamp_ntz")
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,41 @@ def stored_violations(check: Check, table: Table, context: Context) -> Violation
     log = read_log(context.lake.table(table.key))
     if isinstance(check, ValuesAvailable) and log is not None and UNAVAILABLE not in log.columns:
         return Violations(0)  # no event of its declaration as it is now has come
-    found = _repeated(check, table, log) if isinstance(check, UniqueKey) and log is not None else None
+    found = _by_delta_rs(check, table, log) if log is not None else None
     return found or violations(check, table, context.lake, context.session())
+
+
+def _by_delta_rs(check: Check, table: Table, log: TableLog) -> Violations | None:
+    """What a check finds, where delta-rs can tell as Spark would."""
+    match check:
+        case UniqueKey():
+            return _repeated(check, table, log)
+        case UpToDate():
+            return too_old(check, log)
+    return None
+
+
+def too_old(check: UpToDate, log: TableLog) -> Violations | None:
+    """The newest value of a column if it's older than allowed, or there is none; None if Spark has to be asked."""
+    kind = log.columns.get(check.column)
+    if kind not in _TIMES:
+        return None
+    found = delta_rs_sql.ask(f"SELECT max(`{check.column}`) AS newest FROM stored", {"stored": log.table})
+    try:
+        newest = found.to_pylist()[0]["newest"] if found else None
+    except errors_of_delta_rs():  # a time that Python has not
+        return None
+    if found is None:
+        return None
+    since = datetime.fromtimestamp(time.time(), UTC) - check.within
+    late = newest is None or _moment(newest) < since
+    return Violations(int(late), [{"newest": newest}] if late else [])
+
+
+def _moment(value: date) -> datetime:
+    """A date or a time as Spark compares it with now: in UTC, which its sessions have."""
+    whole = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
+    return whole if whole.tzinfo else whole.replace(tzinfo=UTC)
 
 
 def _repeated(check: Check, table: Table, log: TableLog) -> Violations | None:

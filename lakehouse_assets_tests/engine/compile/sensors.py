@@ -11,7 +11,7 @@ class Sensor:
     def __init__(self, loaded: dg.Definitions, name: str, instance: dg.DagsterInstance) -> None:
         self.lake, self.instance, self.cursor = (loaded.resources or {})["lake"], instance, None
         self.definition = loaded.resolve_sensor_def(name)
-        self.job = loaded.resolve_job_def(self.definition.job_name)
+        self.loaded = loaded
 
     def tick(self) -> dg.SensorExecutionData:
         """What the sensor decides now."""
@@ -21,7 +21,7 @@ class Sensor:
         return decision
 
     def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        return self.job.execute_in_process(
+        return self.loaded.resolve_job_def(self.definition.job_name).execute_in_process(
             instance=self.instance,
             tags=request.tags,
             run_config=request.run_config,

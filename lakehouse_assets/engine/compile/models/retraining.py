@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.checks import last_verdict
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
 from lakehouse_assets.engine.compile.models.watch_checks import JUDGED_AT, MODEL_VERSION
 from lakehouse_assets.engine.compile.names import asset_key, op_name
@@ -21,7 +22,6 @@ from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.registry.versions import versions
 from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.table import Table
-from lakehouse_assets.private.dagster import evaluated
 
 if TYPE_CHECKING:
     from lakehouse_assets.private.dagster import Job
@@ -68,9 +68,7 @@ def _broken(table: Table, instance: dg.DagsterInstance) -> list[tuple[str, float
     """The checks of a table of scores whose newest evaluation failed, and when it was made."""
     found = list[tuple[str, float]]()
     for name in table.score.watched if table.score else ():
-        key = dg.AssetCheckKey(asset_key(table.key), name)
-        history = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=evaluated())
-        last = history[0].evaluation if history else None
+        last = last_verdict(dg.AssetCheckKey(asset_key(table.key), name), instance)
         # Without a version nothing could be judged, which no training mends.
         if last and not last.passed and last.metadata[MODEL_VERSION].value:
             found.append((f"{table.key}: {name}", float(str(last.metadata[JUDGED_AT].value))))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from lakehouse_assets.engine.spec.checks import Check
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.inputs import Topic
 from lakehouse_assets.engine.spec.modes import Append
@@ -28,6 +29,7 @@ def kafka(
     every: str | timedelta = "1m",
     continuous: bool = False,
     connection: str = "",
+    checks: Sequence[Check] = (),
     owner: str | None = None,
     freshness: timedelta | None = None,
     tags: Mapping[str, str] | None = None,
@@ -37,7 +39,8 @@ def kafka(
     The topic may be an event hub. LAKEHOUSE_KAFKA says where it is, or LAKEHOUSE_KAFKA_NAME for the connection `name`.
     The sensor looks for new messages `every` so often (`"30s"`, `"1m"`, `"2h"`); with `continuous` a run that goes on
     takes them in as they come. A table has the columns `key`, `value` and `headers`, and of the system `_sent_at`,
-    `_partition`, `_offset` and `_source`, which has all three as text: `topic/partition@offset`.
+    `_partition`, `_offset` and `_source`, which has all three as text: `topic/partition@offset`. Of the checks,
+    `up_to_date("_sent_at", within=…)` tells when no message has come for too long.
 
     Raises:
         ValueError: `every` isn't such a time.
@@ -50,7 +53,8 @@ def kafka(
     return Table(
         domain=domain, layer=layer, name=file.stem, doc=inspect.cleandoc(frame.f_globals.get("__doc__") or ""),
         inputs={"messages": Topic(topic, connection, _duration(every), continuous)}, columns=MESSAGE, expect=(),
-        checks=(), write=Append(), file=file, line=frame.f_lineno, owner=owner, freshness=freshness, tags=tags or {},
+        checks=tuple(checks), write=Append(), file=file, line=frame.f_lineno, owner=owner, freshness=freshness,
+        tags=tags or {},
     )  # fmt: skip
 
 

@@ -63,3 +63,34 @@ def test_a_broker_that_is_down_is_told_of_and_keeps_no_file_waiting(
     monkeypatch.setenv("LAKEHOUSE_KAFKA", "127.0.0.1:1")
     (request,) = Sensor(project.definitions(), "shop_arrivals", instance).tick().run_requests
     assert request.tags["lakehouse/waiting"] == "shop.bronze.parcels: 1"
+
+
+def test_a_topic_from_which_nothing_comes_for_too_long_is_told_of_once_and_once_when_it_comes_again(
+    project: Project, kafka: Kafka, instance: dg.DagsterInstance, clock: list[float]
+) -> None:
+    topic = kafka.topic()
+    check = 'up_to_date("_sent_at", within=timedelta(minutes=10))'
+    project.table("bronze.updates", f'from datetime import timedelta\nupdates = kafka("{topic}", checks=[{check}])')
+    loaded = project.definitions()
+    arrivals, newest = Sensor(loaded, "shop_arrivals", instance), Sensor(loaded, "shop_up_to_date", instance)
+    assert not newest.tick().asset_events  # there is no table yet
+    kafka.send(topic, ["first"])
+    (request,) = arrivals.tick().run_requests
+    (judged,) = arrivals.run(request).get_asset_check_evaluations()
+    assert (judged.check_name, judged.passed) == ("_sent_at_up_to_date", True)
+    assert not newest.tick().asset_events
+
+    clock[0] = 660
+    assert _told(newest, instance) == ("_sent_at_up_to_date", False)
+    assert not newest.tick().asset_events
+    kafka.send(topic, ["later"], timestamp=int(time.time() * 1000))
+    project.run("bronze.updates")
+    assert _told(newest, instance) == ("_sent_at_up_to_date", True)
+
+
+def _told(sensor: Sensor, instance: dg.DagsterInstance) -> tuple[str, bool]:
+    """The one verdict of a tick, of which Dagster is told as its daemon does it."""
+    (told,) = sensor.tick().asset_events
+    instance.report_runless_asset_event(told)
+    assert isinstance(told, dg.AssetCheckEvaluation)
+    return told.check_name, told.passed
