@@ -8,18 +8,21 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as Grid
+from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from lakehouse_assets.engine.printable import printable, printable_lines
 
 # A text, or a text and its style.
 Part = str | tuple[str, str]
+Grid = Table
 # What is in a cell of a grid.
 Cell = str | Text
 
@@ -62,6 +65,13 @@ def grid(*columns: str, right: Sequence[str] = ()) -> Grid:
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
+
+
+@contextmanager
+def drawn(picture: Callable[[], Grid]) -> Iterator[None]:
+    """Draw a grid at the end of the terminal, and again twice a second; what is printed meanwhile stands above it."""
+    with Live(get_renderable=picture, console=console, refresh_per_second=2):
+        yield
 
 
 def print_all_as_text() -> None:

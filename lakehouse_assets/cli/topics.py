@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from getpass import getuser
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from lakehouse_assets.cli.app import NotFound, app, count, find
+from lakehouse_assets.cli.app import app, count, find
 from lakehouse_assets.cli.look import Name
 from lakehouse_assets.cli.ready import NotApplicable
-from lakehouse_assets.cli.terminal import console, grid, tell, tell_lines
-from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.cli.terminal import console, grid, tell
 from lakehouse_assets.environment import open_lake, open_lakehouse
-from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
-    from lakehouse_assets.engine.run.report import Report
     from lakehouse_assets.engine.spec.table import Table
 
 
@@ -64,29 +57,3 @@ def _of_messages(lakehouse: Lakehouse, name: str) -> Table:
     if table.topic is None:
         raise NotApplicable(f"{table.key} reads no topic; `lakehouse plan` says what it reads")
     return table
-
-
-@app.command()
-def stream(domain: Annotated[str, typer.Argument(help="a domain with a topic that is continuous")]) -> None:
-    """Take in messages as they come, and what is made of them, until Ctrl-C; Dagster isn't told of it."""
-    from lakehouse_assets.engine.run.live import Live, run_live
-    from lakehouse_assets.resources.spark import SparkResource
-
-    settings = read_settings()
-    lakehouse = open_lakehouse(settings)
-    live = Live.of(domain, lakehouse)
-    if not live.topics:
-        raise NotFound(f"The domain {domain!r} has no table of a topic that is continuous; see `lakehouse tables`")
-    context = Context(lakehouse, open_lake(lakehouse), SparkResource.from_settings(settings).session)
-    tell(f"{', '.join(live.topics)}, and {len(live.order) - len(live.topics)} tables made of them (Ctrl-C stops it)")
-    run_live(live, context, _tell, lambda: True)
-
-
-def _tell(key: str, found: Report | LakehouseError) -> None:
-    if isinstance(found, LakehouseError):
-        tell_lines(str(found), ("✗", "red"), f" {key}  ")
-    elif found.strategy != "nothing":
-        at = datetime.now(UTC).strftime("%H:%M:%S")
-        newest = f", the newest of {found.stream.newest[11:19]}" if found.stream and found.stream.newest else ""
-        told = f"{count(found.counts.judged)} rows in {found.seconds:.2f} s{newest}"
-        tell((at, "dim"), " ", ("✓", "green"), f" {key}  ", (told, "dim"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
@@ -29,13 +30,14 @@ class Live:
     """The tables of a domain that a topic feeds without pause, and all of it that is made from them, in order.
 
     `due` are those that have something to do, and `failed` says of each that failed how often, and until when it's let
-    be.
+    be. `newest` is when the newest message was sent that has reached a table.
     """
 
     topics: Sequence[str]
     order: Sequence[str]
     due: set[str]
     failed: dict[str, tuple[int, float]] = field(default_factory=dict)
+    newest: dict[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def of(cls, domain: str, lakehouse: Lakehouse) -> Live:
@@ -51,6 +53,7 @@ class Live:
             times, until = self.failed.get(key, (0, 0.0))
             if key not in {*self.topics, *self.due} or time.monotonic() < until:
                 continue
+            reached = [self.newest[it] for it in context.lakehouse.reads(key) if it in self.newest]
             try:
                 report = materialize(Request(key), context)
             except LakehouseError as error:
@@ -59,9 +62,19 @@ class Live:
                 self.due.add(key)
                 tell(key, error)
                 continue
+            self._reach(key, report, reached)
             moved = self._settle(key, report, context.lakehouse) or moved
             tell(key, report)
         return moved
+
+    def latency(self, key: str) -> float | None:
+        """The seconds since the newest message was sent that has reached a table; None if none has in this loop."""
+        return (datetime.now(UTC) - self.newest[key]).total_seconds() if key in self.newest else None
+
+    def _reach(self, key: str, report: Report, upstreams: Sequence[datetime]) -> None:
+        own = [datetime.fromisoformat(report.stream.newest)] if report.stream and report.stream.newest else []
+        if found := [*own, *upstreams]:
+            self.newest[key] = max(found)
 
     def _settle(self, key: str, report: Report, lakehouse: Lakehouse) -> bool:
         """Note what is due after a run; what reads a table that a check holds back waits until it passes."""

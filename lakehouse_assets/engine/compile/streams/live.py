@@ -5,7 +5,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -19,6 +19,9 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import Report
+
+if TYPE_CHECKING:
+    from lakehouse_assets.engine.run.live import Live, Tell
 
 RUN_TAG = "lakehouse/live"
 TICK_SECONDS = 10
@@ -64,7 +67,8 @@ def _job(name: str, lakehouse: Lakehouse) -> dg.JobDefinition:
 
         resources, until = context.resources, time.monotonic() + RUN_SECONDS
         works_with = Context(lakehouse, resources.lake.lake(), resources.spark.session)
-        live, tell = Live.of(name, lakehouse), _telling(lakehouse, context)
+        live = Live.of(name, lakehouse)
+        tell = _telling(live, lakehouse, context)
         try:
             run_live(live, works_with, tell, lambda: time.monotonic() < until)
         except dg.DagsterExecutionInterruptedError:
@@ -78,7 +82,7 @@ def _job(name: str, lakehouse: Lakehouse) -> dg.JobDefinition:
     return job
 
 
-def _telling(lakehouse: Lakehouse, context: dg.OpExecutionContext) -> Callable[[str, Report | LakehouseError], None]:
+def _telling(live: "Live", lakehouse: Lakehouse, context: dg.OpExecutionContext) -> "Tell":
     """What tells Dagster of a table: its materialisation at most once a minute, and each failure."""
     told, taken = dict[str, float](), Counter[str]()
 
@@ -93,7 +97,12 @@ def _telling(lakehouse: Lakehouse, context: dg.OpExecutionContext) -> Callable[[
         if time.monotonic() - told.get(key, -TELL_SECONDS) < TELL_SECONDS:
             return
         told[key] = time.monotonic()
-        metadata = {**run_metadata(lakehouse.tables[key], found), "rows_since_it_was_told": taken.pop(key, 0)}
+        latency = live.latency(key)
+        metadata = {
+            **run_metadata(lakehouse.tables[key], found),
+            "rows_since_it_was_told": taken.pop(key, 0),
+            **({} if latency is None else {"latency_seconds": round(latency, 2)}),
+        }
         context.log_event(dg.AssetMaterialization(asset_key(key), metadata=metadata))
 
     return tell

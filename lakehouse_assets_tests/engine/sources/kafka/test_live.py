@@ -114,6 +114,8 @@ def test_dagster_shows_the_run_and_keeps_one_alive(
     made = {m.asset_key.path[-1]: m.materialization.metadata for m in done.get_asset_materialization_events()}
     assert {*made} == {"updates", "latest", "by_n"}
     assert made["updates"]["messages"].value == 2
+    latencies = [float(str(made[name]["latency_seconds"].value)) for name in ("updates", "latest", "by_n")]
+    assert 0 < latencies[0] < latencies[1] < latencies[2] < 120
     # It ended well, so the next is asked for at once.
     (again,) = sensor.tick().run_requests
     assert again.tags == request.tags

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.kafka import PASSWORD, USER, Kafka, running
 
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 INGEST = "lakehouse_assets.engine.run.ingest.messages"
 
 
@@ -249,6 +251,25 @@ def test_the_stream_command_takes_messages_in_until_it_is_interrupted(
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
     assert values(project) == stored(0, 3)
+
+
+def test_in_a_terminal_the_stream_command_draws_how_far_each_table_is(
+    project: Project, kafka: Kafka, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, sent_at = kafka.topic(), datetime.now(UTC) - timedelta(seconds=100)
+    project.table("bronze.updates", f'updates = kafka("{topic}", continuous=True)')
+    kafka.send(topic, numbered(0, 120), timestamp=int(sent_at.timestamp() * 1000))
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as to a terminal
+    with command.started("stream", "shop") as process:
+        assert process.stdout
+        drawn = (ANSI.sub("", text).split() for text in iter(process.stdout.readline, ""))
+        shown = next(cells for cells in drawn if cells[:2] == ["shop.bronze.updates", "120"])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    _, _, per_second, behind, newest, latency, _, at = shown
+    assert (per_second, behind, newest) == ("2.0", "0", f"{sent_at:%H:%M:%S}")
+    assert 100 <= float(latency) <= 160
+    assert at > newest
 
 
 def test_a_user_with_a_password_is_let_in(project: Project, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
