@@ -1,0 +1,32 @@
+"""A lakehouse of one's own without Spark, with a table of departures, and real stores to bring it to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lakehouse_assets.resources.spark import SparkResource
+from lakehouse_assets_tests.engine.sinks.board import Board
+from lakehouse_assets_tests.project import Project
+
+
+@pytest.fixture
+def plain(tmp_path: Path, engine: SparkResource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A lakehouse whose Spark nobody asks for, so none is started."""
+    package = f"domains_{os.getpid()}_{tmp_path.name}".replace("-", "_")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield Project(tmp_path, package, engine)
+    for name in [n for n in sys.modules if n.split(".")[0] == package]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def board(plain: Project) -> Board:
+    made = Board(plain)
+    made.declare()
+    return made
