@@ -13,6 +13,7 @@ from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
 from lakehouse_assets.engine.compile.metadata import run_metadata
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.sensors import Decision, Waiting, Watch, lake_sensor, one_run
+from lakehouse_assets.engine.compile.sinks.assets import sink_metadata
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
@@ -89,11 +90,12 @@ def _telling(lakehouse: Lakehouse, context: dg.OpExecutionContext) -> Callable[[
             return
         if found.strategy == "nothing":
             return
-        taken[key] += found.counts.judged
+        taken[key] += found.sink.upserted + found.sink.deleted if found.sink else found.counts.judged
         if time.monotonic() - told.get(key, -TELL_SECONDS) < TELL_SECONDS:
             return
         told[key] = time.monotonic()
-        metadata = {**run_metadata(lakehouse.tables[key], found), "rows_since_it_was_told": taken.pop(key, 0)}
+        of_run = sink_metadata(found) if found.sink else run_metadata(lakehouse.tables[key], found)
+        metadata = {**of_run, "rows_since_it_was_told": taken.pop(key, 0)}
         context.log_event(dg.AssetMaterialization(asset_key(key), metadata=metadata))
 
     return tell
