@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_log import TableLog
-from lakehouse_assets.engine.lake.delta_rs import errors_of_delta_rs
+from lakehouse_assets.engine.lake.delta_rs import column, errors_of_delta_rs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,7 @@ def changes(log: TableLog, news: Sequence[int], names: Sequence[str]) -> Iterato
     for first, last in _spans(news):
         try:
             # Which drops what tells of the change unless it's named.
-            feed = log.table.load_cdf(first, last, columns=[*names, CHANGE, VERSION])
+            feed = log.table.load_cdf(first, last, columns=[*map(column, names), CHANGE, VERSION])
             yield from pa.RecordBatchReader.from_stream(feed)
         except errors_of_delta_rs() as error:  # it's off, cleaned away, or in another shape than now
             why = str(error).splitlines()[0]
@@ -41,7 +41,7 @@ def whole(log: TableLog, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     from deltalake import QueryBuilder
 
-    listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    listed = ", ".join(map(column, names))
     found = QueryBuilder().register("stored", log.table).execute(f"SELECT {listed} FROM stored")
     yield from pa.RecordBatchReader.from_stream(found)
 

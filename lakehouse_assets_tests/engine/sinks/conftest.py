@@ -11,7 +11,9 @@ import pytest
 
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.engine.sinks.board import Board
+from lakehouse_assets_tests.engine.sinks.database import Database
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.servers import postgres
 
 
 @pytest.fixture
@@ -30,3 +32,19 @@ def board(plain: Project) -> Board:
     made = Board(plain)
     made.declare()
     return made
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.Postgres]:
+    with postgres.running() as it:
+        yield it
+
+
+@pytest.fixture
+def database(server: postgres.Postgres, board: Board, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A database of one's own, to which the sink `live_board` brings the board."""
+    name = board.project.root.name.replace("[", "_").replace("]", "")
+    url = server.database(name[:50])
+    monkeypatch.setenv("LAKEHOUSE_POSTGRES", url)
+    board.project.sink("live_board", 'sink("gold.board", to=postgres("board"))')
+    return Database(url)
