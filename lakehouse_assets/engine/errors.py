@@ -75,6 +75,10 @@ class StreamUnavailable(LakehouseError):
     """A topic can't be read: no broker answers or lets us in, or what was to be read next isn't there."""
 
 
+class UnknownTopic(StreamUnavailable):
+    """There is no topic of a name."""
+
+
 class SinkError(LakehouseError):
     """The store of a sink can't be reached, or doesn't take what the table has."""
 

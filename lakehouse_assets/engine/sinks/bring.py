@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehouse_assets.engine.sinks.held import Brought, Decision, Held, Work
+from lakehouse_assets.engine.sinks.kafka import bring as kafka
 from lakehouse_assets.engine.sinks.postgres import bring as postgres
 from lakehouse_assets.engine.spec.sinks.sink import KafkaTopic, Postgres, Sink
 
@@ -16,8 +17,8 @@ def held(sink: Sink) -> Held | None:
     match sink.to:
         case Postgres() as store:
             return postgres.held(store)
-        case KafkaTopic():
-            raise NotImplementedError
+        case KafkaTopic() as store:
+            return kafka.held(store)
 
 
 def bring(work: Work, full: Decision | None = None) -> Brought:
@@ -29,5 +30,5 @@ def bring(work: Work, full: Decision | None = None) -> Brought:
     match work.sink.to:
         case Postgres() as store:
             return postgres.bring(work, store, full)
-        case KafkaTopic():
-            raise NotImplementedError
+        case KafkaTopic() as store:
+            return kafka.bring(work, store, full)
