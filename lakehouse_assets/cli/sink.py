@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_assets.cli.app import app, complain, find_sink
+from lakehouse_assets.cli.ready import NotApplicable
 from lakehouse_assets.cli.terminal import Cell, console, grid, line
 from lakehouse_assets.cli.work import launch_run
 from lakehouse_assets.engine.errors import LakehouseError
@@ -58,4 +59,7 @@ def _version(sink: Sink, table_id: str) -> Cell:
 def resync(name: SinkName) -> None:
     """Compare all rows of a store with its table, by key, and mend what is other, as what a person changed there."""
     lakehouse = open_lakehouse()
-    launch_run([find_sink(lakehouse, name).key], lakehouse, read_settings(), full_refresh=True)
+    sink = find_sink(lakehouse, name)
+    if sink.unset:
+        raise NotApplicable(f"{sink.key} waits, as {sink.unset} isn't set; it says where its store is")
+    launch_run([sink.key], lakehouse, read_settings(), full_refresh=True)
