@@ -37,13 +37,23 @@ def changes(log: TableLog, news: Sequence[int], names: Sequence[str]) -> Iterato
 
 
 def whole(log: TableLog, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """All rows of the table at the version of its log."""
+    """All rows of the table at the version of its log.
+
+    Raises:
+        UnreadableInput: they can't be read.
+    """
     import pyarrow as pa
     from deltalake import QueryBuilder
 
     listed = ", ".join(map(column, names))
-    found = QueryBuilder().register("stored", log.table).execute(f"SELECT {listed} FROM stored")
-    yield from pa.RecordBatchReader.from_stream(found)
+    try:
+        found = QueryBuilder().register("stored", log.table).execute(f"SELECT {listed} FROM stored")
+        yield from pa.RecordBatchReader.from_stream(found)
+    except errors_of_delta_rs() as error:
+        why = str(error).splitlines()[0]
+        raise UnreadableInput(
+            f"Reading version {log.version} of {log.table.table_uri}: {why}; see its files"
+        ) from error
 
 
 def _spans(versions: Sequence[int]) -> Iterator[tuple[int, int]]:

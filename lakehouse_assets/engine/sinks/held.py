@@ -112,5 +112,6 @@ def _commits_after(log: TableLog, version: int) -> list[Commit] | None:
     """
     number = log.version - version
     with undamaged(log.table.table_uri):
-        found = [commit_of(entry) for entry in log.table.history(number)] if number else []
+        told = [commit_of(entry) for entry in log.table.history(number)] if number else []
+    found = [commit for commit in told if version < commit.version <= log.version]
     return found if len(found) == number else None

@@ -75,12 +75,13 @@ def marked(store: KafkaTopic) -> Marked | None:
 
 
 def messages(topic: Topic, spans: Spans) -> Iterator[tuple[str, str | None]]:
-    """Key and value of each message between some offsets, those of transactions that were committed."""
+    """Key and value of each message that has a key, between some offsets; not of transactions that weren't committed."""
     while spans:
         taken = read(topic, spans)
         for message in taken.messages:
             key, value = message.key(), message.value()
-            yield (key or b"").decode(errors="replace"), None if value is None else value.decode(errors="replace")
+            if key is not None:
+                yield key.decode(errors="replace"), None if value is None else value.decode(errors="replace")
         spans = {partition: (taken.nexts[partition], end) for partition, end in taken.left.items()}
 
 

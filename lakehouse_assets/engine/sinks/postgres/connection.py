@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 # For another run of the same sink, which brings the store as far as this one would.
 LOCK_SECONDS = 300
-# A run that hangs loses what it has begun, so that it holds no other back.
-IDLE_SECONDS = 600
 _URL = re.compile(r"postgres(ql)?://.+")
 
 
@@ -57,12 +55,9 @@ def transaction(store: Postgres) -> Iterator[Connection]:
     """
     import psycopg2
 
-    limits = f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+    told = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8", "application_name": "lakehouse"}
     try:
-        found = psycopg2.connect(
-            url_of(store), connect_timeout=CONNECT_SECONDS, options=limits, client_encoding="utf8",
-            application_name="lakehouse", keepalives_idle=30,
-        )  # fmt: skip
+        found = psycopg2.connect(url_of(store), keepalives_idle=30, **told)
         with closing(found) as connection, connection:
             yield connection
     except psycopg2.Error as error:

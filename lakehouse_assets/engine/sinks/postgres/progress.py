@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.sinks.held import Held
+from lakehouse_assets.engine.sinks.postgres.connection import LOCK_SECONDS
 from lakehouse_assets.engine.spec.sinks.sink import Postgres
 
 if TYPE_CHECKING:
@@ -13,12 +14,19 @@ if TYPE_CHECKING:
     from psycopg2.sql import Composable
 
 TABLE = "lakehouse_sinks"
+# A run that hangs loses what it has begun, so that it holds no other back for ever.
+IDLE_SECONDS = 600
 _COLUMNS = "target text PRIMARY KEY, sink text NOT NULL, table_id text NOT NULL, version bigint NOT NULL, " \
            "columns text NOT NULL, written_at timestamp with time zone NOT NULL"  # fmt: skip
 
 
 def lock(cursor: Cursor, what: str) -> None:
-    """Wait until no other transaction has this lock; it's let go at the end of this one."""
+    """Wait until no other transaction has this lock; it's let go at the end of this one.
+
+    Limits are told here and not as it connects, which a pooler such as PgBouncer would refuse.
+    """
+    cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+    cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     number = int.from_bytes(sha256(f"lakehouse sink {what}".encode()).digest()[:8], "big", signed=True)
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
 
