@@ -15,7 +15,7 @@ from lakehouse_assets.engine.errors import SettingsError, SinkError
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.sinks.postgres import progress
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
-from lakehouse_assets_tests.engine.sinks.board import Board, departures
+from lakehouse_assets_tests.engine.sinks.board import Board, as_arrow, departures
 from lakehouse_assets_tests.engine.sinks.database import Database
 
 STEPS = "lakehouse_assets.engine.sinks.postgres"
@@ -69,12 +69,15 @@ def test_a_row_whose_key_changes_is_found_under_the_new_one_alone(board: Board, 
 
 def test_a_merge_that_changes_no_row_is_no_news(board: Board, database: Database) -> None:
     board.make(departures(30))
+    board.add([("ORD", 900, "A1", 5)])
     brought(board)
-    assert board.put([])["num_target_rows_updated"] == 0
+    merge = board.table.merge(as_arrow(board.rows()), "t.flight = s.flight", source_alias="s", target_alias="t")
+    assert merge.when_matched_update_all("s.gate <> t.gate").execute()["num_target_rows_updated"] == 0
     board.table.optimize.compact()
+    assert board.table.version() == 3
     told = run(board)
-    assert (told.strategy, told.reason) == ("nothing", "no row has changed since version 0")
-    assert database.version == board.table.version()
+    assert (told.strategy, told.reason) == ("nothing", "no row has changed since version 1")
+    assert database.version == 3
 
 
 def test_a_table_that_is_written_whole_changes_only_what_is_other(board: Board, database: Database) -> None:

@@ -75,7 +75,7 @@ def marked(store: KafkaTopic) -> Marked | None:
 
 
 def messages(topic: Topic, spans: Spans) -> Iterator[tuple[str, str | None]]:
-    """Key and value of each message that has a key, between some offsets; not of transactions that weren't committed."""
+    """Key and value of each message between some offsets that has a key, and whose transaction was committed."""
     while spans:
         taken = read(topic, spans)
         for message in taken.messages:
