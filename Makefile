@@ -28,7 +28,8 @@ test: setup
 soak: setup
 	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 \
 	  lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py \
-	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py
+	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py \
+	  lakehouse_assets_tests/engine/sinks/test_killed.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

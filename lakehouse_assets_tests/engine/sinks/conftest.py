@@ -12,7 +12,9 @@ import pytest
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.engine.sinks.board import Board
 from lakehouse_assets_tests.engine.sinks.database import Database
+from lakehouse_assets_tests.engine.sinks.reader import Reader
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.servers import kafka as brokers
 from lakehouse_assets_tests.servers import postgres
 
 
@@ -48,3 +50,18 @@ def database(server: postgres.Postgres, board: Board, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LAKEHOUSE_POSTGRES", url)
     board.project.sink("live_board", 'sink("gold.board", to=postgres("board"))')
     return Database(url)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[brokers.Kafka]:
+    with brokers.running(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def reader(kafka: brokers.Kafka, board: Board, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """A topic of one's own, to which the sink `live_board` brings the board."""
+    monkeypatch.setenv("LAKEHOUSE_KAFKA", kafka.address)
+    topic = kafka.topic(partitions=2)
+    board.project.sink("live_board", f'sink("gold.board", to=kafka_topic("{topic}"))')
+    return Reader(kafka, topic)

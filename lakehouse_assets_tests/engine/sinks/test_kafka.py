@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
 
 from lakehouse_assets.engine.errors import SinkError, StreamUnavailable
 from lakehouse_assets.engine.run.materialize import materialize
@@ -19,54 +17,11 @@ from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.sinks.kafka import progress
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
-from lakehouse_assets_tests.engine.sinks.board import SCHEMA, Board, Row, departures
+from lakehouse_assets_tests.engine.sinks.board import SCHEMA, Board, departures
+from lakehouse_assets_tests.engine.sinks.reader import Reader
 from lakehouse_assets_tests.servers import kafka as brokers
 
 STEPS = "lakehouse_assets.engine.sinks.kafka"
-
-
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[brokers.Kafka]:
-    with brokers.running(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
-
-
-@dataclass(frozen=True)
-class Reader:
-    """What a consumer of a topic reads, by a client of the test's own."""
-
-    broker: brokers.Kafka
-    topic: str
-
-    def messages(self) -> list[Message]:
-        told = {"bootstrap.servers": self.broker.address, "group.id": "reader", "isolation.level": "read_committed",
-                "enable.partition.eof": True}  # fmt: skip
-        client, found = Consumer(told), list[Message]()
-        left = {*client.list_topics(self.topic).topics[self.topic].partitions}
-        client.assign([TopicPartition(self.topic, partition, 0) for partition in left])
-        while left:
-            message = client.poll(10)
-            assert message is not None
-            if message.error():
-                left.discard(message.partition())
-            else:
-                found.append(message)
-        client.close()
-        return found
-
-    def rows(self) -> list[Row]:
-        """The last row of each key that isn't gone."""
-        last = {message.key(): message.value() for message in self.messages()}
-        return sorted(tuple(json.loads(value).values()) for value in last.values() if value is not None)
-
-
-@pytest.fixture
-def reader(kafka: brokers.Kafka, board: Board, monkeypatch: pytest.MonkeyPatch) -> Reader:
-    """A topic of one's own, to which the sink `live_board` brings the board."""
-    monkeypatch.setenv("LAKEHOUSE_KAFKA", kafka.address)
-    topic = kafka.topic(partitions=2)
-    board.project.sink("live_board", f'sink("gold.board", to=kafka_topic("{topic}"))')
-    return Reader(kafka, topic)
 
 
 def run(board: Board, full: bool = False) -> Report:
