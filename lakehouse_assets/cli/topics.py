@@ -88,5 +88,5 @@ def _tell(key: str, found: Report | LakehouseError) -> None:
     elif found.strategy != "nothing":
         at = datetime.now(UTC).strftime("%H:%M:%S")
         newest = f", the newest of {found.stream.newest[11:19]}" if found.stream and found.stream.newest else ""
-        told = f"{count(found.counts.judged)} rows in {found.seconds:.2f} s{newest}"
+        told = f"{count(found.taken)} rows in {found.seconds:.2f} s{newest}"
         tell((at, "dim"), " ", ("✓", "green"), f" {key}  ", (told, "dim"))

@@ -90,7 +90,7 @@ def _telling(lakehouse: Lakehouse, context: dg.OpExecutionContext) -> Callable[[
             return
         if found.strategy == "nothing":
             return
-        taken[key] += found.sink.upserted + found.sink.deleted if found.sink else found.counts.judged
+        taken[key] += found.taken
         if time.monotonic() - told.get(key, -TELL_SECONDS) < TELL_SECONDS:
             return
         told[key] = time.monotonic()

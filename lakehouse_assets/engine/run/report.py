@@ -190,6 +190,11 @@ class Report:
     watched: tuple[Watched, ...] = ()
     sink: SinkReport | None = None
 
+    @property
+    def taken(self) -> int:
+        """How many rows it judged, or put into a store or took out of it."""
+        return self.sink.upserted + self.sink.deleted if self.sink else self.counts.judged
+
 
 @dataclass(frozen=True)
 class Failure:

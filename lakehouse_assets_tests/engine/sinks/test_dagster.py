@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 import pytest
 
+from lakehouse_assets.engine.compile.sensors import downstream
 from lakehouse_assets.engine.compile.sinks.assets import build_sink
 from lakehouse_assets.engine.plan.planner import plan_all
 from lakehouse_assets.engine.run.live import Live
@@ -59,6 +60,12 @@ def test_the_asset_hangs_on_its_table_in_the_job_of_its_domain(board: Board, dat
     assert spec.group_name == "shop"
     assert spec.freshness_policy is not None
     assert key in defs.resolve_job_def("shop").asset_layer.selected_asset_keys
+
+
+def test_what_arrives_reaches_the_sink(board: Board, database: Database) -> None:
+    lakehouse = board.project.lakehouse
+    reached = downstream([lakehouse.tables["shop.bronze.departures"]], lakehouse)
+    assert [key.path[1:] for key in reached] == [["bronze", "departures"], ["gold", "board"], ["sinks", "live_board"]]
 
 
 def test_a_sink_that_is_down_holds_back_nothing_else(

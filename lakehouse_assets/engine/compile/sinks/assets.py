@@ -14,9 +14,6 @@ from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.spec.sinks.sink import Sink
 
-# What Dagster has an icon for.
-_KINDS = {"postgres": "postgres", "kafka": "kafka"}
-
 
 def build_sink(sink: Sink, lakehouse: Lakehouse) -> dg.AssetsDefinition:
     """The asset of a sink, whose step brings the store to its table: in its own process, as it takes no Spark."""
@@ -47,7 +44,7 @@ def _spec(sink: Sink, lakehouse: Lakehouse) -> dg.AssetSpec:
         description=sink.doc,
         group_name=sink.domain,
         owners=[sink.owner or domain.owner],
-        kinds={_KINDS[sink.to.kind], "sink"},
+        kinds={sink.to.kind, "sink"},
         tags={"domain": sink.domain, "layer": sink.layer, **sink.tags},
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=sink.freshness or domain.freshness),
         skippable=True,

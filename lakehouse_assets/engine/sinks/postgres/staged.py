@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _STAGED, _LAST = "lakehouse_staged", "lakehouse_last"
 # Which version a row is of, and whether it's the image after a change.
 _OF, _IS = "_lakehouse_version", "_lakehouse_after"
-ROWS = 10_000  # of one COPY: some megabytes
+# Of one COPY, whichever is less.
+ROWS, BYTES = 10_000, 8_000_000
 
 
 def stage(
@@ -34,8 +35,9 @@ def stage(
     )  # fmt: skip
     into = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(_STAGED)).as_string(cursor)
     for batch in batches:
-        for start in range(0, batch.num_rows, ROWS):
-            lines = _lines(batch.slice(start, ROWS), columns, version)
+        rows = max(1, min(ROWS, batch.num_rows * BYTES // max(batch.nbytes, 1)))
+        for start in range(0, batch.num_rows, rows):
+            lines = _lines(batch.slice(start, rows), columns, version)
             cursor.copy_expert(into, io.StringIO(lines))
 
 
