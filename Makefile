@@ -71,7 +71,7 @@ azurite:
 
 # Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv` and `npm`.
 lock:
-	uv pip compile pyproject.toml --extra local --extra azure --extra databricks --extra kafka --extra models --extra deep --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile pyproject.toml --extra local --extra azure --extra databricks --extra kafka --extra postgres --extra models --extra deep --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
 	npm install --prefix $(dir $(AZURITE_LOCK)) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(PYTHON) -c "$$WITHOUT_ADDRESSES" $(AZURITE_LOCK)
