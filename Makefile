@@ -28,7 +28,8 @@ test: setup
 soak: setup
 	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 \
 	  lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py \
-	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py
+	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py \
+	  lakehouse_assets_tests/engine/sinks/test_killed.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -70,7 +71,7 @@ azurite:
 
 # Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv` and `npm`.
 lock:
-	uv pip compile pyproject.toml --extra local --extra azure --extra databricks --extra kafka --extra models --extra deep --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile pyproject.toml --extra local --extra azure --extra databricks --extra kafka --extra postgres --extra models --extra deep --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
 	npm install --prefix $(dir $(AZURITE_LOCK)) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(PYTHON) -c "$$WITHOUT_ADDRESSES" $(AZURITE_LOCK)

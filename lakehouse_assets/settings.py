@@ -27,6 +27,7 @@ VARIABLES = tuple(
         "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ONLINE", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT",
         "SPARK", "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
         "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY", "KAFKA",
+        "POSTGRES",
     )
 )  # fmt: skip
 
@@ -58,6 +59,7 @@ class Settings:
     | LAKEHOUSE_MLFLOW | MLflow's tracking store: a URI as MLflow takes it | a SQLite database in `HOME/mlflow` |
     | LAKEHOUSE_MLFLOW_REGISTRY | MLflow's registry of models, such as `databricks-uc` | the tracking store's |
     | LAKEHOUSE_KAFKA | where topics are: see `engine/sources/kafka/connection.py`, which reads it | none: unread |
+    | LAKEHOUSE_POSTGRES | where sinks write: `postgresql://USER:PASSWORD@HOST/DATABASE` | none: they wait |
     """
 
     home: Path

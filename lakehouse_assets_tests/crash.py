@@ -32,6 +32,16 @@ def run_and_die(project: Project, name: str, where: str, how: How = "run") -> in
     return code
 
 
+def run_and_kill(project: Project, name: str, seconds: float, how: How = "run") -> int:
+    """Run a table in a process that is killed after so long, if it hasn't ended by then; the exit code."""
+    process, log = _start(project, name, how=how)
+    process.join(seconds)
+    process.kill()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL), log.read_text()
+    return process.exitcode
+
+
 def assert_at_once(project: Project, name: str, how: How = "run") -> None:
     """Run a table twice at once: both runs succeed, or one of them gives up and says so."""
     both = [_finish(each) for each in [_start(project, name, how=how), _start(project, name, how=how)]]

@@ -81,7 +81,7 @@ class Project:
     def _scaffold(self) -> None:
         self._write("__init__.py", "")
         self._write("shop/__init__.py", DOMAIN)
-        for layer in (*LAYERS, "models"):
+        for layer in (*LAYERS, "models", "sinks"):
             self._write(f"shop/{layer}/__init__.py", "")
 
     def _write(self, name: str, text: str) -> Path:
@@ -98,6 +98,10 @@ class Project:
     def model(self, name: str, text: str) -> None:
         """Declare `models.name`, or declare it anew, by the text of its file."""
         self._write(f"shop/models/{name}.py", f'"""The {name}."""\n{IMPORTS}\n{dedent(text)}')
+
+    def sink(self, name: str, declared: str) -> None:
+        """Declare `sinks.name`, or declare it anew, by what is assigned to that name."""
+        self._write(f"shop/sinks/{name}.py", f'"""The {name}."""\n{IMPORTS}\n{name} = {declared}\n')
 
     def train(self, name: str, **options: Any) -> ModelReport:
         """Run a model; what became of it."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
     from lakehouse_assets.engine.lake.delta_log import TableLog
     from lakehouse_assets.engine.spec.models.model import Model
+    from lakehouse_assets.engine.spec.sinks.sink import Sink
     from lakehouse_assets.engine.spec.table import Table
 
 T = TypeVar("T")
@@ -60,6 +61,15 @@ def find_model(lakehouse: Lakehouse, name: str) -> Model:
     return _the_one(lakehouse.models, lakehouse, name, "model")
 
 
+def find_sink(lakehouse: Lakehouse, name: str) -> Sink:
+    """The one sink a person means by `domain.sinks.name`, `sinks.name` or `name`.
+
+    Raises:
+        NotFound: as `find`.
+    """
+    return _the_one(lakehouse.sinks, lakehouse, name, "sink")
+
+
 def _the_one(there: Mapping[str, T], lakehouse: Lakehouse, name: str, kind: str) -> T:
     fit = [key for key in there if key == name] or [key for key in there if key.endswith(f".{name}")]
     if len(fit) == 1:
@@ -69,7 +79,7 @@ def _the_one(there: Mapping[str, T], lakehouse: Lakehouse, name: str, kind: str)
             raise NotFound(f"{key} isn't loaded: {why}")
     short = [key.split(".", 1)[1] for key in there]
     near = fit or get_close_matches(name, [*there, *short], n=3, cutoff=0.5)
-    listing = "`lakehouse tables` lists them" if kind == "table" else "`lakehouse model list` lists them"
+    listing = "`lakehouse tables` lists them" if kind == "table" else f"`lakehouse {kind} list` lists them"
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; {listing}"
     raise NotFound(f"No single {kind} is called {name!r}{hint}")
 
@@ -85,7 +95,7 @@ def select(lakehouse: Lakehouse, names: Sequence[str]) -> list[str]:
 
 
 def select_assets(lakehouse: Lakehouse, names: Sequence[str], downstream: bool = False) -> list[str]:
-    """The same of tables and models together.
+    """The same of tables, models and sinks together.
 
     Raises:
         NotFound: a name fits nothing.
@@ -99,8 +109,8 @@ def select_assets(lakehouse: Lakehouse, names: Sequence[str], downstream: bool =
 
 
 def _named_assets(lakehouse: Lakehouse, name: str) -> list[str]:
-    models = [key for key in lakehouse.models if key == name or key.endswith(f".{name}")]
-    return within(lakehouse.assets, name) or models or _named(lakehouse, name)
+    beside = [key for key in (*lakehouse.models, *lakehouse.sinks) if key == name or key.endswith(f".{name}")]
+    return within(lakehouse.assets, name) or beside or _named(lakehouse, name)
 
 
 def _named(lakehouse: Lakehouse, name: str) -> list[str]:

@@ -22,6 +22,7 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.sources.kafka.connection import unset, variable_of
 from lakehouse_assets.engine.spec.inputs import VARIABLE, Topic
+from lakehouse_assets.engine.spec.sinks.sink import Sink
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure, lake_at
@@ -50,6 +51,7 @@ def _findings() -> Iterator[Found]:
     lakehouse = open_lakehouse(sound_settings()[0])
     named = {name for table, source in lakehouse.source_tables() for name in VARIABLE.findall(repr(source))}
     named |= {variable_of(topic.connection) for _, topic in lakehouse.topic_tables()}
+    named |= {sink.to.variable for sink in lakehouse.sinks.values()}
     settings, told = sound_settings(named)
     yield from told
     yield _java()
@@ -73,6 +75,9 @@ def _findings() -> Iterator[Found]:
         off = unset(topic.connection)
         what = f"topic {topic.name}"
         yield (None, what, f"{off} isn't set, so it's read by nobody") if off else tried(what, partial(_topic, topic))
+    for sink in lakehouse.sinks.values():
+        what, off = f"sink {sink.key}", sink.unset
+        yield (None, what, f"{off} isn't set, so it waits") if off else tried(what, partial(_sink, sink))
 
 
 def _java() -> Found:
@@ -148,6 +153,13 @@ def _topic(topic: Topic) -> str:
 
     now = standing(topic)
     return f"{len(now.ends)} partitions, and {sum(now.ends.values()) - sum(now.begins.values()):,} offsets in them"
+
+
+def _sink(sink: Sink) -> str:
+    from lakehouse_assets.engine.sinks.bring import held
+
+    now = held(sink)
+    return f"{sink.to.kind} answers; {sink.to.target!r} has {f'version {now.version}' if now else 'no version yet'}"
 
 
 def _data_factory(settings: Settings) -> str:

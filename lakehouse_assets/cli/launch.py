@@ -13,9 +13,10 @@ from lakehouse_assets.cli.app import count
 from lakehouse_assets.cli.home import instance
 from lakehouse_assets.cli.terminal import console, grid, line, tell, tell_lines
 from lakehouse_assets.definitions import LOCATION, definitions
-from lakehouse_assets.engine.compile.assets import RunOptions, TrainingOptions
+from lakehouse_assets.engine.compile.assets import RunOptions, SinkOptions, TrainingOptions
 from lakehouse_assets.engine.compile.names import asset_key, op_name
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.spec.sinks.sink import SINKS
 from lakehouse_assets.private.dagster import hush_steps, origin_of, run_here, was_interrupted
 from lakehouse_assets.settings import read_settings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lakehouse_assets.engine.graph.discover import Lakehouse
 
 
-NOT_BUILT = "not built"
+NOT_BUILT, WAITS = "not built", "waits"
 
 
 def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str | int) -> bool:
@@ -56,7 +57,7 @@ def launch(keys: Sequence[str], lakehouse: Lakehouse, **options: bool | str | in
 
 def _options_of(key: str, lakehouse: Lakehouse, options: Mapping[str, bool | str | int]) -> dict[str, bool | str | int]:
     """Of the options, those that the asset has."""
-    kind = TrainingOptions if key in lakehouse.models else RunOptions
+    kind = TrainingOptions if key in lakehouse.models else SinkOptions if key in lakehouse.sinks else RunOptions
     return {name: value for name, value in options.items() if name in kind.model_fields}
 
 
@@ -87,7 +88,8 @@ def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.
             tell(("✓", "green"), f" {table}  ", (_line(made.metadata), "dim"))
     elif event.is_asset_observation:
         reason = event.asset_observation_data.asset_observation.metadata["reason"].value
-        tell(("–", "yellow"), f" {table}  not built: ", (str(reason), "dim"))
+        how = WAITS if table.split(".")[1] == SINKS else NOT_BUILT
+        tell(("–", "yellow"), f" {table}  {how}: ", (str(reason), "dim"))
     elif was_interrupted(event):
         # Else Dagster takes an interrupt that nobody announced for a failure, of the run and of its tables.
         run = home.get_run_by_id(entry.run_id)
@@ -104,6 +106,9 @@ def _line(metadata: Any) -> str:
     if strategy == "train":
         made = f"version {metadata['version'].value} is the {metadata['alias'].value}"
         return f"{made}: {metadata['gate'].value}, in {seconds:.1f} s"
+    if "rows_upserted" in metadata:
+        put, out = metadata["rows_upserted"].value, metadata["rows_deleted"].value
+        return f"{strategy}, {count(put)} rows put into the store and {count(out)} taken out in {seconds:.1f} s"
     return f"{strategy}, {count(metadata['rows_judged'].value)} rows in {seconds:.1f} s"
 
 
@@ -145,7 +150,7 @@ def _skipped(keys: Sequence[str], lakehouse: Lakehouse, failed: set[str], made: 
         upstreams = lakehouse.reads(key)
         causes = [f"skipped: {u} failed" for u in upstreams if u in failed]
         causes += [f"skipped: {u} isn't built" if why[u] == NOT_BUILT else why[u] for u in upstreams if u in why]
-        why[key] = causes[0] if causes else NOT_BUILT
+        why[key] = causes[0] if causes else WAITS if key in lakehouse.sinks else NOT_BUILT
         if causes:
             tell(("–", "yellow"), f" {key}  {why[key]}")
     return why

@@ -33,12 +33,12 @@ Rows = Annotated[int, typer.Option("--rows", "-n", min=1, help="how many rows to
 Full = Annotated[bool, typer.Option("--full", help="rebuild the tables from all they read")]
 
 STYLES = {"nothing": "dim", "full": "yellow", "append": "green", "merge": "green", "refresh": "green", "refused": "red",
-          "task": "green", "train": "yellow"}  # fmt: skip
+          "task": "green", "train": "yellow", "upsert": "green"}  # fmt: skip
 
 
 @app.command()
 def plan(names: Names = None, full: Full = False) -> None:
-    """What a run would do to each table and model, how, and why."""
+    """What a run would do to each table, model and sink, how, and why."""
     from lakehouse_assets.engine.modes.refresh.small_refresh import planned
     from lakehouse_assets.engine.plan.plan import Plan
     from lakehouse_assets.engine.plan.planner import plan_all

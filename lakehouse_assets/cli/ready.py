@@ -88,7 +88,7 @@ def refuse_external(names: Sequence[str], lakehouse: Lakehouse) -> None:
     from lakehouse_assets.engine.run.made_elsewhere import refuse
 
     for keys in (select_assets(lakehouse, [name]) for name in names):
-        if keys and not {*lakehouse.runnable, *lakehouse.models} & set(keys):
+        if keys and not lakehouse.worked_on & set(keys):
             refuse(lakehouse.tables[keys[0]])
 
 

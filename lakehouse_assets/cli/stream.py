@@ -46,8 +46,8 @@ class Seen:
         if report.stream:
             self.behind = report.stream.lag - report.stream.taken
         if report.strategy != "nothing":
-            self.rows.append((time.monotonic(), report.counts.judged))
-            self.total += report.counts.judged
+            self.rows.append((time.monotonic(), report.taken))
+            self.total += report.taken
             self.at, self.latency = _now(), latency
 
 
@@ -105,7 +105,7 @@ def _tell(key: str, found: Report | LakehouseError) -> None:
         tell_lines(str(found), ("✗", "red"), f" {key}  ")
     elif found.strategy != "nothing":
         newest = f", the newest of {found.stream.newest[11:19]}" if found.stream and found.stream.newest else ""
-        told = f"{count(found.counts.judged)} rows in {found.seconds:.2f} s{newest}"
+        told = f"{count(found.taken)} rows in {found.seconds:.2f} s{newest}"
         tell((_now(), "dim"), " ", ("✓", "green"), f" {key}  ", (told, "dim"))
 
 

@@ -47,12 +47,11 @@ def run(
     ] = False,
     downstream: Annotated[bool, typer.Option("--downstream", help="and everything that reads them")] = False,
 ) -> None:
-    """Bring tables and models up to date, through Dagster: the run is in the UI like any other."""
+    """Bring tables, models and sinks up to date, through Dagster: the run is in the UI like any other."""
     lakehouse = open_lakehouse()
     complain(lakehouse)
     refuse_external(names or [], lakehouse)
-    runnable = {*lakehouse.runnable, *lakehouse.models}
-    keys = [key for key in select_assets(lakehouse, names or [], downstream) if key in runnable]
+    keys = [key for key in select_assets(lakehouse, names or [], downstream) if key in lakehouse.worked_on]
     tables = [lakehouse.tables[key] for key in keys if key in lakehouse.tables]
     refuse_loss_without_rebuild(tables, full, accept_loss)
     _bring_up_to_date(keys, lakehouse, full, accept_loss)
@@ -76,7 +75,8 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
         return
     domains = {p.key.split(".")[0] for p in moving}
     keys = [key for key in keys if key.split(".")[0] in domains]
-    what = "tables and models" if lakehouse.models.keys() & {*keys} else "tables"
+    kinds = {"tables": lakehouse.tables, "models": lakehouse.models, "sinks": lakehouse.sinks}
+    what = " and ".join(kind for kind, there in kinds.items() if there.keys() & {*keys})
     tell(f"{len(moving)} of {len(keys)} {what} have something to do.")
     launch_run(keys, lakehouse, settings, full_refresh=full, accept_loss=accept_loss)
     tell()

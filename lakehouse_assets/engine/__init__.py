@@ -42,6 +42,7 @@ from lakehouse_assets.engine.spec.models.monitor import Drift, Quality
 from lakehouse_assets.engine.spec.models.search import Choice, Range, Search
 from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime
 from lakehouse_assets.engine.spec.modes import Daily
+from lakehouse_assets.engine.spec.sinks.declare import kafka_topic, postgres, sink
 from lakehouse_assets.engine.spec.streams.declare import kafka
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "history",
     "http",
     "kafka",
+    "kafka_topic",
     "lookup",
     "matches",
     "maxwell",
@@ -93,11 +95,13 @@ __all__ = [
     "not_null",
     "null_share",
     "one_of",
+    "postgres",
     "reconciled",
     "references",
     "refresh",
     "replace",
     "score",
+    "sink",
     "snapshots",
     "sql_features",
     "sql_table",

@@ -75,6 +75,14 @@ class StreamUnavailable(LakehouseError):
     """A topic can't be read: no broker answers or lets us in, or what was to be read next isn't there."""
 
 
+class UnknownTopic(StreamUnavailable):
+    """There is no topic of a name."""
+
+
+class SinkError(LakehouseError):
+    """The store of a sink can't be reached, or doesn't take what the table has."""
+
+
 class MadeElsewhere(LakehouseError):
     """A run was asked for of a table that a task of Databricks makes, or a job of others, and no run of ours here."""
 

@@ -15,11 +15,12 @@ from lakehouse_assets.engine.compile.names import asset_key, landing_key, op_nam
 from lakehouse_assets.engine.compile.partitions import backfill_days, partitions_def
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import CheckFailed, ExpectationFailed, LakehouseError, SparkUnavailable
-from lakehouse_assets.engine.graph.discover import Lakehouse
+from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.models.model import Model
+from lakehouse_assets.engine.spec.sinks.sink import Sink
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.private.dagster import made_by_run
 
@@ -54,6 +55,15 @@ class TrainingOptions(dg.Config):
 
     full_refresh: bool = False
     like: int = 0
+
+
+class SinkOptions(dg.Config):
+    """How to run a sink; in the UI's launchpad, under the sink's name.
+
+    `full_refresh` compares all rows with those in the store, by key, and mends these.
+    """
+
+    full_refresh: bool = False
 
 
 def build_asset(table: Table, lakehouse: Lakehouse, runner: Runner | None = None) -> dg.AssetsDefinition:
@@ -138,8 +148,8 @@ def _freshness(table: Table, domain: Domain) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.time_window(fail_window=table.freshness or domain.freshness)
 
 
-def request_of(asset: Table | Model, context: dg.AssetExecutionContext) -> Request:
-    """What a run asks of a table or a model, by its own step or by another."""
+def request_of(asset: Asset, context: dg.AssetExecutionContext) -> Request:
+    """What a run asks of an asset, by its own step or by another."""
     if asset_key(asset.key) not in made_by_run(context):
         return Request(asset.key, only_checks=True)
     ops: Any = context.run.run_config.get("ops", {})
@@ -147,6 +157,8 @@ def request_of(asset: Table | Model, context: dg.AssetExecutionContext) -> Reque
     if isinstance(asset, Model):
         wanted = TrainingOptions(**given)
         return Request(asset.key, wanted.full_refresh or bool(wanted.like), user=user, like=wanted.like or None)
+    if isinstance(asset, Sink):
+        return Request(asset.key, SinkOptions(**given).full_refresh, user=user)
     options = RunOptions(**given)
     return Request(
         asset.key, options.full_refresh, options.accept_loss, options.replay, options.forget, options.reason,

@@ -18,6 +18,7 @@ from lakehouse_assets.engine.compile.models.retraining import retraining_sensor
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
+from lakehouse_assets.engine.compile.sinks.assets import build_sink
 from lakehouse_assets.engine.compile.streams.event_time import event_time_sensor
 from lakehouse_assets.engine.compile.streams.live import live_jobs, live_sensor
 from lakehouse_assets.engine.graph.collector import collector_paused
@@ -35,7 +36,7 @@ def compile_definitions(
 
     Steps run in the run's own process: the warm engine does the parallel work, and a process per step costs 2.7 s.
     """
-    filled = {key.split(".")[0] for key in (*lakehouse.runnable, *lakehouse.models)}
+    filled = {key.split(".")[0] for key in lakehouse.worked_on}
     # In the workspace that is asked anyway: how jobs of others end.
     watched = external_tables(lakehouse) if "databricks" in resources else []
     checks = [job_check(table) for table in watched]
@@ -51,6 +52,7 @@ def compile_definitions(
             *landing_assets(lakehouse, by_factory="data_factory" in resources),
             *(build_asset(t, lakehouse, runner) for t in lakehouse.runnable.values()),
             *(build_model(m, lakehouse, runner) for m in lakehouse.models.values()),
+            *(build_sink(s, lakehouse) for s in lakehouse.sinks.values()),
             *external_assets(lakehouse),
             *_left_out_assets(lakehouse),
         ],

@@ -117,9 +117,8 @@ def lake_sensor(
 
 
 def downstream(tables: Sequence[Asset], lakehouse: Lakehouse) -> list[dg.AssetKey]:
-    """The tables or models, and all of their domain that is made from them."""
-    runnable = {*lakehouse.runnable, *lakehouse.models}
-    own = {key for key in runnable if lakehouse.assets[key].domain == tables[0].domain}
+    """The tables or models, and all of their domain that is made from them, with the sinks."""
+    own = {key for key in lakehouse.worked_on if lakehouse.assets[key].domain == tables[0].domain}
     return [*map(asset_key, lakehouse.downstream([t.key for t in tables], own))]
 
 

@@ -24,9 +24,10 @@ from lakehouse_assets.engine.deploy.databricks_job import (
 )
 from lakehouse_assets.engine.deploy.databricks_tasks import Places, task_of
 from lakehouse_assets.engine.errors import LakehouseError
-from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.compute import Cluster, Compute
+from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.table import Table
 
 # Of the bundle's folder, `deploy/databricks`; `make wheel` builds it.
@@ -91,8 +92,8 @@ def _target(name: str, mode: str) -> dict[str, Any]:
 
 def _jobs(name: str, declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]:
     lakehouse = declared.lakehouse
-    run = {*lakehouse.runnable, *lakehouse.models}
-    assets = [asset for key, asset in lakehouse.assets.items() if asset.domain == name and key in run]
+    own = [it for key, it in lakehouse.assets.items() if it.domain == name and key in lakehouse.worked_on]
+    assets = [it for it in own if isinstance(it, Table | Model)]  # no cluster is needed for a sink
     if not assets:
         return
     domain = declared.lakehouse.domains[name]
@@ -125,7 +126,7 @@ def _upkeep(name: str, domain: Domain, declared: Declared) -> dict[str, Any]:
     return {"tasks": [task(name, program, compute)], **({"environments": made} if made else {})}
 
 
-def _tasks(assets: Sequence[Asset], declared: Declared) -> dict[str, Any]:
+def _tasks(assets: Sequence[Table | Model], declared: Declared) -> dict[str, Any]:
     """A task for each table and model, after those that it reads; those declared for equal clusters share one."""
     computes: dict[Compute, str] = {}
     lakehouse = declared.lakehouse

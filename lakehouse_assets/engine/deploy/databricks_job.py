@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakehouse_assets.engine.graph.discover import Asset, Lakehouse
+from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.compute import Cluster, Compute, ExistingCluster, Serverless
+from lakehouse_assets.engine.spec.models.model import Model
+from lakehouse_assets.engine.spec.table import Table
 
 PACKAGE = "lakehouse-assets"
 RUN_ASSET = "lakehouse-run-asset"
@@ -28,7 +30,7 @@ class Program:
     name: str = RUN_ASSET
 
 
-def compute_of(asset: Asset, lakehouse: Lakehouse) -> Compute:
+def compute_of(asset: Table | Model, lakehouse: Lakehouse) -> Compute:
     """What computes a table or a model: what it says, else its domain, else a small cluster."""
     return asset.compute or lakehouse.domains[asset.domain].compute or Cluster()
 

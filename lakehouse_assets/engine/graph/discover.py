@@ -14,17 +14,19 @@ from lakehouse_assets.engine.graph.stray import stray_files
 from lakehouse_assets.engine.spec.asset import LAYERS, Domain
 from lakehouse_assets.engine.spec.inputs import Files, Topic
 from lakehouse_assets.engine.spec.models.model import MODELS, Model
+from lakehouse_assets.engine.spec.sinks.sink import SINKS, Sink
 from lakehouse_assets.engine.spec.table import Table
 
 # What a file of a domain declares.
-Asset = Table | Model
+Asset = Table | Model | Sink
 
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """All that is declared: domains by name, tables and models by key (`domain.layer.name`), upstreams before readers.
+    """All that is declared: domains by name; tables, models and sinks by key (`domain.layer.name`), upstreams before
+    readers.
 
-    `order` has the keys of tables and models together, in that order. `problems` are those found in the declarations;
+    `order` has the keys of all of them together, in that order. `problems` are those found in the declarations;
     `left_out` has the assets that aren't there for them, each with its reason, and what reads these.
     """
 
@@ -34,22 +36,23 @@ class Lakehouse:
     left_out: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    sinks: Mapping[str, Sink] = field(default_factory=dict)
 
     def upstreams(self, asset: Asset) -> dict[str, str]:
         """Parameter name → key of the table it reads."""
         return {p: full_key(asset, u.table) for p, u in asset.upstreams.items()}
 
     def reads(self, key: str) -> list[str]:
-        """The keys of all that a table or a model is made from: tables, and the model of a table of scores."""
+        """The keys of all that an asset is made from: tables, and the model of a table of scores."""
         asset = self.assets[key]
         beside = asset.score.reads if isinstance(asset, Table) and asset.score else ()
         return list(dict.fromkeys((*self.upstreams(asset).values(), *beside)))
 
     @property
     def assets(self) -> dict[str, Asset]:
-        """Tables and models by key, upstreams before their readers."""
-        both: dict[str, Asset] = {**self.tables, **self.models}
-        return {key: both[key] for key in self.order} if self.order else both
+        """Tables, models and sinks by key, upstreams before their readers."""
+        all_of_them: dict[str, Asset] = {**self.tables, **self.models, **self.sinks}
+        return {key: all_of_them[key] for key in self.order} if self.order else all_of_them
 
     def find(self, name: str) -> Table | None:
         """The table by its key, or by `layer.name` or `name` where only one table has it."""
@@ -61,6 +64,11 @@ class Lakehouse:
     def runnable(self) -> dict[str, Table]:
         """The tables, by key, that runs make; others are made by jobs that aren't ours."""
         return {key: table for key, table in self.tables.items() if table.external is None}
+
+    @property
+    def worked_on(self) -> set[str]:
+        """The keys of all that runs of ours have something to do to: such tables, models and sinks."""
+        return {*self.runnable, *self.models, *self.sinks}
 
     @property
     def elsewhere(self) -> dict[str, str]:
@@ -86,8 +94,8 @@ class Lakehouse:
 
 @dataclass(frozen=True)
 class Declared:
-    """What one domain file holds: its tables or models by the names they have there, or the problem for which it has
-    none.
+    """What one domain file holds: its tables, models or sinks by the names they have there, or the problem for which
+    it has none.
 
     `key` is that of the asset that its path stands for.
     """
@@ -124,7 +132,7 @@ def discover(package: str) -> tuple[dict[str, Domain], list[Declared]]:
 
 
 def _declared(package: str, root: Path, folder: Path, domain: ModuleType | Fault) -> Iterator[Declared]:
-    files = [file for layer in (*LAYERS, MODELS) for file in sorted((folder / layer).glob("[!_]*.py"))]
+    files = [file for layer in (*LAYERS, MODELS, SINKS) for file in sorted((folder / layer).glob("[!_]*.py"))]
     if isinstance(domain, Fault) and not files:
         yield Declared(folder / "__init__.py", folder.name, problem=domain.text)
     for file in files:

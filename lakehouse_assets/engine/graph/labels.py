@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.models.model import Model
+from lakehouse_assets.engine.spec.sinks.sink import Sink
 from lakehouse_assets.engine.spec.table import Table
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -18,8 +19,8 @@ _TAG_VALUE = re.compile(r"[\w\-.]{0,63}", re.ASCII)
 _SHORTEST = timedelta(minutes=1)
 
 
-def label_problems(table: Table | Model, domain: Domain | None) -> Iterator[str]:
-    """What is wrong with how a table or a model is named, owned, scheduled and tagged."""
+def label_problems(table: Table | Model | Sink, domain: Domain | None) -> Iterator[str]:
+    """What is wrong with how a table, a model or a sink is named, owned, scheduled and tagged."""
     for name in [n for n in (table.domain, table.name) if not NAME.fullmatch(n)]:
         yield f"{name!r} can't be a name; use letters, digits and underscores"
     for key, value in table.tags.items():

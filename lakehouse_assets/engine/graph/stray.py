@@ -8,9 +8,10 @@ from pathlib import Path
 
 from lakehouse_assets.engine.spec.asset import LAYERS
 from lakehouse_assets.engine.spec.models.model import MODELS
+from lakehouse_assets.engine.spec.sinks.sink import SINKS
 
-_WORDS = ("table", "sql_table", "features", "sql_features", "model", "score")
-_FOLDERS = (*LAYERS, MODELS)
+_WORDS = ("table", "sql_table", "features", "sql_features", "model", "score", "sink")
+_FOLDERS = (*LAYERS, MODELS, SINKS)
 
 
 def stray_files(root: Path, loaded: Collection[Path]) -> Iterator[tuple[Path, str]]:

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.spec.formats import TextFormat
 from lakehouse_assets.engine.spec.inputs import VARIABLE, AzureSql, Files, Http
 from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.modes import VALIDITY, Append, Daily, History, Merge, Refresh
+from lakehouse_assets.engine.spec.sinks.sink import Sink
 from lakehouse_assets.engine.spec.table import Table
 from lakehouse_assets.engine.spec.texts import can_be_typed
 
@@ -28,7 +29,7 @@ _TYPE = re.compile(
 )
 
 
-def where(table: Table | Model) -> str:
+def where(table: Table | Model | Sink) -> str:
     return f"{table.file}:{table.line}: {table.key}"
 
 

@@ -13,9 +13,11 @@ from lakehouse_assets.engine.graph.elsewhere_problems import elsewhere_problems
 from lakehouse_assets.engine.graph.faults import Fault, attempt
 from lakehouse_assets.engine.graph.feature_problems import feature_problems
 from lakehouse_assets.engine.graph.model_problems import model_problems, resolved, watch_problems
+from lakehouse_assets.engine.graph.sink_problems import sink_problems
 from lakehouse_assets.engine.graph.table_problems import CHECKS, where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.models.model import MODELS, Model
+from lakehouse_assets.engine.spec.sinks.sink import SINKS, Sink
 from lakehouse_assets.engine.spec.table import Table
 
 
@@ -36,16 +38,17 @@ def load(package: str, *, strict: bool = True) -> Lakehouse:
 
 
 def validate(domains: Mapping[str, Domain], declared: Iterable[Declared]) -> Lakehouse:
-    """What is declared as a whole, in dependency order, without the tables and models that have a problem."""
+    """What is declared as a whole, in dependency order, without what has a problem."""
     declared = list(declared)
     given = {a.key: a for d in declared for a in d.assets.values()}
     models = {key: asset for key, asset in given.items() if isinstance(asset, Model)}
-    plain = {key: asset for key, asset in given.items() if not isinstance(asset, Model)}
+    sinks = {key: asset for key, asset in given.items() if isinstance(asset, Sink)}
+    plain = {key: asset for key, asset in given.items() if isinstance(asset, Table)}
     tables = {key: resolved(table, models, plain) for key, table in plain.items()}
-    assets: dict[str, Asset] = {**tables, **models}
+    assets: dict[str, Asset] = {**tables, **models, **sinks}
     found = [(key, p) for d in declared for p in _file_problems(d) for key in d.keys]
     keys = {key for d in declared for key in d.keys}
-    found += [(a.key, p) for a in assets.values() for p in _asset_problems(a, domains, tables, keys)]
+    found += [(a.key, p) for a in assets.values() for p in _asset_problems(a, domains, tables, sinks, keys)]
     order, cycles = _order(assets)
     found += cycles
     left_out = _left_out([assets[key] for key in order], dict(reversed(found)))
@@ -53,15 +56,19 @@ def validate(domains: Mapping[str, Domain], declared: Iterable[Declared]) -> Lak
     return Lakehouse(
         domains, {key: tables[key] for key in sound if key in tables}, tuple(dict.fromkeys(p for _, p in found)),
         left_out, {key: models[key] for key in sound if key in models}, sound,
+        {key: sinks[key] for key in sound if key in sinks},
     )  # fmt: skip
 
 
 def _asset_problems(
-    asset: Asset, domains: Mapping[str, Domain], tables: Mapping[str, Table], keys: Collection[str]
-) -> list[str]:
+    asset: Asset, domains: Mapping[str, Domain], tables: Mapping[str, Table], sinks: Mapping[str, Sink],
+    keys: Collection[str],
+) -> list[str]:  # fmt: skip
     def look() -> list[str]:
         if isinstance(asset, Model):
             return [*model_problems(asset, domains, tables), *_reference_problems(asset, keys)]
+        if isinstance(asset, Sink):
+            return [*sink_problems(asset, domains, tables, sinks), *_reference_problems(asset, keys)]
         found = [p for check in (*CHECKS, elsewhere_problems, feature_problems) for p in check(asset, domains, tables)]
         return [*found, *watch_problems(asset, tables), *_reference_problems(asset, keys)]
 
@@ -108,11 +115,12 @@ def _file_problems(declared: Declared) -> Iterator[str]:
     if declared.problem:
         yield declared.problem
     elif not declared.assets:
-        kind = "model" if declared.file.parent.name == MODELS else "table"
+        kind = {MODELS: "model", SINKS: "sink"}.get(declared.file.parent.name, "table")
         how = f"decorate a function named {stem!r} with @{kind}"
+        how = f"assign sink(…) to a variable named {stem!r}" if kind == "sink" else how
         yield f"{declared.file}:1: declares no {kind}; {how}, or move the file"
     for name, asset in declared.assets.items():
-        kind = "model" if isinstance(asset, Model) else "table"
+        kind = type(asset).__name__.lower()
         if asset.name != stem or name != stem:
             wrong = asset.name if asset.name != stem else name
             yield f"{where(asset)}: the file says {stem!r} and the {kind} {wrong!r}; give both one name"
@@ -131,6 +139,8 @@ def _reference_problems(asset: Asset, keys: Collection[str]) -> Iterator[str]:
             yield f"{where(asset)}: reads {name!r}, which no file declares{_nearest(full_key(asset, name), keys)}"
         elif full_key(asset, name) == asset.key and name not in checked:
             yield f"{where(asset)}: reads itself; a table's own past is not an input"
+        elif full_key(asset, name).split(".")[1] == SINKS:
+            yield f"{where(asset)}: reads the sink {name!r}; nothing is made from a sink, so read its table"
 
 
 def _nearest(key: str, keys: Collection[str]) -> str:

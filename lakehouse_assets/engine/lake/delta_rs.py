@@ -73,6 +73,11 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def column(name: str) -> str:
+    """The name of a column as its SQL writes it, and its change feed takes it, which else makes it lower case."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def texts(values: Collection[str]) -> str:
     """Texts as its SQL lists them."""
     return ", ".join(map(text, values))

@@ -14,7 +14,7 @@ from lakehouse_assets.engine.spec.inputs import Upstream
 from lakehouse_assets.engine.spec.table import Table
 
 Strategy = Literal[
-    "nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused", "checks", "task", "train"
+    "nothing", "append", "merge", "refresh", "full", "replay", "forget", "refused", "checks", "task", "train", "upsert"
 ]
 
 

@@ -15,6 +15,7 @@ from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.models import ModelPlan, foreseen, plan_model
 from lakehouse_assets.engine.plan.plan import Logs, Plan, Read, Strategy
+from lakehouse_assets.engine.plan.sinks import SinkPlan, plan_sink, sink_foreseen
 from lakehouse_assets.engine.registry.versions import champion as champion_of
 from lakehouse_assets.engine.registry.versions import position_of
 from lakehouse_assets.engine.scoring.batch import bound
@@ -23,13 +24,14 @@ from lakehouse_assets.engine.spec.inputs import Files, Http, Topic
 from lakehouse_assets.engine.spec.models.model import Model
 from lakehouse_assets.engine.spec.models.score import Score
 from lakehouse_assets.engine.spec.modes import Append, History, Merge, Refresh, Replace
+from lakehouse_assets.engine.spec.sinks.sink import Sink
 from lakehouse_assets.engine.spec.table import Table
 
-AnyPlan = Plan | ModelPlan
+AnyPlan = Plan | ModelPlan | SinkPlan
 
 
 def plan_all(lakehouse: Lakehouse, lake: Lake, keys: Iterable[str], full: bool = False) -> list[AnyPlan]:
-    """A plan for each table and model, as one run over all of them would find it: changes upstream are foreseen."""
+    """A plan for each of some assets, as one run over all of them would find it: changes upstream are foreseen."""
     logs, chosen = Logs(lake), set(keys)
     plans: dict[str, AnyPlan] = {}
     for key, asset in lakehouse.assets.items():
@@ -47,8 +49,12 @@ def _plan_or_tell(asset: Asset, lakehouse: Lakehouse, logs: Logs, full: bool) ->
     try:
         if isinstance(asset, Model):
             return plan_model(asset, lakehouse, logs, logs.lake.registry, full)
+        if isinstance(asset, Sink):
+            return plan_sink(asset, lakehouse, logs.lake, full)
         return plan_table(asset, lakehouse, logs, full)
     except LakehouseError as error:
+        if isinstance(asset, Sink):
+            return SinkPlan(asset, "refused", str(error))
         refused = ModelPlan if isinstance(asset, Model) else Plan
         return refused(asset, "refused", str(error))  # type: ignore[arg-type]
 
@@ -57,6 +63,8 @@ def _foresee(plan: AnyPlan, moving: Sequence[AnyPlan], logs: Logs) -> AnyPlan:
     """The plan once the upstreams in this run, of which these are moving, have done their part."""
     if isinstance(plan, ModelPlan):
         return foreseen(plan, ", ".join(_short(p) for p in moving))
+    if isinstance(plan, SinkPlan):
+        return sink_foreseen(plan, ", ".join(_short(p) for p in moving))
     if plan.table.external or plan.strategy in ("full", "refused"):
         return plan
     names = ", ".join(map(_short, moving))

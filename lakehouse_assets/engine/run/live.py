@@ -27,7 +27,8 @@ Tell = Callable[[str, Report | LakehouseError], None]
 
 @dataclass
 class Live:
-    """The tables of a domain that a topic feeds without pause, and all of it that is made from them, in order.
+    """The tables of a domain that a topic feeds without pause, and all of it that is made from them, in order, with
+    their sinks.
 
     `due` are those that have something to do, and `failed` says of each that failed how often, and until when it's let
     be. `newest` is when the newest message was sent that has reached a table.
@@ -43,6 +44,7 @@ class Live:
     def of(cls, domain: str, lakehouse: Lakehouse) -> Live:
         topics = [t.key for t, topic in lakehouse.topic_tables() if t.domain == domain and topic.continuous]
         own = {key for key, table in lakehouse.runnable.items() if table.domain == domain and not table.task}
+        own |= {key for key, sink in lakehouse.sinks.items() if sink.domain == domain}
         order = lakehouse.downstream(topics, own)
         return cls(topics, order, set(order))
 
@@ -82,7 +84,7 @@ class Live:
         self.due.discard(key)
         if report.strategy == "nothing":
             return False
-        if not holds_back(report, lakehouse.tables[key]):
+        if key in lakehouse.tables and not holds_back(report, lakehouse.tables[key]):
             self.due.update(reader for reader in self.order if key in lakehouse.reads(reader))
         return True
 

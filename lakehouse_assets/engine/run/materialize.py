@@ -29,6 +29,7 @@ from lakehouse_assets.engine.run.replay.replay import replay
 from lakehouse_assets.engine.run.report import Online, Report
 from lakehouse_assets.engine.run.reporting import as_stored, report_of
 from lakehouse_assets.engine.run.request import Request
+from lakehouse_assets.engine.run.sinks.bring import materialize_sink
 from lakehouse_assets.engine.run.update import update
 from lakehouse_assets.engine.spec.table import Table
 
@@ -45,6 +46,8 @@ def materialize(request: Request, context: Context) -> Report:
     """
     if request.table in context.lakehouse.models:
         return materialize_model(context.lakehouse.models[request.table], request, context)
+    if request.table in context.lakehouse.sinks:
+        return materialize_sink(context.lakehouse.sinks[request.table], request, context)
     table = _named(request.table, context)
     if request.only_checks:
         return as_stored(table, context)

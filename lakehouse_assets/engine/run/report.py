@@ -139,6 +139,21 @@ class Online:
 
 
 @dataclass(frozen=True)
+class SinkReport:
+    """What a run did to a store: how many rows it put there or changed, and how many it took out.
+
+    `store` is its kind, `target` what the table or topic is called there, and `version` that of the Delta table which
+    it has now; None where it waits.
+    """
+
+    store: str
+    target: str
+    version: int | None = None
+    upserted: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
 class Report:
     """What a run did to a table, and how the table is.
 
@@ -148,8 +163,8 @@ class Report:
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
     `job` is where it ran, unless that was the process of the step. `online` is the copy of the latest features.
-    `stream` is how far it has read a topic. `model` is what became of a model, and `watched` what was found of one by
-    the table of its scores.
+    `stream` is how far it has read a topic, and `sink` what became of a store. `model` is what became of a model, and
+    `watched` what was found of one by the table of its scores.
     """
 
     table: str
@@ -173,6 +188,12 @@ class Report:
     model: ModelReport | None = None
     online: Online | None = None
     watched: tuple[Watched, ...] = ()
+    sink: SinkReport | None = None
+
+    @property
+    def taken(self) -> int:
+        """How many rows it judged, or put into a store or took out of it."""
+        return self.sink.upserted + self.sink.deleted if self.sink else self.counts.judged
 
 
 @dataclass(frozen=True)

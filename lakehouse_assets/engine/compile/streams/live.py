@@ -13,6 +13,7 @@ from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
 from lakehouse_assets.engine.compile.metadata import run_metadata
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.sensors import Decision, Waiting, Watch, lake_sensor, one_run
+from lakehouse_assets.engine.compile.sinks.assets import sink_metadata
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
@@ -93,13 +94,14 @@ def _telling(live: "Live", lakehouse: Lakehouse, context: dg.OpExecutionContext)
             return
         if found.strategy == "nothing":
             return
-        taken[key] += found.counts.judged
+        taken[key] += found.taken
         if time.monotonic() - told.get(key, -TELL_SECONDS) < TELL_SECONDS:
             return
         told[key] = time.monotonic()
+        of_run = sink_metadata(found) if found.sink else run_metadata(lakehouse.tables[key], found)
         latency = live.latency(key)
         metadata = {
-            **run_metadata(lakehouse.tables[key], found),
+            **of_run,
             "rows_since_it_was_told": taken.pop(key, 0),
             **({} if latency is None else {"latency_seconds": round(latency, 2)}),
         }

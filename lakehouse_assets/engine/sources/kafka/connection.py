@@ -11,7 +11,6 @@ LAKEHOUSE_KAFKA, or LAKEHOUSE_KAFKA_NAME for the connection `name`, is one of:
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
+from lakehouse_assets.engine.spec import connections
 
-VARIABLE = "LAKEHOUSE_KAFKA"
+STORE = "KAFKA"
 EVENT_HUBS_PORT = 9093
 _NAMESPACE = re.compile(r"[\w-]+\.servicebus\.[\w.]+(:\d+)?")
 _BROKERS = re.compile(r"[^\s,:/;={}]+:\d+(,[^\s,:/;={}]+:\d+)*")
@@ -43,13 +43,13 @@ class Connection:
 
 def variable_of(name: str) -> str:
     """The variable that says where the connection of a name is, or the one without."""
-    return f"{VARIABLE}_{re.sub(r'[^A-Z0-9]', '_', name.upper())}" if name else VARIABLE
+    return connections.variable_of(STORE, name)
 
 
 def unset(name: str) -> str:
     """The variable, if it isn't set: then the topic is read by nobody, and that's no error."""
     variable = variable_of(name)
-    return "" if os.environ.get(variable, "").strip() else variable
+    return "" if connections.value_of(variable) else variable
 
 
 def connection(name: str = "") -> Connection:
@@ -59,7 +59,7 @@ def connection(name: str = "") -> Connection:
         SettingsError: its variable isn't set, or can't be understood.
     """
     variable = variable_of(name)
-    told = os.environ.get(variable, "").strip()
+    told = connections.value_of(variable)
     if not told:
         raise SettingsError(f"Looking for Kafka: {variable} isn't set; it says where the topic is, as host:9092")
     return Connection(variable, _properties(variable, told))

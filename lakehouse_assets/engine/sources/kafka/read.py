@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Of one commit, whichever comes first; of 100,000 messages of 70 bytes one takes 0.6 s.
 MOST_MESSAGES, MOST_BYTES = 100_000, 64_000_000
-_AT_ONCE = 5_000
+# So many are handed over at once, and those that came in so long: the client waits for either.
+_AT_ONCE, _AT_ONCE_SECONDS = 5_000, 0.05
 _READS = {
     "group.id": "lakehouse",  # which librdkafka asks for, though no group is joined
     "enable.auto.commit": False,
@@ -27,6 +28,8 @@ _READS = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
+    # All that is read is there already; a broker waits half a second by itself before it tells of an end.
+    "fetch.wait.max.ms": 20,
 }
 _NO_TIME = 0  # confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
@@ -101,7 +104,7 @@ def read(topic: Topic, spans: Spans) -> Taken:
         client.assign([TopicPartition(topic.name, p, begin) for p, (begin, _) in spans.items()])
         heard_of = time.monotonic()
         while not taken.is_done:
-            for message in client.consume(_AT_ONCE, timeout=0.5):
+            for message in client.consume(_AT_ONCE, timeout=_AT_ONCE_SECONDS):
                 heard_of = time.monotonic() if _take(message, taken, heard) else heard_of
             if heard.gives_up(time.monotonic() - heard_of):
                 raise unavailable(topic, where, heard.worst)

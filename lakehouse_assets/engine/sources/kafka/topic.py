@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lakehouse_assets.engine.errors import StreamUnavailable
+from lakehouse_assets.engine.errors import StreamUnavailable, UnknownTopic
 from lakehouse_assets.engine.sources.kafka.connection import Connection, connection
 from lakehouse_assets.engine.spec.inputs import Topic
 
@@ -137,7 +137,7 @@ def unavailable(topic: Topic, where: Connection, error: KafkaError | None) -> St
     """Why a topic can't be read, and what to do."""
     name, doing = error.name() if error else "", f"Reading the topic {topic.name!r} at {where.brokers}"
     if name == "UNKNOWN_TOPIC_OR_PART":
-        return StreamUnavailable(f"{doing}: there is no such topic; make it, or mend its name")
+        return UnknownTopic(f"{doing}: there is no such topic; make it, or mend its name")
     if name in ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"):
         return StreamUnavailable(f"{doing}: the credentials in {where.variable} aren't taken; renew them")
     if name == "TOPIC_AUTHORIZATION_FAILED":

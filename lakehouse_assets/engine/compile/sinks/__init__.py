@@ -1,0 +1,1 @@
+"""Sinks as Dagster assets."""

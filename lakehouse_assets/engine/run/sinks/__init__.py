@@ -1,0 +1,1 @@
+"""What a run does to the store of a sink."""

@@ -1,0 +1,1 @@
+"""Sinks as they are declared: which table is brought to which store."""
