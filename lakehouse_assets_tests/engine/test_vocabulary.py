@@ -12,6 +12,7 @@ drop extract fail files history http kafka lookup matches maxwell merge not_null
 refresh replace snapshots sql_table table typed up_to_date volume warn
 Jar Job Notebook SqlFile external_table task_table
 as_of features sql_features
+alert
 AtRandom ByFlag ByGroup ByTime Choice Drift FeatureLookup Quality Gate Metric Range Search Training model score
 """
 
