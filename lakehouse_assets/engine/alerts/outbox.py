@@ -1,0 +1,158 @@
+"""The outbox of a table's alerts, or of a domain's notices: an append-only Delta table of what happened to episodes.
+
+An episode is opened and, once it's over, cleared; each of both is sent. What is opened or cleared and not yet sent
+waits. Rows are added by delta-rs under the number of the judgement, so of two that are made at once one is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from lakehouse_assets.engine.errors import WriteConflict
+from lakehouse_assets.engine.lake.delta_commits import mark_of
+from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.delta_rs import is_conflict, select
+from lakehouse_assets.engine.lake.places import TableRef
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+State = Literal["opened", "cleared"]
+# Small files are put together once in so many commits.
+COMPACT_EVERY = 50
+ATTEMPTS = 5
+_PROPERTIES = {"delta.logRetentionDuration": "interval 3 days"}
+_OVER = "SELECT episode FROM outbox WHERE state = 'cleared'"
+_OPEN = f"SELECT * FROM outbox WHERE state = 'opened' AND episode NOT IN ({_OVER})"
+_WAITING = (
+    "SELECT o.* FROM outbox o LEFT ANTI JOIN (SELECT episode, sent FROM outbox WHERE state = 'sent') s "
+    "ON o.episode = s.episode AND o.state = s.sent WHERE o.state <> 'sent'"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened to an episode: the id of it, the alert and the channel by their names, the key as JSON, when (UTC),
+    the version of the table, `since` when the episode is there, and the text. Of what was `sent`, the state that was
+    told of, and what kind of channel `via` took it.
+    """
+
+    episode: str
+    alert: str
+    channel: str
+    key: str
+    state: Literal["opened", "cleared", "sent"]
+    at: datetime
+    version: int
+    since: datetime
+    text: str
+    sent: str = ""
+    via: str = ""
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """An outbox as it was when it was read."""
+
+    table: DeltaTable
+
+    def last(self, app: str) -> int:
+        """The last number under which an application has committed; 0 if it never did."""
+        return self.table.transaction_version(app) or 0
+
+    def open(self) -> list[Entry]:
+        """Of each episode that isn't over, how it was opened, the oldest first."""
+        return self._entries(f"{_OPEN} ORDER BY at, episode")
+
+    def waiting(self) -> list[Entry]:
+        """What is yet to be sent, the oldest first."""
+        return self._entries(f"{_WAITING} ORDER BY at, episode, state DESC")
+
+    def keys(self, alert: str) -> set[str]:
+        """The keys of all episodes that an alert has had."""
+        query = f"SELECT DISTINCT key FROM outbox WHERE alert = '{alert}'"
+        return {row["key"] for row in select(self.table, "outbox", query)}
+
+    def add(self, entries: Sequence[Entry], numbers: Mapping[str, int]) -> bool:
+        """Commit entries under the numbers of some applications; False if another did so first, or meanwhile.
+
+        None at all are committed as well, so that it's known what was judged.
+        """
+        from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake.exceptions import CommitFailedError
+
+        mark = mark_of("alerts", max(numbers.values(), default=0), "part")
+        made = [Transaction(app, number) for app, number in numbers.items()]
+        once = CommitProperties(custom_metadata={"userMetadata": mark}, app_transactions=made)
+        try:
+            write_deltalake(self.table, _rows(entries), mode="append", commit_properties=once)
+        except CommitFailedError as error:
+            if not is_conflict(error):
+                raise
+            return False
+        self.table.update_incremental()
+        if entries and not self.table.version() % COMPACT_EVERY:
+            self.table.optimize.compact()
+        return True
+
+    def _entries(self, query: str) -> list[Entry]:
+        return [Entry(**row) for row in select(self.table, "outbox", query)]
+
+
+# What has happened, and under which numbers of further applications that is noted; None where there is nothing to do.
+Look = Callable[[Outbox], tuple[Sequence[Entry], Mapping[str, int]] | None]
+
+
+def read_outbox(place: TableRef) -> Outbox | None:
+    """An outbox; None if nothing was ever judged for it.
+
+    Raises:
+        DamagedTable: its log can't be read.
+    """
+    log = read_log(place)
+    return Outbox(log.table) if log else None
+
+
+def made_outbox(place: TableRef) -> Outbox:
+    """An outbox, made if it isn't there. Two writers of one that isn't there would both make it, and keep the rows of
+    both.
+    """
+    from deltalake import DeltaTable
+
+    made = DeltaTable.create(
+        place.path, _schema(), mode="ignore", configuration=_PROPERTIES, storage_options=dict(place.storage) or None
+    )
+    return Outbox(made)
+
+
+def judge(place: TableRef, app: str, look: Look) -> Outbox:
+    """Add to an outbox what a look at it says has happened, and look again where another process was quicker.
+
+    Raises:
+        WriteConflict: others kept being quicker.
+    """
+    for _ in range(ATTEMPTS):
+        outbox = read_outbox(place) or made_outbox(place)
+        found = look(outbox)
+        if found is None or outbox.add(found[0], {app: outbox.last(app) + 1, **found[1]}):
+            return outbox
+    raise WriteConflict(f"Judging the alerts of {app}: other runs kept doing so first; run it again")
+
+
+def _rows(entries: Sequence[Entry]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([asdict(entry) for entry in entries], schema=_schema())
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    texts = ("episode", "alert", "channel", "key", "state", "text", "sent", "via")
+    times = dict.fromkeys(("at", "since"), pa.timestamp("us", "UTC"))
+    kinds = {**dict.fromkeys(texts, pa.string()), **times, "version": pa.int64()}
+    return pa.schema([(name, kinds[name]) for name in Entry.__dataclass_fields__])
