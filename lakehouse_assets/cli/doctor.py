@@ -18,6 +18,7 @@ from lakehouse_assets.cli.doctor_databricks import attempts
 from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line
+from lakehouse_assets.engine.alerts.channels import variable_of as channel_variable
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.sources.kafka.connection import unset, variable_of
@@ -50,7 +51,8 @@ def _findings() -> Iterator[Found]:
     lakehouse = open_lakehouse(sound_settings()[0])
     named = {name for table, source in lakehouse.source_tables() for name in VARIABLE.findall(repr(source))}
     named |= {variable_of(topic.connection) for _, topic in lakehouse.topic_tables()}
-    settings, told = sound_settings(named)
+    channels = lakehouse.channels()
+    settings, told = sound_settings(named | {channel_variable(name) for name in channels})
     yield from told
     yield _java()
     yield tried("JARs", lambda: _jars(settings))
@@ -73,6 +75,8 @@ def _findings() -> Iterator[Found]:
         off = unset(topic.connection)
         what = f"topic {topic.name}"
         yield (None, what, f"{off} isn't set, so it's read by nobody") if off else tried(what, partial(_topic, topic))
+    for name in channels:
+        yield tried(f"channel {name}", partial(_channel, name))
 
 
 def _java() -> Found:
@@ -148,6 +152,15 @@ def _topic(topic: Topic) -> str:
 
     now = standing(topic)
     return f"{len(now.ends)} partitions, and {sum(now.ends.values()) - sum(now.begins.values()):,} offsets in them"
+
+
+def _channel(name: str) -> str:
+    """What a channel is; no message is sent for it."""
+    from lakehouse_assets.engine.alerts.channels import channel
+
+    found = channel(name)
+    unset_ = f"{channel_variable(name)} isn't set, so the log of runs is told"
+    return unset_ if found.kind == "log" else f"{found.kind}: {found.where}; `lakehouse notify {name}` tries it"
 
 
 def _data_factory(settings: Settings) -> str:

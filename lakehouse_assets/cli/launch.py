@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ def _created(
 def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.DagsterInstance) -> None:
     """Tell the console which table is being worked on, which are done, and what went wrong."""
     event = entry.dagster_event
+    if event is None and int(entry.level) >= logging.WARNING:  # an alert whose channel is the log, say
+        tell(("!", "yellow"), f" {entry.user_message}")
     if event is None or event.step_key is None:
         return
     table = event.step_key.replace("__", ".")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse_assets.cli.alerts import print_told
 from lakehouse_assets.cli.app import NotFound, app, count, find
 from lakehouse_assets.cli.look import Name
 from lakehouse_assets.cli.ready import NotApplicable
@@ -85,7 +86,9 @@ def stream(domain: Annotated[str, typer.Argument(help="a domain with a topic tha
 def _tell(key: str, found: Report | LakehouseError) -> None:
     if isinstance(found, LakehouseError):
         tell_lines(str(found), ("✗", "red"), f" {key}  ")
-    elif found.strategy != "nothing":
+        return
+    print_told(found.alerts)
+    if found.strategy != "nothing":
         at = datetime.now(UTC).strftime("%H:%M:%S")
         newest = f", the newest of {found.stream.newest[11:19]}" if found.stream and found.stream.newest else ""
         told = f"{count(found.counts.judged)} rows in {found.seconds:.2f} s{newest}"
