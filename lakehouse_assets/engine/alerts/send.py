@@ -5,6 +5,7 @@ address of a webhook may be in it.
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,13 @@ def _post(notice: Notice, channel: Channel) -> None:
 
 
 def _mail(notice: Notice, channel: Channel, by: Mail) -> None:
-    from smtplib import SMTPException, SMTPResponseException
+    from smtplib import SMTP, SMTP_SSL, SMTPException, SMTPResponseException
 
+    trust = ssl.create_default_context()
     try:
-        with _connected(by) as server:
-            if by.user:
-                server.login(by.user, by.password)
+        kind = partial(SMTP_SSL, context=trust) if by.encrypted else SMTP
+        with kind(by.host, by.port, timeout=SECONDS) as server:
+            _log_in(server, by, trust)
             server.send_message(mail(notice, by))
     except SMTPResponseException as error:
         raise _not_sent(channel, f"it answered {error.smtp_code} ({type(error).__name__})") from None
@@ -70,20 +72,15 @@ def _mail(notice: Notice, channel: Channel, by: Mail) -> None:
         raise _not_sent(channel, f"it didn't take the mail ({type(error).__name__})") from None
 
 
-def _connected(by: Mail) -> SMTP:
-    """A server that knows no word of ours yet, over an encrypted connection; unencrypted only where there is no
-    password, and the server offers nothing else.
+def _log_in(server: SMTP, by: Mail, trust: ssl.SSLContext) -> None:
+    """Say who we are, once the connection is encrypted; that it isn't is put up with where there is no password, and
+    the server offers nothing else.
     """
-    from smtplib import SMTP, SMTP_SSL
-
-    trust = ssl.create_default_context()
-    if by.encrypted:
-        return SMTP_SSL(by.host, by.port, timeout=SECONDS, context=trust)
-    server = SMTP(by.host, by.port, timeout=SECONDS)
     server.ehlo()
-    if by.user or server.has_extn("starttls"):
+    if not by.encrypted and (by.user or server.has_extn("starttls")):
         server.starttls(context=trust)
-    return server
+    if by.user:
+        server.login(by.user, by.password)
 
 
 def _not_sent(channel: Channel, why: str, *, down: bool = True) -> NotSent:
