@@ -17,6 +17,7 @@ from lakehouse_assets.engine.compile.live import live_jobs, live_sensor
 from lakehouse_assets.engine.compile.models.assets import build_model
 from lakehouse_assets.engine.compile.models.retraining import retraining_sensor
 from lakehouse_assets.engine.compile.names import asset_key
+from lakehouse_assets.engine.compile.notices.sensor import notices_sensor
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.graph.collector import collector_paused
@@ -41,6 +42,7 @@ def compile_definitions(
     aside = [key for check in checks for key in check.check_keys]
     jobs = {name: domain_job(name, domain, aside) for name, domain in lakehouse.domains.items() if name in filled}
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in _SENSORS]
+    sensors += [notices_sensor(name, lakehouse) for name in jobs]
     live = live_jobs(lakehouse)
     # Dagster would add it, open to launches, for values that steps return. Ours return none.
     unused = {"io_manager": dg.FilesystemIOManager()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def events(table: Table, report: Report, context: dg.AssetExecutionContext) -> I
     )
 
 
-def log_alerts(told: Told | None, log: dg.DagsterLogManager) -> None:
+def log_alerts(told: Told | None, log: logging.Logger) -> None:
     """The messages of channels that are the log, and why others couldn't be sent."""
     for line in told.logged if told else ():
         log.warning(line)
