@@ -39,7 +39,7 @@ def alerts(names: Names = None) -> None:
             shown.add_row(since, about, it.alert, it.channel, it.text, line((it.episode, "dim")))
     if shown.row_count:
         console.print(shown)
-    tell(f"{shown.row_count or 'No'} episodes are open, and {waiting or 'no'} messages wait to be sent.")
+    tell(f"Open episodes: {shown.row_count}. Messages that wait to be sent: {waiting}.")
 
 
 def _outboxes(lakehouse: Lakehouse, lake: Lake, names: list[str]) -> dict[str, TableRef]:
