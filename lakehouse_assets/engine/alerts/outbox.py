@@ -7,6 +7,7 @@ waits. Rows are added by delta-rs under the number of the judgement, so of two t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -96,7 +97,8 @@ class Outbox:
             return False
         self.table.update_incremental()
         if entries and not self.table.version() % COMPACT_EVERY:
-            self.table.optimize.compact()
+            with suppress(CommitFailedError):  # another process does so
+                self.table.optimize.compact()
         return True
 
     def _entries(self, query: str) -> list[Entry]:

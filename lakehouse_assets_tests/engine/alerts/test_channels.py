@@ -149,6 +149,14 @@ def test_what_a_webhook_does_not_take_is_an_error_without_its_address(
     assert "/other" not in [path for path, _ in hook.asked]
 
 
+def test_a_server_that_is_away_is_an_error_without_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for to in (f"http://bob:{PASSWORD.split()[0]}@127.0.0.1:1/{SECRET}", "smtp://127.0.0.1:1?from=a@b.c&to=a@b.c"):
+        with pytest.raises(NotSent, match=r"127\.0\.0\.1") as raised:
+            send(notice(), told_to(monkeypatch, to))
+        shown = "".join(traceback.format_exception(raised.value))
+        assert not [secret for secret in (SECRET, PASSWORD.split()[0]) if secret in shown]
+
+
 def say_nothing(connection: socket.socket) -> None:
     """Until whoever asked is gone."""
     while connection.recv(65_536):
