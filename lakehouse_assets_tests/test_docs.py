@@ -136,14 +136,14 @@ def test_dagsters_command_takes_the_range_of_days_that_is_named() -> None:
 
 def test_the_settings_are_all_told_and_no_other() -> None:
     told = {c for p in PAGES for c in p.code if re.fullmatch(r"LAKEHOUSE_\w+", c)}
-    assert told == {*VARIABLES, "LAKEHOUSE_NETFLIX_URL", "LAKEHOUSE_KAFKA_OPS"}
+    assert told == {*VARIABLES, "LAKEHOUSE_NETFLIX_URL", "LAKEHOUSE_KAFKA_OPS", "LAKEHOUSE_NOTIFY_OPS"}
     rows = re.findall(r"^\| `(LAKEHOUSE_\w+)` \|", (PROJECT / "docs/operations.md").read_text(), re.MULTILINE)
     assert rows == list(VARIABLES)
 
 
 def test_every_word_of_a_declaration_is_told() -> None:
     text = " ".join(
-        code for name in ("tables", "models", "features", "streams") for code in page(f"docs/{name}.md").code
+        code for name in ("tables", "models", "features", "streams", "alerts") for code in page(f"docs/{name}.md").code
     )
     assert [word for word in engine.__all__ if not re.search(rf"\b{word}\b", text)] == [
         "Domain"
