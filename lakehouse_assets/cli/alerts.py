@@ -33,8 +33,11 @@ def alerts(names: Names = None) -> None:
     shown, waiting = grid("since", "table", "alert", "to", "text", "episode"), 0
     for about, place in _outboxes(lakehouse, open_lake(lakehouse), names or []).items():
         outbox = read_outbox(place)
-        waiting += len(outbox.waiting()) if outbox else 0
-        for it in outbox.open() if outbox else ():
+        if outbox is None:
+            continue
+        found = outbox.unfinished()
+        waiting += len(found.waiting)
+        for it in found.open:
             since = f"{it.since:%Y-%m-%d %H:%M:%S}"
             shown.add_row(since, about, it.alert, it.channel, it.text, line((it.episode, "dim")))
     if shown.row_count:

@@ -52,15 +52,14 @@ def deliver(outbox: Outbox, about: str) -> Told:
     """Send what waits in the outbox of a table, by its key, or of a domain. A channel that is down keeps its messages
     waiting, and no others.
     """
-    waiting, sending = outbox.waiting(), _Sending(outbox, about)
-    for entry in waiting:
+    found, sending = outbox.unfinished(), _Sending(outbox, about)
+    for entry in found.waiting:
         if sending.sent == MOST or time.monotonic() > sending.until:
             break
         sending.attempt(entry)
-    standing = outbox.open()
-    few = tuple(Episode(it.episode, it.alert, it.key, it.since.isoformat(), it.text) for it in standing[:SHOWN])
-    problems, waits = tuple(sending.problems.values()), len(waiting) - sending.sent
-    return Told(len(standing), few, waits, problems, sending.sent, tuple(sending.logged))
+    few = tuple(Episode(it.episode, it.alert, it.key, it.since.isoformat(), it.text) for it in found.open[:SHOWN])
+    problems, waits = tuple(sending.problems.values()), len(found.waiting) - sending.sent
+    return Told(len(found.open), few, waits, problems, sending.sent, tuple(sending.logged))
 
 
 def notice_of(entry: Entry, about: str) -> Notice:

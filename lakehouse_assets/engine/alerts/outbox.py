@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lakehouse_assets.engine.errors import WriteConflict
 from lakehouse_assets.engine.lake.delta_commits import mark_of
@@ -27,12 +27,18 @@ State = Literal["opened", "cleared"]
 COMPACT_EVERY = 50
 ATTEMPTS = 5
 _PROPERTIES = {"delta.logRetentionDuration": "interval 3 days"}
-_OVER = "SELECT episode FROM outbox WHERE state = 'cleared'"
-_OPEN = f"SELECT * FROM outbox WHERE state = 'opened' AND episode NOT IN ({_OVER})"
-_WAITING = (
-    "SELECT o.* FROM outbox o LEFT ANTI JOIN (SELECT episode, sent FROM outbox WHERE state = 'sent') s "
-    "ON o.episode = s.episode AND o.state = s.sent WHERE o.state <> 'sent'"
-)
+# Of each episode that is open, or of which something waits, what happened to it when, and what of that was sent.
+_UNFINISHED = """
+    SELECT episode, alert, channel, key, since, text,
+        max(at) FILTER (WHERE state = 'opened') AS opened,
+        max(version) FILTER (WHERE state = 'opened') AS opened_version,
+        max(at) FILTER (WHERE state = 'cleared') AS cleared,
+        max(version) FILTER (WHERE state = 'cleared') AS cleared_version,
+        bool_or(sent = 'opened') AS opened_sent, bool_or(sent = 'cleared') AS cleared_sent
+    FROM outbox GROUP BY episode, alert, channel, key, since, text
+    HAVING NOT (bool_or(state = 'cleared') AND bool_or(sent = 'opened') AND bool_or(sent = 'cleared'))
+"""
+_STATES: tuple[State, ...] = ("opened", "cleared")
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """Of each episode that isn't over, how it was opened; and what waits to be sent."""
+
+    open: Sequence[Entry]
+    waiting: Sequence[Entry]
+
+
+@dataclass(frozen=True)
 class Outbox:
     """An outbox as it was when it was read."""
 
@@ -65,13 +79,12 @@ class Outbox:
         """The last number under which an application has committed; 0 if it never did."""
         return self.table.transaction_version(app) or 0
 
-    def open(self) -> list[Entry]:
-        """Of each episode that isn't over, how it was opened, the oldest first."""
-        return self._entries(f"{_OPEN} ORDER BY at, episode")
-
-    def waiting(self) -> list[Entry]:
-        """What is yet to be sent, the oldest first."""
-        return self._entries(f"{_WAITING} ORDER BY at, episode, state DESC")
+    def unfinished(self) -> Unfinished:
+        """The episodes that are open, and what is yet to be sent; the oldest first."""
+        rows = select(self.table, "outbox", _UNFINISHED)
+        begun = [_entry(row, "opened") for row in rows if row["cleared"] is None]
+        waits = [_entry(row, it) for row in rows for it in _STATES if row[it] is not None and not row[f"{it}_sent"]]
+        return Unfinished(sorted(begun, key=_age), sorted(waits, key=_age))
 
     def keys(self, alert: str) -> set[str]:
         """The keys of all episodes that an alert has had."""
@@ -100,9 +113,6 @@ class Outbox:
             with suppress(CommitFailedError):  # another process does so
                 self.table.optimize.compact()
         return True
-
-    def _entries(self, query: str) -> list[Entry]:
-        return [Entry(**row) for row in select(self.table, "outbox", query)]
 
 
 # What has happened, and under which numbers of further applications that is noted; None where there is nothing to do.
@@ -143,6 +153,15 @@ def judge(place: TableRef, app: str, look: Look) -> Outbox:
         if found is None or outbox.add(found[0], {app: outbox.last(app) + 1, **found[1]}):
             return outbox
     raise WriteConflict(f"Judging the alerts of {app}: other runs kept doing so first; run it again")
+
+
+def _entry(row: Mapping[str, Any], state: State) -> Entry:
+    told = {name: row[name] for name in ("episode", "alert", "channel", "key", "since", "text")}
+    return Entry(**told, state=state, at=row[state], version=row[f"{state}_version"])
+
+
+def _age(entry: Entry) -> tuple[datetime, str, bool]:
+    return entry.at, entry.episode, entry.state != "opened"
 
 
 def _rows(entries: Sequence[Entry]) -> pa.Table:

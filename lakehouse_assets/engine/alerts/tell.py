@@ -37,7 +37,7 @@ def tell_alerts(table: Table, context: Context) -> Told | None:
         judged = {f"{table.key}/{log.id}/{_declared(table)}": log.version + 1}
         if all(outbox.last(app) >= number for app, number in judged.items()):
             return None
-        return [*changes(outbox.open(), _standing(table, log, context))], judged
+        return [*changes(outbox.unfinished().open, _standing(table, log, context))], judged
 
     return deliver(judge(context.lake.alerts(table.key), table.key, look), table.key)
 

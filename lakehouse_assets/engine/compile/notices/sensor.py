@@ -96,7 +96,7 @@ def _looking(
         wrong = {**failing_checks(instance, tables), **stale_tables(instance, tables, lakehouse)}
         before = outbox.keys(RUN_FAILED)
         runs = {it: why for it, why in failed_runs(instance, name, _since(outbox, now)).items() if it[1] not in before}
-        found = [*changes(outbox.open(), Standing(channels, wrong, now, 0))]
+        found = [*changes(outbox.unfinished().open, Standing(channels, wrong, now, 0))]
         found += [it for begun in changes([], Standing(channels, runs, now, 0)) for it in _at_once_over(begun)]
         return (found, {}) if found else None
 
