@@ -92,7 +92,7 @@ def _channel(name: str, told: str) -> Channel | None:
         return Channel(name, "mail", mail=mail) if mail else None
     if scheme not in ("http", "https") or kind not in ("", "slack", "teams"):
         return None
-    return Channel(name, _kind(kind, parts.hostname), told.removeprefix(f"{kind}{plus}"))
+    return Channel(name, _kind(kind, parts.hostname), told[len(kind + plus) :])
 
 
 def _kind(given: str, host: str) -> Kind:
