@@ -45,8 +45,8 @@ def _condition(tree: exp.Expr, known: _Known) -> str | None:
             sides = [_condition(tree.this, known), _condition(tree.expression, known)]
             return None if None in sides else f"({f' {type(tree).__name__.upper()} '.join(map(str, sides))})"
         case "Is":
-            column = _column(tree.this, known)
-            return f"({column[0]} IS NULL)" if column and type(tree.expression).__name__ == "Null" else None
+            named = _named(tree.this, known)  # of any type
+            return f"({named[0]} IS NULL)" if named and type(tree.expression).__name__ == "Null" else None
         case "Between":
             return _compared([tree.this, tree.args["low"], tree.args["high"]], "({} BETWEEN {} AND {})", known)
         case "In" if tree.expressions:
@@ -92,8 +92,13 @@ def _value(tree: exp.Expr) -> int | str | None:
 
 
 def _column(tree: exp.Expr, known: _Known) -> tuple[str, str] | None:
-    """A column as delta-rs names it, and its type."""
+    """A column of a plain type as delta-rs names it, and that type."""
+    found = _named(tree, known)
+    return found if found and found[1] in PLAIN else None
+
+
+def _named(tree: exp.Expr, known: _Known) -> tuple[str, str] | None:
     if type(tree).__name__ != "Column" or len(tree.parts) != 1:  # type: ignore[attr-defined]
         return None
     name, kind = known.get(tree.name.lower(), ("", ""))
-    return (f'"{name}"', kind) if kind in PLAIN and '"' not in name else None
+    return (f'"{name}"', kind) if name and '"' not in name else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_both_engines_find_the_same_rows(board: Project, spark: Any, monkeypatch
     table, log = board.lakehouse.tables["shop.silver.board"], read_log(board.lake.table("shop.silver.board"))
     assert log is not None
     asked = [alert(it, to="ops", says="{flight} {delay} {gone} {seq}", name=f"c{n}") for n, it in enumerate(CONDITIONS)]
-    object.__setattr__(table, "alerts", tuple(asked))
+    table = replace(table, alerts=tuple(asked))
     assert all(judge._by_delta_rs(f"({it.condition})", ["flight"], log) is not None for it in asked)
     by_delta_rs = judge.met(table, log, board.context())
     monkeypatch.setattr(judge, "_by_delta_rs", lambda *_: None)
@@ -112,7 +113,7 @@ def test_both_engines_find_the_same_rows(board: Project, spark: Any, monkeypatch
 
 
 def test_dagster_shows_what_is_open_as_text_and_logs_what_has_no_channel(
-    board: Project, monkeypatch: pytest.MonkeyPatch
+    board: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("LAKEHOUSE_NOTIFY_OPS", raising=False)
     land(board, 1, '"<b>[x](https://evil.example) | @all",70,{},false')
@@ -120,4 +121,5 @@ def test_dagster_shows_what_is_open_as_text_and_logs_what_has_no_channel(
     (made,) = done.get_asset_materialization_events()
     shown = {name: value.value for name, value in made.materialization.metadata.items()}
     assert (shown["alerts_open"], shown["alerts_waiting"], shown["alerts_sent"]) == (1, 0, 1)
-    assert r"\<b\>`[x](https://evil.example)`" in str(shown["alerts"])
+    assert r"| `<b>[x](https://evil.example)` \| `@all` is 70 late |" in str(shown["alerts"])
+    assert "Alert: <b>[x](https://evil.example) | @all is 70 late; about shop.silver.board" in capfd.readouterr().err
