@@ -56,7 +56,7 @@ def _start(project: Project, name: str, where: str = "", how: How = "run") -> tu
     os.close(descriptor)
     lakehouse = (project.root, project.package, engine, project.store)
     arguments = (dict(os.environ), log, lakehouse, name, where, how)
-    process = _ready().Process(target=_main, args=arguments, daemon=True)
+    process = ready().Process(target=_main, args=arguments, daemon=True)
     process.start()
     return process, Path(log)
 
@@ -69,7 +69,7 @@ def _finish(started: tuple[BaseProcess, Path]) -> tuple[int, str]:
 
 
 @cache
-def _ready() -> ForkServerContext:
+def ready() -> ForkServerContext:
     """Processes that begin with everything imported, which takes a second of CPU, and with nothing else."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "deltalake", "pandas", "pyspark.sql.connect.session"])

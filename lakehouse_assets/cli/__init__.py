@@ -9,6 +9,7 @@ import typer
 from typer.main import get_command
 
 from lakehouse_assets.cli import (
+    alerts,
     doctor,
     engine,
     generate,
@@ -28,6 +29,7 @@ from lakehouse_assets.cli.terminal import complaints, console, print_all_as_text
 from lakehouse_assets.engine.errors import LakehouseError
 
 __all__ = [
+    "alerts",
     "app",
     "console",
     "doctor",

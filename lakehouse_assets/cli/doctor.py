@@ -18,6 +18,7 @@ from lakehouse_assets.cli.doctor_databricks import attempts
 from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line
+from lakehouse_assets.engine.alerts.channels import variable_of as channel_variable
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.sources.kafka.connection import unset, variable_of
@@ -52,7 +53,8 @@ def _findings() -> Iterator[Found]:
     named = {name for table, source in lakehouse.source_tables() for name in VARIABLE.findall(repr(source))}
     named |= {variable_of(topic.connection) for _, topic in lakehouse.topic_tables()}
     named |= {sink.to.variable for sink in lakehouse.sinks.values()}
-    settings, told = sound_settings(named)
+    channels = lakehouse.channels()
+    settings, told = sound_settings(named | {channel_variable(name) for name in channels})
     yield from told
     yield _java()
     yield tried("JARs", lambda: _jars(settings))
@@ -78,6 +80,8 @@ def _findings() -> Iterator[Found]:
     for sink in lakehouse.sinks.values():
         what, off = f"sink {sink.key}", sink.unset
         yield (None, what, f"{off} isn't set, so it waits") if off else tried(what, partial(_sink, sink))
+    for name in channels:
+        yield tried(f"channel {name}", partial(_channel, name))
 
 
 def _java() -> Found:
@@ -160,6 +164,15 @@ def _sink(sink: Sink) -> str:
 
     now = held(sink)
     return f"{sink.to.kind} answers; {sink.to.target!r} has {f'version {now.version}' if now else 'no version yet'}"
+
+
+def _channel(name: str) -> str:
+    """What a channel is; no message is sent for it."""
+    from lakehouse_assets.engine.alerts.channels import channel
+
+    found = channel(name)
+    unset_ = f"{channel_variable(name)} isn't set, so the log of runs is told"
+    return unset_ if found.kind == "log" else f"{found.kind}: {found.where}; `lakehouse notify {name}` tries it"
 
 
 def _data_factory(settings: Settings) -> str:

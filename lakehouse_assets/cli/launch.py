@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from lakehouse_assets.cli.terminal import console, grid, line, tell, tell_lines
 from lakehouse_assets.definitions import LOCATION, definitions
 from lakehouse_assets.engine.compile.assets import RunOptions, SinkOptions, TrainingOptions
 from lakehouse_assets.engine.compile.names import asset_key, op_name
+from lakehouse_assets.engine.compile.notices.found import reason_of
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.spec.sinks.sink import SINKS
 from lakehouse_assets.private.dagster import hush_steps, origin_of, run_here, was_interrupted
@@ -77,6 +79,8 @@ def _created(
 def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.DagsterInstance) -> None:
     """Tell the console which table is being worked on, which are done, and what went wrong."""
     event = entry.dagster_event
+    if event is None and int(entry.level) >= logging.WARNING:  # an alert whose channel is the log, say
+        tell(("!", "yellow"), f" {entry.user_message}")
     if event is None or event.step_key is None:
         return
     table = event.step_key.replace("__", ".")
@@ -96,7 +100,7 @@ def _progress(entry: dg.EventLogEntry, working: Callable[[str], None], home: dg.
         assert run is not None  # noqa: S101  (this is an event of it)
         home.report_run_canceling(run, "Interrupted by Ctrl-C or SIGTERM at the command line.")
     elif event.is_step_failure:
-        tell_lines(_reason(event), ("✗", "red"), f" {table}  ")
+        tell_lines(reason_of(event), ("✗", "red"), f" {table}  ")
 
 
 def _line(metadata: Any) -> str:
@@ -110,16 +114,6 @@ def _line(metadata: Any) -> str:
         put, out = metadata["rows_upserted"].value, metadata["rows_deleted"].value
         return f"{strategy}, {count(put)} rows put into the store and {count(out)} taken out in {seconds:.1f} s"
     return f"{strategy}, {count(metadata['rows_judged'].value)} rows in {seconds:.1f} s"
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    described = event.step_failure_data.user_failure_data
-    if described is not None and described.description:
-        return described.description
-    return error.message.strip() if error is not None else "failed"
 
 
 def _summarise(result: dg.JobExecutionResult, keys: Sequence[str], lakehouse: Lakehouse) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse_assets.cli.alerts import print_told
 from lakehouse_assets.cli.app import NotFound, app, count
 from lakehouse_assets.cli.terminal import Grid, console, drawn, grid, line, tell, tell_lines
 from lakehouse_assets.engine.context import Context
@@ -63,6 +64,7 @@ class Board:
             self.seen[key].error = str(found)
             tell_lines(str(found), (_now(), "dim"), " ", ("✗", "red"), f" {key}  ")
         else:
+            print_told(found.alerts)
             self.seen[key].take(found, self.live.latency(key))
 
     def picture(self) -> Grid:
@@ -103,7 +105,9 @@ def stream(domain: Annotated[str, typer.Argument(help="a domain with a topic tha
 def _tell(key: str, found: Report | LakehouseError) -> None:
     if isinstance(found, LakehouseError):
         tell_lines(str(found), ("✗", "red"), f" {key}  ")
-    elif found.strategy != "nothing":
+        return
+    print_told(found.alerts)
+    if found.strategy != "nothing":
         newest = f", the newest of {found.stream.newest[11:19]}" if found.stream and found.stream.newest else ""
         told = f"{count(found.taken)} rows in {found.seconds:.2f} s{newest}"
         tell((_now(), "dim"), " ", ("✓", "green"), f" {key}  ", (told, "dim"))

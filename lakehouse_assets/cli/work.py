@@ -60,6 +60,7 @@ def run(
 
 def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, accept_loss: bool) -> None:
     """Run what there is to do for the tables, and the others of their domains. Exit code 1 if it didn't go well."""
+    from lakehouse_assets.cli.alerts import tell_of_alerts
     from lakehouse_assets.engine.feature_store.bring_online import bring_online
     from lakehouse_assets.engine.lake.delta_log import read_log
     from lakehouse_assets.engine.plan.planner import plan_all
@@ -69,6 +70,7 @@ def _bring_up_to_date(keys: Sequence[str], lakehouse: Lakehouse, full: bool, acc
     if not moving:
         for table in [lakehouse.tables[key] for key in keys if key in lakehouse.tables]:
             bring_online(table, lake)  # of a run that was killed before it came to that
+            tell_of_alerts(table, lakehouse, lake)  # likewise
         keys = [key for key in keys if key in lakehouse.tables] or keys
         waiting = [key for key in keys if key in lakehouse.tables and read_log(lake.table(key)) is None]
         _tell_nothing_new(len(keys) - len(waiting), len(waiting), time.monotonic() - start)

@@ -143,6 +143,14 @@ class ScoringFailed(LakehouseError):
     """Rows couldn't be scored: a model can't be loaded, or lacks a column."""
 
 
+class NotSent(LakehouseError):
+    """A channel didn't take a message. `down` says that it takes no other either."""
+
+    def __init__(self, message: str, *, down: bool = True) -> None:
+        self.down = down
+        super().__init__(message)
+
+
 class SettingsError(LakehouseError):
     """A setting is missing or can't be understood."""
 

@@ -13,6 +13,7 @@ refresh replace snapshots sql_table table typed up_to_date volume warn
 Jar Job Notebook SqlFile external_table task_table
 as_of features sql_features
 kafka_topic postgres sink
+alert
 AtRandom ByFlag ByGroup ByTime Choice Drift FeatureLookup Quality Gate Metric Range Search Training model score
 """
 

@@ -271,13 +271,13 @@ def factory(folder: Path) -> Iterator[Service]:
             """Say nothing."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*_certificate(folder))
+    context.load_cert_chain(*certificate(folder))
     with listening(Handler, context) as port:
         service.url = f"https://127.0.0.1:{port}"
         yield service
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that vouches for itself, and its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization

@@ -25,11 +25,15 @@ class Answer:
 
 @dataclass
 class Site:
-    """Pages by path: an answer, several to be given one after the other, or a function of the request's headers."""
+    """Pages by path: an answer, several to be given one after the other, or a function of the request's headers.
+
+    `sent` has the bodies of what was posted.
+    """
 
     url: str = ""
     pages: dict[str, Answer | list[Answer] | Callable[[Message], Answer]] = field(default_factory=dict)
     asked: list[tuple[str, Message]] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
 
     def answer(self, path: str, headers: Message) -> Answer:
         self.asked.append((path, headers))
@@ -65,6 +69,10 @@ def serving() -> Iterator[Site]:
             self.end_headers()
             with suppress(BrokenPipeError):  # who asked has gone
                 self.wfile.write(answer.body[: len(answer.body) - answer.cut])
+
+        def do_POST(self) -> None:
+            site.sent.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

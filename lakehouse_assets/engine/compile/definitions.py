@@ -16,6 +16,7 @@ from lakehouse_assets.engine.compile.late_rows import late_rows_sensor
 from lakehouse_assets.engine.compile.models.assets import build_model
 from lakehouse_assets.engine.compile.models.retraining import retraining_sensor
 from lakehouse_assets.engine.compile.names import asset_key
+from lakehouse_assets.engine.compile.notices.sensor import notices_sensor
 from lakehouse_assets.engine.compile.schedules import checks_job, domain_job, domain_schedule
 from lakehouse_assets.engine.compile.sensors import arrivals_sensor
 from lakehouse_assets.engine.compile.sinks.assets import build_sink
@@ -43,7 +44,7 @@ def compile_definitions(
     aside = [key for check in checks for key in check.check_keys]
     jobs = {name: domain_job(name, domain, aside) for name, domain in lakehouse.domains.items() if name in filled}
     sensors = [make(name, lakehouse, job) for name, job in jobs.items() for make in _SENSORS]
-    sensors += [event_time_sensor(name, lakehouse) for name in jobs]
+    sensors += [make(name, lakehouse) for name in jobs for make in (event_time_sensor, notices_sensor)]
     live = live_jobs(lakehouse)
     # Dagster would add it, open to launches, for values that steps return. Ours return none.
     unused = {"io_manager": dg.FilesystemIOManager()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
+from lakehouse_assets.engine.alerts.deliver import Told
 from lakehouse_assets.engine.compile.checks import carried_results, expectation_results, table_results
 from lakehouse_assets.engine.compile.metadata import run_metadata
 from lakehouse_assets.engine.compile.models.watch_checks import watch_results
@@ -24,6 +26,7 @@ def events(table: Table, report: Report, context: dg.AssetExecutionContext) -> I
         yield from _of_checks(table, report, context)
         return
     context.log.info(printable(f"{table.key}: {report.strategy} ({report.reason})"))
+    log_alerts(report.alerts, context.log)
     if report.stored is None:  # it waits for files or for another table; what reads it is skipped
         context.log_event(dg.AssetObservation(asset_key(table.key), metadata=run_metadata(table, report)))
         yield from _selected(_source_results(table, report), context)
@@ -38,6 +41,14 @@ def events(table: Table, report: Report, context: dg.AssetExecutionContext) -> I
         data_version=dg.DataVersion(f"{report.stored.id}@{report.stored.version}"),
         check_results=[*_selected(results, context)],
     )
+
+
+def log_alerts(told: Told | None, log: logging.Logger) -> None:
+    """The messages of channels that are the log, and why others couldn't be sent."""
+    for line in told.logged if told else ():
+        log.warning(line)
+    for why in told.problems if told else ():
+        log.error(printable(why))
 
 
 def _of_checks(table: Table, report: Report, context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:

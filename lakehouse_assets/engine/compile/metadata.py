@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from lakehouse_assets.engine.alerts.deliver import Told
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.markdown import as_code, as_table, as_text
 from lakehouse_assets.engine.printable import printable
@@ -59,6 +60,7 @@ def run_metadata(table: Table, report: Report) -> dict[str, Any]:
         **(_stream(report.stream, report.seconds) if report.stream else {}),
         **(_job(report.job) if report.job else {}),
         **({"online_version": report.online.version, "online_rows": report.online.rows} if report.online else {}),
+        **(_alerts(report.alerts) if report.alerts else {}),
     }
 
 
@@ -72,6 +74,16 @@ def _stream(stream: StreamReport, seconds: float) -> dict[str, Any]:
         "offsets": dg.MetadataValue.json(stream.offsets),
         **newest,
     }
+
+
+def _alerts(told: Told) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"alerts_open": told.open, "alerts_waiting": told.waiting, "alerts_sent": told.sent}
+    if told.episodes:
+        rows = [(it.text, it.alert, it.key, it.since, it.id) for it in told.episodes]
+        metadata["alerts"] = dg.MetadataValue.md(as_table(["text", "alert", "key", "since", "episode"], rows))
+    if told.problems:
+        metadata["alerts_problems"] = dg.MetadataValue.md("\n".join(f"- {as_text(why)}" for why in told.problems))
+    return metadata
 
 
 def _job(job: JobRun) -> dict[str, Any]:

@@ -91,6 +91,11 @@ class Lakehouse:
         """The tables fed by messages, with their topics."""
         return [(t, t.topic) for t in self.tables.values() if t.topic is not None]
 
+    def channels(self) -> list[str]:
+        """The channels that alerts and domains name."""
+        alerts = [alert.to for table in self.tables.values() for alert in table.alerts]
+        return sorted({*alerts, *(domain.notify for domain in self.domains.values() if domain.notify)})
+
 
 @dataclass(frozen=True)
 class Declared:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
 from lakehouse_assets.engine.errors import DeclarationError
+from lakehouse_assets.engine.graph.alert_problems import alert_problems
 from lakehouse_assets.engine.graph.collector import collector_paused
 from lakehouse_assets.engine.graph.discover import Asset, Declared, Lakehouse, discover, full_key
 from lakehouse_assets.engine.graph.elsewhere_problems import elsewhere_problems
@@ -69,7 +70,8 @@ def _asset_problems(
             return [*model_problems(asset, domains, tables), *_reference_problems(asset, keys)]
         if isinstance(asset, Sink):
             return [*sink_problems(asset, domains, tables, sinks), *_reference_problems(asset, keys)]
-        found = [p for check in (*CHECKS, elsewhere_problems, feature_problems) for p in check(asset, domains, tables)]
+        checks = (*CHECKS, elsewhere_problems, feature_problems, alert_problems)
+        found = [p for check in checks for p in check(asset, domains, tables)]
         return [*found, *watch_problems(asset, tables), *_reference_problems(asset, keys)]
 
     # A value of another type than the declaration takes may make any of the checks raise.

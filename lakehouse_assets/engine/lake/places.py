@@ -25,7 +25,7 @@ class TableRef:
 
 @dataclass(frozen=True)
 class Lake:
-    """Paths of the lake: `<root>/<domain>/<layer>/<table>`, with quarantine, state and arrivals beside the layers.
+    """Paths of the lake: `<root>/<domain>/<layer>/<table>`, and beside the layers what is kept with tables.
 
     `storage` holds the options that delta-rs needs to reach an object store; empty for a disk. `downloads` says whether
     runs land what `http(…)` declares; else Data Factory does. `catalog` is the one that has the tables by name, as
@@ -72,11 +72,21 @@ class Lake:
         # The folder has the name that lakes of earlier versions gave it.
         return self._ref(f"{domain}/memory/{layer}_{name}", f"{domain}_state.{layer}_{name}")
 
+    def alerts(self, key: str) -> TableRef:
+        """The episodes of the table's alerts, and what was told of them."""
+        domain, layer, name = key.split(".")
+        return self._ref(f"{domain}/alerts/{layer}_{name}", f"{domain}_alerts.{layer}_{name}")
+
+    def notices(self, domain: str) -> TableRef:
+        """The same of a domain: its failed runs, failed checks and stale tables."""
+        return self._ref(f"{domain}/alerts/domain", f"{domain}_alerts.domain")
+
     def schemas(self, table: Table) -> list[str]:
-        """The schemas of the catalog that a table needs: its own, and those of its quarantine and its state."""
+        """The schemas of the catalog that a table needs: its own, and those of what is kept beside it."""
         places = [self.table(table.key)]
         places += [self.quarantine(table.key)] if table.has_quarantine else []
         places += [self.state(table.key)] if isinstance(table.write, Merge | History) else []
+        places += [self.alerts(table.key)] if table.alerts else []
         return [place.name.rpartition(".")[0] for place in places]
 
     def _ref(self, path: str, name: str) -> TableRef:

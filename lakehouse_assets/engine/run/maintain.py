@@ -18,7 +18,7 @@ from lakehouse_assets.engine.lake.tables import in_sql
 from lakehouse_assets.engine.spark_errors.explained import explained
 from lakehouse_assets.engine.spec.table import Table
 
-Name = Literal["rows", "quarantine", "state"]
+Name = Literal["rows", "quarantine", "state", "alerts"]
 # Delta itself deletes no file before it has been out of the table for a week, unless its check is switched off.
 KEEP_DAYS = 7
 
@@ -43,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Maintained:
-    """What upkeep did to a table, its quarantine and its state, as far as they are there; no part if it isn't built."""
+    """What upkeep did to a table and what is kept beside it, as far as that is there; no part if it isn't built."""
 
     table: str
     parts: tuple[Part, ...] = ()
@@ -82,6 +82,7 @@ def maintain(table: Table, context: Context, keep_days: int = KEEP_DAYS) -> Main
         "rows": lake.table(key),
         "quarantine": lake.quarantine(key),
         "state": lake.state(key),
+        "alerts": lake.alerts(key),
     }
     parts = (_part(name, _Upkeep(table, name, place, context, keep_days)) for name, place in there.items())
     return Maintained(key, tuple(part for part in parts if part))

@@ -10,12 +10,14 @@ The steps of a run, whatever it reads and however it writes, each with the modul
 6. settle: quarantine, state and ledger follow the table (`modes/commit.py`, `run/ingest/ingest.py`).
 7. report: the whole table is checked, and all that is known is told (`run/reporting.py`).
 8. online: of a features table, the latest values are brought to the store (`feature_store/bring_online.py`).
+9. tell: the alerts of the table are judged, and people are told of them (`alerts/tell.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from lakehouse_assets.engine.alerts.tell import tell_alerts
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnknownTable
 from lakehouse_assets.engine.feature_store.bring_online import bring_online
@@ -56,7 +58,8 @@ def materialize(request: Request, context: Context) -> Report:
     before = read_log(context.lake.table(table.key)) if table.partitions else None
     done = report_of(_carried_out(table, request, context), context, before.version if before else None)
     held = bring_online(table, context.lake)
-    return replace(done, online=Online(held.version, held.rows)) if held else done
+    online = Online(held.version, held.rows) if held else None
+    return replace(done, online=online, alerts=tell_alerts(table, context))
 
 
 def _named(key: str, context: Context) -> Table:

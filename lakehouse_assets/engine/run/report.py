@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
+from lakehouse_assets.engine.alerts.deliver import Told
 from lakehouse_assets.engine.models.watch.watched import Watched
 from lakehouse_assets.engine.plan.plan import Strategy
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
@@ -163,8 +164,8 @@ class Report:
     columns that new files brought. `stored` is None for a table that isn't built; `written` for a run that judged no
     row. `checks` are those of the whole table. `empty_snapshot` is the newest snapshot, if it has no row.
     `job` is where it ran, unless that was the process of the step. `online` is the copy of the latest features.
-    `stream` is how far it has read a topic, and `sink` what became of a store. `model` is what became of a model, and
-    `watched` what was found of one by the table of its scores.
+    `alerts` is how its alerts stand. `stream` is how far it has read a topic, and `sink` what became of a store.
+    `model` is what became of a model, and `watched` what was found of one by the table of its scores.
     """
 
     table: str
@@ -187,6 +188,7 @@ class Report:
     stream: StreamReport | None = None
     model: ModelReport | None = None
     online: Online | None = None
+    alerts: Told | None = None
     watched: tuple[Watched, ...] = ()
     sink: SinkReport | None = None
 

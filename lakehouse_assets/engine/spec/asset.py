@@ -20,7 +20,8 @@ class Domain:
 
     `schedule` is a cron line in UTC. `freshness` is the longest time between two materialisations of a table.
     `compute` is what computes the tables where Databricks does, by default a small cluster. Each table is a job of its
-    own there, whose cluster has to start; with `run_as_one_job` the tables of a run are one job.
+    own there, whose cluster has to start; with `run_as_one_job` the tables of a run are one job. `notify` is the
+    channel that is told of runs that failed, checks that fail and tables that are stale.
     """
 
     owner: str
@@ -29,6 +30,7 @@ class Domain:
     doc: str = ""
     compute: Compute | None = None
     run_as_one_job: bool = False
+    notify: str = ""
 
     @property
     def principal(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Unpack
 
+from lakehouse_assets.engine.spec.alerts import Alert
 from lakehouse_assets.engine.spec.checks import Check
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.compute import Compute
@@ -32,6 +33,7 @@ def table(
     columns: Sequence[Column] = (),
     expect: Sequence[Expectation | Typed] = (),
     checks: Sequence[Check] = (),
+    alerts: Sequence[Alert] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
     partitions: Daily | None = None,
@@ -55,7 +57,7 @@ def table(
             fn.__name__, Path(code.co_filename), code.co_firstlineno, doc, inputs,
             fn=fn, columns=tuple(columns), expect=expect, checks=tuple(checks), write=write,
             owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
-            compute=compute,
+            compute=compute, alerts=tuple(alerts),
         )  # fmt: skip
 
     return declare
@@ -67,6 +69,7 @@ def sql_table(
     columns: Sequence[Column] = (),
     expect: Sequence[Expectation | Typed] = (),
     checks: Sequence[Check] = (),
+    alerts: Sequence[Alert] = (),
     write: WriteMode | None = None,
     watermark: Watermark | None = None,
     partitions: Daily | None = None,
@@ -87,7 +90,7 @@ def sql_table(
         file.stem, file, caller.f_lineno, caller.f_globals.get("__doc__") or "", inputs,
         sql=query, columns=tuple(columns), expect=expect, checks=tuple(checks), write=write,
         owner=owner, freshness=freshness, tags=tags or {}, watermark=watermark, partitions=partitions,
-            compute=compute,
+        compute=compute, alerts=tuple(alerts),
     )  # fmt: skip
 
 

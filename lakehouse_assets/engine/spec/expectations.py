@@ -120,7 +120,7 @@ def _or_null(name: str, column: str, test: str) -> Condition:
 
 
 def _expectation(condition: str | Condition, action: Action, name: str | None) -> Expectation:
-    expectation = condition if isinstance(condition, Condition) else Condition(_name_of(condition), condition)
+    expectation = condition if isinstance(condition, Condition) else Condition(name_of(condition), condition)
     return Expectation(name or expectation.name, expectation.sql, action)
 
 
@@ -132,7 +132,8 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _name_of(condition: str) -> str:
+def name_of(condition: str) -> str:
+    """The name that an expectation, or an alert, on a condition gets."""
     operators = "|".join(re.escape(op) for op in _WORDS)
     worded = re.sub(operators, lambda m: f" {_WORDS[m.group()]} ", condition)
     return re.sub(r"\W+", "_", worded).strip("_").lower()[:80]

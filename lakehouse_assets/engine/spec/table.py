@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.spec.alerts import Alert
 from lakehouse_assets.engine.spec.checks import Check, UniqueKey, ValuesAvailable
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.compute import Compute
@@ -53,6 +54,7 @@ class Table:
     external: External | None = None
     score: Score | None = None
     feature: FeatureKey | None = None
+    alerts: tuple[Alert, ...] = ()
 
     def __call__(self, *args: DataFrame, **inputs: DataFrame) -> DataFrame:
         if self.fn is None:

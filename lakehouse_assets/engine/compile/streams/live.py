@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from lakehouse_assets.engine.compile.events import log_alerts
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
 from lakehouse_assets.engine.compile.metadata import run_metadata
 from lakehouse_assets.engine.compile.names import asset_key
@@ -92,6 +93,7 @@ def _telling(live: "Live", lakehouse: Lakehouse, context: dg.OpExecutionContext)
             told.pop(key, None)  # so that it's told of as soon as it works again
             context.log.error(printable(f"{key} failed, and is tried again: {found}"))
             return
+        log_alerts(found.alerts, context.log)
         if found.strategy == "nothing":
             return
         taken[key] += found.taken

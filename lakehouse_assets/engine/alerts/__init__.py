@@ -1,0 +1,1 @@
+"""Alerts: which episodes there are, and how people are told of them."""
