@@ -28,6 +28,10 @@ class Event:
     value: Mapping[str, object]
 
 
+# An event, and when it's sent.
+Timed = tuple[datetime, Event]
+
+
 def by_time(stories: Iterable[Iterator[Event]]) -> Iterator[Event]:
     """The events of many stories in one order, each told only once its time has come.
 
@@ -53,12 +57,12 @@ def by_time(stories: Iterable[Iterator[Event]]) -> Iterator[Event]:
     yield from told(None)
 
 
-def sent_in_order(events: Iterable[Event]) -> Iterator[tuple[datetime, Event]]:
+def sent_in_order(events: Iterable[Event]) -> Iterator[Timed]:
     """Each event with when it's sent: at its time."""
     return ((event.at, event) for event in events)
 
 
-def sent_in_disorder(events: Iterable[Event], seed: int) -> Iterator[tuple[datetime, Event]]:
+def sent_in_disorder(events: Iterable[Event], seed: int) -> Iterator[Timed]:
     """Each event with when it's sent: up to `LATEST` after its time, and some of them twice. A seed always gives the
     same.
     """
@@ -73,6 +77,6 @@ def sent_in_disorder(events: Iterable[Event], seed: int) -> Iterator[tuple[datet
         yield _due(waiting)
 
 
-def _due(waiting: list[tuple[datetime, int, Event]]) -> tuple[datetime, Event]:
+def _due(waiting: list[tuple[datetime, int, Event]]) -> Timed:
     at, _, event = heappop(waiting)
     return at, event

@@ -75,17 +75,20 @@ class Flight:
         return self.scheduled_arrival + self.arrival_delay
 
 
-def events(start: datetime) -> Iterator[Event]:
+def events(start: datetime, recorded: Path | None = None) -> Iterator[Event]:
     """All that happens from a time on, in order. First comes what was told before of flights that aren't over by then.
 
+    A file of recorded positions takes the place of those that are derived.
+
     Raises:
-        NotReplayable: there are no flights from then on.
+        NotReplayable: there are no flights from then on, or the file isn't one of positions.
     """
     found = flights(start.astimezone(ZONE).date() - DAYS_BEFORE)
     first = next(found, None)
     if first is None:
         raise NotReplayable(f"Replaying flights from {start:%Y-%m-%d} on: there are none; those of 2013 are there")
-    return by_time(_story(flight, start) for flight in chain([first], found))
+    told = by_time(_story(flight, start, recorded is None) for flight in chain([first], found))
+    return merge(told, reports(recorded, start), key=lambda event: event.at) if recorded else told
 
 
 def reports(file: Path, start: datetime) -> Iterator[Event]:
@@ -152,12 +155,12 @@ def _next(after: datetime, clock: str, zone: ZoneInfo) -> datetime:
     return same if same > after else following
 
 
-def _story(flight: Flight, start: datetime) -> Iterator[Event]:
-    """All that happens to a flight, unless it's over by the start: its updates, and reports from then on."""
+def _story(flight: Flight, start: datetime, seen: bool) -> Iterator[Event]:
+    """All that happens to a flight, unless it's over by the start: its updates, and reports from then on if `seen`."""
     told = updates(flight)
     if told[-1].at < start:
         return iter(())
-    return merge(told, positions(flight, start), key=lambda event: event.at)
+    return merge(told, positions(flight, start) if seen else (), key=lambda event: event.at)
 
 
 def updates(flight: Flight) -> Sequence[Event]:

@@ -29,6 +29,9 @@ _OURS = {"group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.off
          "isolation.level", "transactional.id", "enable.idempotence"}  # fmt: skip
 
 
+_default: Callable[[], str] = str  # which gives an empty text
+
+
 @dataclass(frozen=True)
 class Connection:
     """A cluster, as the variable of this name tells of it; `properties` may hold a password."""
@@ -48,8 +51,17 @@ def variable_of(name: str) -> str:
 
 def unset(name: str) -> str:
     """The variable, if it isn't set: then the topic is read by nobody, and that's no error."""
-    variable = variable_of(name)
-    return "" if os.environ.get(variable, "").strip() else variable
+    return "" if _told(name) else variable_of(name)
+
+
+def by_default(look: Callable[[], str]) -> None:
+    """Have the connection without a name be what `look` tells whenever its variable isn't set: empty for none."""
+    global _default
+    _default = look
+
+
+def _told(name: str) -> str:
+    return os.environ.get(variable_of(name), "").strip() or ("" if name else _default())
 
 
 def connection(name: str = "") -> Connection:
@@ -58,8 +70,7 @@ def connection(name: str = "") -> Connection:
     Raises:
         SettingsError: its variable isn't set, or can't be understood.
     """
-    variable = variable_of(name)
-    told = os.environ.get(variable, "").strip()
+    variable, told = variable_of(name), _told(name)
     if not told:
         raise SettingsError(f"Looking for Kafka: {variable} isn't set; it says where the topic is, as host:9092")
     return Connection(variable, _properties(variable, told))
