@@ -15,15 +15,17 @@ from lakehouse_assets.simulation import Event, Timed
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
+    from confluent_kafka.admin import AdminClient
 
 PARTITIONS = 2
+CONNECT_SECONDS = 5.0  # a broker that is there answers within 0.1
 SECOND = timedelta(seconds=1)
 # Each message is sent once, and in order by key, though it may take several tries.
 _SENDS = {"enable.idempotence": True, "linger.ms": 20, "message.timeout.ms": round(ANSWER_SECONDS * 1000)}
 
 
 def make_topics(where: Connection, names: Sequence[str]) -> None:
-    """Make the topics that aren't there.
+    """Make the topics that aren't there, and return once they can be read.
 
     Raises:
         StreamUnavailable: no broker answers or lets us in, or we may not make them.
@@ -34,12 +36,33 @@ def make_topics(where: Connection, names: Sequence[str]) -> None:
     heard = Heard()
     client = AdminClient(configured(where, heard))
     try:
-        there = client.list_topics(timeout=ANSWER_SECONDS).topics
-        missing = [NewTopic(name, PARTITIONS) for name in names if name not in there]
-        for future in client.create_topics(missing).values() if missing else ():
+        there = client.list_topics(timeout=CONNECT_SECONDS).topics
+        missing = [name for name in names if name not in there]
+        for future in (
+            client.create_topics([NewTopic(name, PARTITIONS) for name in missing]).values() if missing else ()
+        ):
             future.result()
+        _wait_for_leaders(client, missing)
     except KafkaException as error:
         raise _unavailable(f"Making the topics {', '.join(names)}", where, heard.worst or error.args[0]) from error
+
+
+def _wait_for_leaders(client: AdminClient, names: Sequence[str]) -> None:
+    """A new topic can be read once a broker leads each of its partitions, some tenths of a second later."""
+    from confluent_kafka import KafkaException, TopicPartition
+    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # which it imports for us
+
+    ends = {TopicPartition(name, at): OffsetSpec.latest() for name in names for at in range(PARTITIONS)}
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            for future in client.list_offsets(ends).values():
+                future.result()
+            return
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def sent(timed: Iterable[Timed], where: Connection, start: datetime, speed: float) -> Iterator[Event]:
