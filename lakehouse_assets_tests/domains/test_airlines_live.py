@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +22,7 @@ from lakehouse_assets.domains.airlines import simulation
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.plan.small_runs import interpreted
+from lakehouse_assets.engine.query.sql_names import answer, located
 from lakehouse_assets.engine.run.live import Live
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.request import Request
@@ -27,6 +30,7 @@ from lakehouse_assets.environment import open_lake, open_lakehouse
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets.simulation import LATEST, Event, sent_in_disorder
+from lakehouse_assets_tests.documents import commands
 from lakehouse_assets_tests.domains.conftest import Feed
 from lakehouse_assets_tests.servers.kafka import Kafka, running
 
@@ -240,10 +244,16 @@ def test_updates_in_any_order_and_in_any_batches_come_to_the_same(
         other.send(part)
         other.run("bronze.flight_updates", "silver.flight_status")
     assert len(other.rows("bronze.flight_updates")) > 1.5 * len(updates)
-    ordered = [
-        rows.sort_values("flight_id", ignore_index=True) for rows in (before, other.rows("silver.flight_status"))
-    ]
-    pd.testing.assert_frame_equal(*ordered)
+    left, right = (rows.sort_values("flight_id", ignore_index=True) for rows in (before, after))
+    pd.testing.assert_frame_equal(left, right)
+
+
+def test_the_queries_of_the_docs_have_an_answer(hour: Lake) -> None:
+    queries = [shlex.split(line)[2] for line in commands() if re.search("FROM gold.(live_board|aircraft_now)", line)]
+    assert len(queries) == 2
+    for query in queries:
+        read = located(query, hour.context.lakehouse, hour.context.lake)
+        assert answer(read, hour.context.session(), 5).num_rows == 5
 
 
 def test_reports_are_there_once_each_and_the_newest_is_where_the_aircraft_is(
