@@ -96,8 +96,11 @@ def _send(
 
 
 def _last(mark: Path) -> datetime | None:
-    """How far the last simulation came, if there was one."""
-    return datetime.fromisoformat(mark.read_text()) if mark.exists() else None
+    """How far the last simulation came; None if there was none, or something else stands there."""
+    try:
+        return datetime.fromisoformat(mark.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _shown(at: datetime, module: ModuleType) -> str:

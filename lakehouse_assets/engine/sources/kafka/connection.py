@@ -6,6 +6,9 @@ LAKEHOUSE_KAFKA, or LAKEHOUSE_KAFKA_NAME for the connection `name`, is one of:
 - `Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…`: an Event Hubs namespace;
 - `NAMESPACE.servicebus.windows.net`: the same by Entra ID (a service principal, a managed identity, `az login`);
 - `{"bootstrap.servers": "…", "sasl.mechanism": "SCRAM-SHA-512", …}`: librdkafka's own properties, for all others.
+
+While LAKEHOUSE_KAFKA isn't set, it's what `by_default` was given, if anything: `environment.py` gives the broker of
+`lakehouse simulate`.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ def variable_of(name: str) -> str:
 
 
 def unset(name: str) -> str:
-    """The variable, if it isn't set: then the topic is read by nobody, and that's no error."""
+    """The variable, if neither it nor a default is set: then the topic is read by nobody, and that's no error."""
     return "" if _told(name) else variable_of(name)
 
 
@@ -61,6 +64,7 @@ def by_default(look: Callable[[], str]) -> None:
 
 
 def _told(name: str) -> str:
+    """What the variable says, or what is so by default; empty for nothing."""
     return os.environ.get(variable_of(name), "").strip() or ("" if name else _default())
 
 
