@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from lakehouse_assets.domains.airlines import simulation
 from lakehouse_assets.engine.sources.kafka import connection
 from lakehouse_assets.engine.sources.kafka.topic import standing
 from lakehouse_assets.engine.spec.inputs import Topic
+from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.engine_state import alive
 from lakehouse_assets.resources.local_kafka import local_kafka, state_file
 from lakehouse_assets_tests.cli.command import MAIN
@@ -36,7 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A lakehouse with nothing in it, whose topics are those of its own broker."""
     monkeypatch.delenv("LAKEHOUSE_KAFKA", raising=False)
     monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
-    monkeypatch.setattr(connection, "_default", partial(local_kafka, tmp_path))
+    monkeypatch.setattr(connection, "_default", str)
+    open_lakehouse()  # which says where its own broker would be
     return tmp_path
 
 
@@ -68,13 +69,14 @@ def told(hours: float) -> dict[str, int]:
 
 
 def test_it_sends_to_a_broker_of_its_own_and_leaves_none_behind(home: Path) -> None:
+    expected = told(0.25)
     with simulating(home, *WINDOW) as process:
         broker = jvm(home)
-        wait_until(lambda: {topic: messages(topic) for topic in simulation.TOPICS} == told(0.25), 60)
+        wait_until(lambda: {topic: messages(topic) for topic in simulation.TOPICS} == expected, 60)
         process.terminate()
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"{sum(told(0.25).values()):,} messages sent, up to 2013-01-15 06:14" in said
+    assert f"{sum(expected.values()):,} messages sent, up to 2013-01-15 06:14" in said
     assert not alive(broker)
     assert (local_kafka(home), state_file(home).exists()) == ("", False)
     assert connection.unset("") == "LAKEHOUSE_KAFKA"
