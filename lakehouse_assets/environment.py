@@ -6,10 +6,13 @@ What loads PySpark or Dagster is imported when it's asked for, as most commands 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.lake.places import Lake
+from lakehouse_assets.engine.sources.kafka.connection import by_default
 from lakehouse_assets.resources.azure import lake_at
+from lakehouse_assets.resources.local_kafka import local_kafka
 from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -28,7 +31,9 @@ def open_lakehouse(settings: Settings | None = None, *, strict: bool = False) ->
     """
     from lakehouse_assets.engine.graph.validate import load
 
-    return load((settings or read_settings()).domains, strict=strict)
+    settings = settings or read_settings()
+    by_default(partial(local_kafka, settings.home))
+    return load(settings.domains, strict=strict)
 
 
 def open_lake(lakehouse: Lakehouse, settings: Settings | None = None) -> Lake:

@@ -58,7 +58,7 @@ class Settings:
     | LAKEHOUSE_DATABRICKS_SECRETS | the secret scope whose `azure-…` and `lakehouse-…` jobs get as variables | none |
     | LAKEHOUSE_MLFLOW | MLflow's tracking store: a URI as MLflow takes it | a SQLite database in `HOME/mlflow` |
     | LAKEHOUSE_MLFLOW_REGISTRY | MLflow's registry of models, such as `databricks-uc` | the tracking store's |
-    | LAKEHOUSE_KAFKA | where topics are: see `engine/sources/kafka/connection.py`, which reads it | none: unread |
+    | LAKEHOUSE_KAFKA | where topics are: see `engine/sources/kafka/connection.py` | while `simulate` runs, its broker |
     | LAKEHOUSE_POSTGRES | where sinks write: `postgresql://USER:PASSWORD@HOST/DATABASE` | none: they wait |
     """
 

@@ -75,12 +75,24 @@ ALTER TABLE `main`.`airlines_bronze`.`airports` SET TAGS ('domain' = 'airlines',
 CREATE TABLE IF NOT EXISTS `main`.`airlines_bronze`.`carriers` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/bronze/carriers';
 COMMENT ON TABLE `main`.`airlines_bronze`.`carriers` IS 'Carriers as delivered: code and name.';
 ALTER TABLE `main`.`airlines_bronze`.`carriers` SET TAGS ('domain' = 'airlines', 'layer' = 'bronze');
+CREATE TABLE IF NOT EXISTS `main`.`airlines_bronze`.`flight_updates` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/bronze/flight_updates';
+COMMENT ON TABLE `main`.`airlines_bronze`.`flight_updates` IS 'What is told of a flight while it\'s on its way, a message each time, as JSON and as it came.';
+ALTER TABLE `main`.`airlines_bronze`.`flight_updates` SET TAGS ('domain' = 'airlines', 'layer' = 'bronze');
+ALTER TABLE `main`.`airlines_bronze`.`flight_updates` ALTER COLUMN `key` COMMENT 'The key of the message as its bytes; null where it has none.';
+ALTER TABLE `main`.`airlines_bronze`.`flight_updates` ALTER COLUMN `value` COMMENT 'The message as its bytes; null where it says that its key is gone.';
+ALTER TABLE `main`.`airlines_bronze`.`flight_updates` ALTER COLUMN `headers` COMMENT 'Its headers, in their order.';
 CREATE TABLE IF NOT EXISTS `main`.`airlines_bronze`.`flights` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/bronze/flights';
 COMMENT ON TABLE `main`.`airlines_bronze`.`flights` IS 'Flights from New York as the feed delivers them, one file a day: every cell as text, `NA` as null.';
 ALTER TABLE `main`.`airlines_bronze`.`flights` SET TAGS ('domain' = 'airlines', 'layer' = 'bronze');
 CREATE TABLE IF NOT EXISTS `main`.`airlines_bronze`.`planes` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/bronze/planes';
 COMMENT ON TABLE `main`.`airlines_bronze`.`planes` IS 'Registered planes as delivered: tail number, maker, model, seats, every cell as text, `NA` as null.';
 ALTER TABLE `main`.`airlines_bronze`.`planes` SET TAGS ('domain' = 'airlines', 'layer' = 'bronze');
+CREATE TABLE IF NOT EXISTS `main`.`airlines_bronze`.`positions` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/bronze/positions';
+COMMENT ON TABLE `main`.`airlines_bronze`.`positions` IS 'Where aircraft are, as they report it every few seconds: a message each, as JSON and as it came.';
+ALTER TABLE `main`.`airlines_bronze`.`positions` SET TAGS ('domain' = 'airlines', 'layer' = 'bronze');
+ALTER TABLE `main`.`airlines_bronze`.`positions` ALTER COLUMN `key` COMMENT 'The key of the message as its bytes; null where it has none.';
+ALTER TABLE `main`.`airlines_bronze`.`positions` ALTER COLUMN `value` COMMENT 'The message as its bytes; null where it says that its key is gone.';
+ALTER TABLE `main`.`airlines_bronze`.`positions` ALTER COLUMN `headers` COMMENT 'Its headers, in their order.';
 CREATE TABLE IF NOT EXISTS `main`.`airlines_bronze`.`weather` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/bronze/weather';
 COMMENT ON TABLE `main`.`airlines_bronze`.`weather` IS 'Hourly weather at the New York airports as the feed delivers it, one file a day: every cell as text, `NA` as null.';
 ALTER TABLE `main`.`airlines_bronze`.`weather` SET TAGS ('domain' = 'airlines', 'layer' = 'bronze');
@@ -154,6 +166,28 @@ ALTER TABLE `main`.`airlines_silver`.`carriers` ALTER COLUMN `carrier` SET NOT N
 ALTER TABLE `main`.`airlines_silver`.`carriers` ALTER COLUMN `valid_from` SET NOT NULL;
 ALTER TABLE `main`.`airlines_silver`.`carriers` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_silver`.`carriers` ADD CONSTRAINT `carriers_key` PRIMARY KEY (`carrier`, `valid_from`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_silver`.`flight_status` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/silver/flight_status';
+COMMENT ON TABLE `main`.`airlines_silver`.`flight_status` IS 'Each flight as it stands by the last update of it, whatever order the updates came in.
+
+An update tells all that is known of its flight by then. So the one with the latest time has it whole, and one that
+comes late or twice changes nothing.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` SET TAGS ('domain' = 'airlines', 'layer' = 'silver');
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `flight_id` COMMENT 'Carrier, number, origin and scheduled departure: UA1545-EWR-…';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `updated_at` COMMENT 'UTC; when this came to be so.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `status` COMMENT 'One of scheduled, delayed, cancelled, departed, diverted, arrived.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `carrier` COMMENT 'Two-character code.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `flight` COMMENT 'Flight number.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `origin` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `destination` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `flight_date` COMMENT 'Local date of departure at the origin.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `scheduled_departure_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `estimated_departure_at` COMMENT 'UTC; null until a delay is told.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `departed_at` COMMENT 'UTC; null until it has left the gate.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `scheduled_arrival_at` COMMENT 'UTC; null where the destination\'s time zone is unknown.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `arrived_at` COMMENT 'UTC; null until it\'s at the gate.';
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ALTER COLUMN `flight_id` SET NOT NULL;
+ALTER TABLE `main`.`airlines_silver`.`flight_status` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_silver`.`flight_status` ADD CONSTRAINT `flight_status_key` PRIMARY KEY (`flight_id`);
 CREATE TABLE IF NOT EXISTS `main`.`airlines_silver`.`planes` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/silver/planes';
 COMMENT ON TABLE `main`.`airlines_silver`.`planes` IS 'Planes by tail number, a row for each state of one since the register told of it (SCD 2).';
 ALTER TABLE `main`.`airlines_silver`.`planes` SET TAGS ('domain' = 'airlines', 'layer' = 'silver');
@@ -163,6 +197,25 @@ ALTER TABLE `main`.`airlines_silver`.`planes` ALTER COLUMN `tail_number` SET NOT
 ALTER TABLE `main`.`airlines_silver`.`planes` ALTER COLUMN `valid_from` SET NOT NULL;
 ALTER TABLE `main`.`airlines_silver`.`planes` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_silver`.`planes` ADD CONSTRAINT `planes_key` PRIMARY KEY (`tail_number`, `valid_from`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_silver`.`tracks` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/silver/tracks';
+COMMENT ON TABLE `main`.`airlines_silver`.`tracks` IS 'Where each aircraft was and when, a row for each report; one that comes twice is there once.
+
+Messages have the fields of ADS-B records as the OpenSky Network and the package `traffic` write them: `icao24`,
+`timestamp` in milliseconds since 1970, `latitude`, `longitude`, `altitude` and so on. A simulated report also tells of
+the flight. Jumps between two reports aren\'t judged: which of them is wrong would depend on what else has come.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` SET TAGS ('domain' = 'airlines', 'layer' = 'silver');
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `aircraft` COMMENT 'The transponder\'s address (ICAO, 24 bits) or the tail number.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `reported_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `flight_id` COMMENT '→ flight_status; null where the report doesn\'t tell.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `destination` COMMENT 'FAA code; null where the report doesn\'t tell.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `latitude` COMMENT 'Degrees, north positive.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `longitude` COMMENT 'Degrees, east positive.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `altitude_feet` COMMENT 'By air pressure; null on the ground, as a rule.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `track_degrees` COMMENT 'Over ground, clockwise from north.';
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `aircraft` SET NOT NULL;
+ALTER TABLE `main`.`airlines_silver`.`tracks` ALTER COLUMN `reported_at` SET NOT NULL;
+ALTER TABLE `main`.`airlines_silver`.`tracks` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_silver`.`tracks` ADD CONSTRAINT `tracks_key` PRIMARY KEY (`aircraft`, `reported_at`);
 CREATE TABLE IF NOT EXISTS `main`.`airlines_silver`.`weather` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/silver/weather';
 COMMENT ON TABLE `main`.`airlines_silver`.`weather` IS 'Weather at the New York airports, one row per airport and hour (UTC).';
 ALTER TABLE `main`.`airlines_silver`.`weather` SET TAGS ('domain' = 'airlines', 'layer' = 'silver');
@@ -378,6 +431,49 @@ ALTER TABLE `main`.`airlines_gold`.`dim_carrier` ALTER COLUMN `valid_to` COMMENT
 ALTER TABLE `main`.`airlines_gold`.`dim_carrier` ALTER COLUMN `carrier_key` SET NOT NULL;
 ALTER TABLE `main`.`airlines_gold`.`dim_carrier` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_gold`.`dim_carrier` ADD CONSTRAINT `dim_carrier_key` PRIMARY KEY (`carrier_key`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`delays_by_minute` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/delays_by_minute';
+COMMENT ON TABLE `main`.`airlines_gold`.`delays_by_minute` IS 'How late flights left each airport, by the minute in which they left: a tumbling window by the time of the event.';
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` SET TAGS ('domain' = 'airlines', 'layer' = 'gold');
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ALTER COLUMN `airport` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ALTER COLUMN `minute` COMMENT 'UTC; the beginning of the window.';
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ALTER COLUMN `delayed_15` COMMENT 'Left 15 minutes late or more.';
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ALTER COLUMN `mean_departure_delay` COMMENT 'Minutes; an early flight counts below zero.';
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ALTER COLUMN `worst_departure_delay` COMMENT 'Minutes.';
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ALTER COLUMN `airport` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ALTER COLUMN `minute` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_gold`.`delays_by_minute` ADD CONSTRAINT `delays_by_minute_key` PRIMARY KEY (`airport`, `minute`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`live_board` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/live_board';
+COMMENT ON TABLE `main`.`airlines_gold`.`live_board` IS 'Departures as a screen at the gate shows them: each flight with its status and delay by the last update.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` SET TAGS ('domain' = 'airlines', 'layer' = 'gold');
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `airport` COMMENT 'From which it departs; FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `flight` COMMENT 'As on a ticket: UA 1545.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `destination` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `destination_name` COMMENT 'Null where the reference doesn\'t know the airport.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `departs_at_local` COMMENT 'By the airport\'s clock: 05:15. As scheduled.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `expected_at_local` COMMENT 'By the same clock, as estimated or as it was; null until told.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `status` COMMENT 'As in flight_status.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `departure_delay` COMMENT 'Minutes, as estimated or as it was; null until told, negative if early.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `scheduled_departure_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `departed_at` COMMENT 'UTC; null until it has left the gate.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `updated_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`live_board` ALTER COLUMN `flight_id` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`live_board` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_gold`.`live_board` ADD CONSTRAINT `live_board_key` PRIMARY KEY (`flight_id`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`aircraft_now` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/aircraft_now';
+COMMENT ON TABLE `main`.`airlines_gold`.`aircraft_now` IS 'Where each aircraft is by its last report: how far from its destination, and near which airport.
+
+Airports are those of silver.airports, which are in the United States. Distances are along great circles.';
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` SET TAGS ('domain' = 'airlines', 'layer' = 'gold');
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ALTER COLUMN `reported_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ALTER COLUMN `flight_id` COMMENT '→ flight_status.';
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ALTER COLUMN `destination` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ALTER COLUMN `destination_km` COMMENT 'Null where the destination isn\'t told, or isn\'t known.';
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ALTER COLUMN `nearest_airport` COMMENT 'FAA code.';
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ALTER COLUMN `in_airport_zone` COMMENT 'Within 5 km of the nearest airport\'s point.';
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ALTER COLUMN `aircraft` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_gold`.`aircraft_now` ADD CONSTRAINT `aircraft_now_key` PRIMARY KEY (`aircraft`);
 CREATE TABLE IF NOT EXISTS `main`.`airlines_features`.`airport_weather` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/features/airport_weather';
 COMMENT ON TABLE `main`.`airlines_features`.`airport_weather` IS 'The weather at an airport, as it was known at a time: no model sees an observation before it was published.';
 ALTER TABLE `main`.`airlines_features`.`airport_weather` SET TAGS ('domain' = 'airlines', 'layer' = 'features');
@@ -679,6 +775,22 @@ ALTER TABLE `main`.`airlines_gold`.`dim_plane` ALTER COLUMN `valid_to` COMMENT '
 ALTER TABLE `main`.`airlines_gold`.`dim_plane` ALTER COLUMN `plane_key` SET NOT NULL;
 ALTER TABLE `main`.`airlines_gold`.`dim_plane` DROP PRIMARY KEY IF EXISTS CASCADE;
 ALTER TABLE `main`.`airlines_gold`.`dim_plane` ADD CONSTRAINT `dim_plane_key` PRIMARY KEY (`plane_key`);
+CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`live_reconciliation` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/live_reconciliation';
+COMMENT ON TABLE `main`.`airlines_gold`.`live_reconciliation` IS 'What the stream told of each flight beside what the day\'s file says of it, and whether they agree.
+
+The file comes later and is the record: silver.flights and all that is made of it take nothing from the stream.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` SET TAGS ('domain' = 'airlines', 'layer' = 'gold');
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `flight_date` COMMENT 'Local date of departure at the origin.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `daily_status` COMMENT 'Null until the day\'s file has the flight.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `live_departed_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `daily_departed_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `live_arrived_at` COMMENT 'UTC.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `daily_arrived_at` COMMENT 'UTC; null where the destination\'s time zone is unknown.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `agrees` COMMENT 'In status and times; null until the day\'s file has the flight.';
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `flight_id` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ALTER COLUMN `flight_date` SET NOT NULL;
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` DROP PRIMARY KEY IF EXISTS CASCADE;
+ALTER TABLE `main`.`airlines_gold`.`live_reconciliation` ADD CONSTRAINT `live_reconciliation_key` PRIMARY KEY (`flight_id`, `flight_date`);
 CREATE TABLE IF NOT EXISTS `main`.`airlines_gold`.`on_time_kpis` USING DELTA LOCATION 'abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/lake/airlines/gold/on_time_kpis';
 COMMENT ON TABLE `main`.`airlines_gold`.`on_time_kpis` IS 'On-time figures per month and airport of departure, by the US DOT\'s measure: on time is less than 15 minutes late.
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -121,6 +124,20 @@ def _named(lakehouse: Lakehouse, name: str) -> list[str]:
 def within(keys: Iterable[str], name: str) -> list[str]:
     """Those of the keys that are in a domain, in a layer, or in `domain.layer`."""
     return [key for key in keys if key.startswith(f"{name}.") or key.split(".")[1:2] == [name]]
+
+
+def module_of(domain: str, name: str, package: str, lakehouse: Lakehouse) -> ModuleType:
+    """The module `feed` or `simulation` of a domain.
+
+    Raises:
+        NotFound: it has none; the message names the domains that do.
+    """
+    modules = {domain: f"{package}.{domain}.{name}" for domain in lakehouse.domains}
+    there = [domain for domain, module in modules.items() if find_spec(module)]
+    if domain not in there:
+        what, having = "sample feed" if name == "feed" else name, ", ".join(there) or "none"
+        raise NotFound(f"The domain {domain!r} has no {what}; those of {package} that have one: {having}")
+    return import_module(modules[domain])
 
 
 def built(lake: Lake, table: Table) -> TableLog:

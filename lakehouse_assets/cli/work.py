@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +15,7 @@ from lakehouse_assets.cli.app import (
     complain,
     count,
     find,
+    module_of,
     select_assets,
 )
 from lakehouse_assets.cli.home import enter_home
@@ -173,7 +173,7 @@ def land(
 ) -> None:
     """Put the sample feed of a domain into its landing folder, as a feed would deliver it."""
     settings = read_settings()
-    feed = _feed(domain, settings)
+    feed = module_of(domain, "feed", settings.domains, open_lakehouse())
     landing = settings.landing
     if "://" in landing:
         raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
@@ -182,23 +182,6 @@ def land(
     folder = own_folder(Path(landing), "the landing folder") / domain
     written = feed.land_from(folder, given) if hasattr(feed, "land_from") else feed.land(folder)
     tell(f"{count(written)} new files landed in {folder}.")
-
-
-def _feed(domain: str, settings: Settings) -> ModuleType:
-    """The module `feed` of a domain: it has `land(folder)`, or `land_from(folder, given)`; both return a number.
-
-    Raises:
-        NotFound: it has none; the message names the domains that do.
-    """
-    from importlib import import_module
-    from importlib.util import find_spec
-
-    feeds = {name: f"{settings.domains}.{name}.feed" for name in open_lakehouse().domains}
-    there = [name for name, feed in feeds.items() if find_spec(feed)]
-    if domain not in there:
-        having = ", ".join(there) or "none"
-        raise NotFound(f"The domain {domain!r} has no sample feed; those of {settings.domains} that have one: {having}")
-    return import_module(feeds[domain])
 
 
 @app.command()

@@ -36,7 +36,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         if _wait_for_port(jvm, orders["port"]):
-            _publish(state, {"pid": jvm.pid, "supervisor": os.getpid(), "started": time.time(), **_address(orders)})
+            publish(state, {"pid": jvm.pid, "supervisor": os.getpid(), "started": time.time(), **_address(orders)})
             _watch(jvm, folder, orders["idle_seconds"])
     except Stopped:
         pass
@@ -76,10 +76,11 @@ def _launch(orders: dict[str, Any], scratch: Path) -> subprocess.Popen[bytes]:
     for name in ("SPARK_REMOTE", "SPARK_HOME", "SPARK_CONNECT_MODE_ENABLED"):
         env.pop(name, None)
     command = [*orders["command"], "--properties-file", str(settings), "--class", SERVER, "spark-internal"]
-    return subprocess.Popen(command, env=env, cwd=scratch, preexec_fn=_die_with_parent)
+    return subprocess.Popen(command, env=env, cwd=scratch, preexec_fn=die_with_parent)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """In a child that isn't a program yet: have it killed once its parent is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -100,7 +101,8 @@ def _wait_for_port(jvm: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _publish(path: Path, state: dict[str, Any]) -> None:
+def publish(path: Path, state: dict[str, Any]) -> None:
+    """Write a state that this user alone may read, whole or not at all."""
     scratch = path.with_suffix(".new")
     scratch.touch(mode=0o600)
     scratch.write_text(json.dumps(state))

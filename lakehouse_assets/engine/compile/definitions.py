@@ -63,7 +63,7 @@ def compile_definitions(
         sensors=[
             *(s for s in sensors if s is not None),
             *(job_sensors(lakehouse) if watched else ()),
-            *map(live_sensor, live),
+            *(live_sensor(job, lakehouse) for job in live),
         ],
         resources={name: _fixed(made) for name, made in {**resources, **unused}.items()},
         executor=dg.in_process_executor,

@@ -21,6 +21,7 @@ from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.printable import printable
 from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets.engine.sources.kafka.connection import unset
 
 if TYPE_CHECKING:
     from lakehouse_assets.engine.run.live import Live, Tell
@@ -39,11 +40,18 @@ def live_jobs(lakehouse: Lakehouse) -> list[dg.JobDefinition]:
     return [_job(name, lakehouse) for name in lakehouse.domains if name in continuous]
 
 
-def live_sensor(job: dg.JobDefinition) -> dg.SensorDefinition:
-    """Keeps one such run alive; one that fails is started again after longer and longer pauses."""
+def live_sensor(job: dg.JobDefinition, lakehouse: Lakehouse) -> dg.SensorDefinition:
+    """Keeps one such run alive; one that fails is started again after longer and longer pauses.
+
+    There is none while it isn't said where its topics are.
+    """
     domain = job.name.removesuffix("_live")
+    connections = {to.connection for t, to in lakehouse.topic_tables() if t.domain == domain and to.continuous}
 
     def decide(context: dg.SensorEvaluationContext, lake: Lake) -> Decision:
+        off = sorted(filter(None, map(unset, connections)))
+        if len(off) == len(connections):
+            return dg.SkipReason(f"{' and '.join(off)} isn't set, so nothing is read")
         tags = {RUN_TAG: domain, LAKE_TAG: lake.root}
 
         def look() -> Waiting:

@@ -6,6 +6,9 @@ LAKEHOUSE_KAFKA, or LAKEHOUSE_KAFKA_NAME for the connection `name`, is one of:
 - `Endpoint=sb://NAMESPACE.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…`: an Event Hubs namespace;
 - `NAMESPACE.servicebus.windows.net`: the same by Entra ID (a service principal, a managed identity, `az login`);
 - `{"bootstrap.servers": "…", "sasl.mechanism": "SCRAM-SHA-512", …}`: librdkafka's own properties, for all others.
+
+While LAKEHOUSE_KAFKA isn't set, it's what `by_default` was given, if anything: `environment.py` gives the broker of
+`lakehouse simulate`.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ _OURS = {"group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.off
          "isolation.level", "transactional.id", "enable.idempotence"}  # fmt: skip
 
 
+_default: Callable[[], str] = str  # which gives an empty text
+
+
 @dataclass(frozen=True)
 class Connection:
     """A cluster, as the variable of this name tells of it; `properties` may hold a password."""
@@ -47,9 +53,19 @@ def variable_of(name: str) -> str:
 
 
 def unset(name: str) -> str:
-    """The variable, if it isn't set: then the topic is read by nobody, and that's no error."""
-    variable = variable_of(name)
-    return "" if connections.value_of(variable) else variable
+    """The variable, if neither it nor a default is set: then the topic is read by nobody, and that's no error."""
+    return "" if _told(name) else variable_of(name)
+
+
+def by_default(look: Callable[[], str]) -> None:
+    """Have the connection without a name be what `look` tells whenever its variable isn't set: empty for none."""
+    global _default
+    _default = look
+
+
+def _told(name: str) -> str:
+    """What the variable says, or what is so by default; empty for nothing."""
+    return connections.value_of(variable_of(name)) or ("" if name else _default())
 
 
 def connection(name: str = "") -> Connection:
@@ -58,8 +74,7 @@ def connection(name: str = "") -> Connection:
     Raises:
         SettingsError: its variable isn't set, or can't be understood.
     """
-    variable = variable_of(name)
-    told = connections.value_of(variable)
+    variable, told = variable_of(name), _told(name)
     if not told:
         raise SettingsError(f"Looking for Kafka: {variable} isn't set; it says where the topic is, as host:9092")
     return Connection(variable, _properties(variable, told))

@@ -123,6 +123,17 @@ def test_dagster_shows_the_run_and_keeps_one_alive(
         assert "still under way" in str(sensor.tick().skip_message)
 
 
+def test_no_run_is_started_while_nothing_says_where_the_topic_is(
+    project: Project, kafka: Kafka, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(project, kafka.topic())
+    sensor = Sensor(project.definitions(), "shop_live", instance)
+    monkeypatch.delenv("LAKEHOUSE_KAFKA")
+    assert sensor.tick().skip_message == "LAKEHOUSE_KAFKA isn't set, so nothing is read"
+    monkeypatch.setenv("LAKEHOUSE_KAFKA", kafka.address)
+    assert len(sensor.tick().run_requests) == 1
+
+
 @contextmanager
 def instance_with_a_run(instance: dg.DagsterInstance, tags: dict[str, str]) -> Iterator[None]:
     """A run with these tags that is under way."""

@@ -1,0 +1,107 @@
+"""Command that replays a time gone by as live messages, to a broker of its own if there is no other."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import takewhile
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from lakehouse_assets.cli.app import app, count, module_of
+from lakehouse_assets.cli.terminal import tell
+from lakehouse_assets.engine.sources.kafka.connection import Connection, connection, unset, variable_of
+from lakehouse_assets.environment import open_lakehouse
+from lakehouse_assets.folders import own_folder
+from lakehouse_assets.settings import Settings, read_settings
+from lakehouse_assets.simulation import Timed, sent_in_disorder, sent_in_order
+
+TELL_SECONDS = 10
+Start = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%dT%H:%M"], help="local time; else it goes on where the last one ended"),
+]
+Seed = Annotated[int | None, typer.Option(metavar="SEED", help="have messages come late, and some twice, by this seed")]
+
+
+@app.command()
+def simulate(
+    domain: Annotated[str, typer.Argument(help="airlines, or one of yours with a simulation.py")] = "airlines",
+    speed: Annotated[float, typer.Option(min=0.1, help="how much faster than it was")] = 60,
+    start: Start = None,
+    hours: Annotated[float | None, typer.Option(min=0, help="of simulated time; else until Ctrl-C")] = None,
+    disorder: Seed = None,
+    positions: Annotated[Path | None, typer.Option(help="recorded ADS-B, in place of derived positions")] = None,
+) -> None:
+    """Replay real flights as live messages, which `lakehouse dev` or `lakehouse stream` takes in; Ctrl-C ends it.
+
+    Without LAKEHOUSE_KAFKA it has a broker of its own, which ends with it and keeps what it has.
+    """
+    settings = read_settings()
+    module = module_of(domain, "simulation", settings.domains, open_lakehouse(settings))
+    mark = own_folder(settings.home, "the lakehouse's folder") / f"simulated_{domain}"
+    begin = start.replace(tzinfo=module.ZONE) if start else _last(mark) or module.START
+    events = module.events(begin, positions)
+    timed = sent_in_order(events) if disorder is None else sent_in_disorder(events, disorder)
+    if hours is not None:
+        end = begin + timedelta(hours=hours)
+        timed = takewhile(lambda it: it[0] < end, timed)
+    with _broker(settings, module) as (where, own):
+        tell(f"From {_shown(begin, module)} on, {speed:g} times as fast, to {where.brokers} (Ctrl-C ends it)")
+        _send(timed, where, module, (begin, speed), mark)
+        if own:
+            tell("The broker stays until Ctrl-C, so that what was sent can be read.")
+            signal.pause()
+
+
+@contextmanager
+def _broker(settings: Settings, module: ModuleType) -> Iterator[tuple[Connection, bool]]:
+    """The broker that the environment tells of, or one of our own, with the topics; and whether it's our own."""
+    from lakehouse_assets.serve.broker import local_broker
+    from lakehouse_assets.serve.sending import make_topics
+
+    if not unset(""):
+        make_topics(connection(), module.TOPICS)
+        yield connection(), False
+        return
+    tell("Starting a Kafka broker, which takes some seconds (the first time also to download it)")
+    with local_broker(
+        settings.home, settings.cache, lambda client: make_topics(Connection(variable_of(""), client), module.TOPICS)
+    ) as broker:
+        yield Connection(variable_of(""), broker.client), True
+
+
+def _send(
+    timed: Iterator[Timed], where: Connection, module: ModuleType, pace: tuple[datetime, float], mark: Path
+) -> None:
+    """Send, tell now and then how far it is, and note how far it came."""
+    from lakehouse_assets.serve.sending import sent
+
+    number, told, at = 0, time.monotonic(), pace[0]
+    try:
+        for event in sent(timed, where, *pace):
+            number, at = number + 1, max(at, event.at)
+            if time.monotonic() - told > TELL_SECONDS:
+                told = time.monotonic()
+                tell(f"{_shown(at, module)}: {count(number)} messages sent")
+    finally:
+        mark.write_text(at.isoformat())
+        tell(f"{count(number)} messages sent, up to {_shown(at, module)}; the next simulation goes on from there.")
+
+
+def _last(mark: Path) -> datetime | None:
+    """How far the last simulation came; None if there was none, or something else stands there."""
+    try:
+        return datetime.fromisoformat(mark.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _shown(at: datetime, module: ModuleType) -> str:
+    return f"{at.astimezone(module.ZONE):%Y-%m-%d %H:%M}"
