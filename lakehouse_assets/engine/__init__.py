@@ -43,6 +43,7 @@ from lakehouse_assets.engine.spec.models.search import Choice, Range, Search
 from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime
 from lakehouse_assets.engine.spec.modes import Daily
 from lakehouse_assets.engine.spec.streams.declare import kafka
+from lakehouse_assets.engine.spec.streams.windows import windows
 
 __all__ = [
     "AtRandom",
@@ -107,4 +108,5 @@ __all__ = [
     "up_to_date",
     "volume",
     "warn",
+    "windows",
 ]
