@@ -1,6 +1,7 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
 from lakehouse_assets.engine.feature_store.as_of import as_of
+from lakehouse_assets.engine.sources.kafka.avro import avro
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.cdc import canal, debezium, maxwell
 from lakehouse_assets.engine.spec.checks import TableCheck, null_share, reconciled, references, up_to_date, volume
@@ -74,6 +75,7 @@ __all__ = [
     "Watermark",
     "append",
     "as_of",
+    "avro",
     "between",
     "canal",
     "debezium",

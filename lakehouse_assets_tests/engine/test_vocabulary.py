@@ -7,7 +7,7 @@ import inspect
 from lakehouse_assets import engine
 
 WORDS = """
-Cluster Column Daily Domain ExistingCluster Expectation Serverless TableCheck Watermark append between canal
+Cluster Column Daily Domain ExistingCluster Expectation Serverless TableCheck Watermark append avro between canal
 debezium drop extract fail files history http kafka lookup matches maxwell merge not_null null_share one_of reconciled
 references refresh replace snapshots sql_table table typed up_to_date volume warn windows
 Jar Job Notebook SqlFile external_table task_table

@@ -41,9 +41,9 @@ class Connection:
         return str(self.properties["bootstrap.servers"])
 
 
-def variable_of(name: str) -> str:
+def variable_of(name: str, variable: str = VARIABLE) -> str:
     """The variable that says where the connection of a name is, or the one without."""
-    return f"{VARIABLE}_{re.sub(r'[^A-Z0-9]', '_', name.upper())}" if name else VARIABLE
+    return f"{variable}_{re.sub(r'[^A-Z0-9]', '_', name.upper())}" if name else variable
 
 
 def unset(name: str) -> str:
