@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from pyspark.errors import PySparkException
 
 from lakehouse_assets.engine import windows
+from lakehouse_assets.engine.modes.refresh.group_routes import find_routes
+from lakehouse_assets.engine.query.expressions import first_by_name
+from lakehouse_assets.engine.query.query_plan import analysed
 from lakehouse_assets.testing import Event, Expected, arrivals
 from lakehouse_assets_tests.project import Project
 
@@ -177,6 +181,26 @@ def test_a_row_is_in_each_window_that_its_time_lies_in_and_without_a_time_in_non
         wanted = [(s, b, b + long) for s in seconds if s is not None
                   for b in range(-7_200, 7_200, step) if b <= s < b + long]  # fmt: skip
         assert sorted(map(tuple, found.collect()), key=repr) == sorted([*wanted, (None, None, None)], key=repr)
+
+
+def test_a_session_is_not_followed_by_its_start_which_a_late_event_moves(spark: SparkSession) -> None:
+    clicks = spark.createDataFrame([], "person int, at timestamp")
+    clicks.createOrReplaceTempView("clicks")
+
+    def analyse(_key: str, sql: str) -> str | None:
+        try:
+            tree = analysed(clicks.selectExpr(f"{sql} AS one"))
+        except PySparkException:
+            return None
+        return first_by_name(tree) if tree else None
+
+    for start in ("session_window.start", "min(at)"):
+        query = f"SELECT person, {start} AS began_at FROM clicks GROUP BY person, session_window(at, '5 minutes')"
+        plan = analysed(spark.sql(query))
+        assert plan is not None
+        for by, followed in ((["person", "began_at"], False), (["person"], True)):
+            routes = find_routes(plan, by, ["clicks"], analyse)
+            assert isinstance(routes["clicks"], tuple) == followed, routes
 
 
 def test_windows_that_do_not_cover_each_time_as_often_are_refused(spark: SparkSession) -> None:
