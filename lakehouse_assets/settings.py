@@ -26,8 +26,7 @@ VARIABLES = tuple(
     for name in (
         "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ONLINE", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT",
         "SPARK", "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
-        "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY", "KAFKA",
-        "POSTGRES",
+        "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY", "KAFKA", "SCHEMA_REGISTRY", "POSTGRES",
     )
 )  # fmt: skip
 
@@ -59,6 +58,7 @@ class Settings:
     | LAKEHOUSE_MLFLOW | MLflow's tracking store: a URI as MLflow takes it | a SQLite database in `HOME/mlflow` |
     | LAKEHOUSE_MLFLOW_REGISTRY | MLflow's registry of models, such as `databricks-uc` | the tracking store's |
     | LAKEHOUSE_KAFKA | where topics are: see `engine/sources/kafka/connection.py` | while `simulate` runs, its broker |
+    | LAKEHOUSE_SCHEMA_REGISTRY | the registry of Avro schemas, `https://USER:PASSWORD@HOST:8081` | none |
     | LAKEHOUSE_POSTGRES | where sinks write: `postgresql://USER:PASSWORD@HOST/DATABASE` | none: they wait |
     """
 
@@ -141,7 +141,7 @@ def sound_settings(named: Collection[str] = ()) -> tuple[Settings, list[tuple[bo
 
 
 def _looked_at(name: str, value: str, named: Collection[str]) -> tuple[bool, str, str]:
-    if name in named:
+    if name in named or name.startswith("LAKEHOUSE_SCHEMA_REGISTRY_"):
         return True, name, "set"  # to what may be a secret
     if name not in VARIABLES:
         near = get_close_matches(name, VARIABLES, n=1)

@@ -1,6 +1,7 @@
 """The vocabulary: all that a domain file may import from the engine."""
 
 from lakehouse_assets.engine.feature_store.as_of import as_of
+from lakehouse_assets.engine.sources.kafka.avro import avro
 from lakehouse_assets.engine.spec.alerts import alert
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.cdc import canal, debezium, maxwell
@@ -45,6 +46,7 @@ from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup,
 from lakehouse_assets.engine.spec.modes import Daily
 from lakehouse_assets.engine.spec.sinks.declare import kafka_topic, postgres, sink
 from lakehouse_assets.engine.spec.streams.declare import kafka
+from lakehouse_assets.engine.spec.streams.windows import windows
 
 __all__ = [
     "AtRandom",
@@ -76,6 +78,7 @@ __all__ = [
     "alert",
     "append",
     "as_of",
+    "avro",
     "between",
     "canal",
     "debezium",
@@ -113,4 +116,5 @@ __all__ = [
     "up_to_date",
     "volume",
     "warn",
+    "windows",
 ]

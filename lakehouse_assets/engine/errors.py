@@ -72,7 +72,10 @@ class SourceError(LakehouseError):
 
 
 class StreamUnavailable(LakehouseError):
-    """A topic can't be read: no broker answers or lets us in, or what was to be read next isn't there."""
+    """A topic can't be read: no broker answers or lets us in, or what was to be read next isn't there.
+
+    Or the registry that has the schemas of its messages can't be asked.
+    """
 
 
 class UnknownTopic(StreamUnavailable):

@@ -36,6 +36,9 @@ JVM = (
     "-XX:+UseSerialGC -XX:NewRatio=3 -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -XX:-DontCompileHugeMethods"
     # Its counters would be in a folder of /tmp, with the command line among them.
     " -XX:-UsePerfData"
+    # A message in Avro may lie of a length: 2 GB would be made room for, and a task that has none fails the run.
+    " -Dorg.apache.avro.limits.bytes.maxLength=268435456 -Dorg.apache.avro.limits.string.maxLength=268435456"
+    " -Dorg.apache.avro.limits.collectionItems.maxLength=10000000"
 )
 CONF = {
     "spark.connect.grpc.binding.address": "127.0.0.1",

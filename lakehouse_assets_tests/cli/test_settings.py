@@ -7,7 +7,7 @@ import pytest
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.environment import open_lake
 from lakehouse_assets.resources.lake import LakeResource
-from lakehouse_assets.settings import SettingsError, read_settings, wheel_name
+from lakehouse_assets.settings import SettingsError, read_settings, sound_settings, wheel_name
 from lakehouse_assets_tests.cli.command import Command
 
 KPIS = "airlines.gold.kpis"
@@ -82,3 +82,11 @@ def test_sql_is_made_for_the_lake_that_is_set_and_says_so_where_none_is(
     assert f"URL '{root}' WITH (STORAGE CREDENTIAL `ours`)" in text
     assert "URL 'abfss://landing@shop.dfs.core.windows.net/files' WITH (STORAGE CREDENTIAL `ours`)" in text
     assert f"`shop`.`shop_bronze`.`orders` USING DELTA LOCATION '{root}/shop/bronze/orders'" in text
+
+
+def test_a_registry_of_schemas_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LAKEHOUSE_SCHEMA_REGISTRY", "LAKEHOUSE_SCHEMA_REGISTRY_OPS"):
+        monkeypatch.setenv(name, "https://reader:p%40ss@registry:8081")
+    told = {name: (fine, shown) for fine, name, shown in sound_settings()[1]}
+    assert told["LAKEHOUSE_SCHEMA_REGISTRY"] == (True, "https://reader:***@registry:8081")
+    assert told["LAKEHOUSE_SCHEMA_REGISTRY_OPS"] == (True, "set")

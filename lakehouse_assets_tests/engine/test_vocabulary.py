@@ -7,9 +7,9 @@ import inspect
 from lakehouse_assets import engine
 
 WORDS = """
-Cluster Column Daily Domain ExistingCluster Expectation Serverless TableCheck Watermark append between canal debezium
-drop extract fail files history http kafka lookup matches maxwell merge not_null null_share one_of reconciled references
-refresh replace snapshots sql_table table typed up_to_date volume warn
+Cluster Column Daily Domain ExistingCluster Expectation Serverless TableCheck Watermark append avro between canal
+debezium drop extract fail files history http kafka lookup matches maxwell merge not_null null_share one_of reconciled
+references refresh replace snapshots sql_table table typed up_to_date volume warn windows
 Jar Job Notebook SqlFile external_table task_table
 as_of features sql_features
 kafka_topic postgres sink

@@ -12,15 +12,14 @@ Without the variable, the run's log is told.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from lakehouse_assets.engine.errors import SettingsError
+from lakehouse_assets.engine.spec import connections
 
-VARIABLE = "LAKEHOUSE_NOTIFY"
 Kind = Literal["slack", "teams", "webhook", "mail", "log"]
 _TEAMS = (".webhook.office.com", ".logic.azure.com", ".powerplatform.com")
 _ADDRESS = re.compile(r"[^\s<>,;@\"]+@[^\s<>,;@\"]+", re.ASCII)
@@ -58,7 +57,7 @@ class Channel:
 
 def variable_of(name: str) -> str:
     """The variable that says what the channel of a name is."""
-    return f"{VARIABLE}_{name.upper()}"
+    return connections.variable_of("NOTIFY", name)
 
 
 def channel(name: str) -> Channel:
@@ -67,7 +66,7 @@ def channel(name: str) -> Channel:
     Raises:
         SettingsError: its variable can't be understood; it's named, and not shown.
     """
-    told = os.environ.get(variable_of(name), "").strip()
+    told = connections.value_of(variable_of(name))
     if not told:
         return Channel(name, "log")
     try:

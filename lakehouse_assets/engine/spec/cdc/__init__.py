@@ -1,6 +1,6 @@
 """Change feeds of databases, as events that `merge` and `history` take: Debezium, Canal and Maxwell.
 
-Each function takes bronze rows of such messages, as JSON files give them, and returns a row a change:
+Each function takes bronze rows of such messages, as JSON files or a topic give them, and returns a row a change:
 
 | column | meaning |
 |---|---|

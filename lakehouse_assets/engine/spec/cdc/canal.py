@@ -14,6 +14,7 @@ from lakehouse_assets.engine.spec.cdc.events import (
     instant,
     overlaid,
     told,
+    unpacked,
     whole,
 )
 from lakehouse_assets.engine.spec.cdc.exact_json import parsed
@@ -21,6 +22,7 @@ from lakehouse_assets.engine.spec.cdc.exact_json import parsed
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+_FIELDS = ("type", "isDdl", "data", "old", "es", "ts", "id")
 CHANGES = ("INSERT", "UPDATE", "DELETE")
 # What else Canal calls an event: statements that define something, borders of transactions, and heartbeats.
 _NO_CHANGES = ("CREATE", "ALTER", "ERASE", "QUERY", "RENAME", "CINDEX", "DINDEX", "GTID", "XACOMMIT", "XAROLLBACK",
@@ -36,6 +38,7 @@ def canal(rows: DataFrame, columns: Sequence[str], key: str | Sequence[str]) -> 
     """
     from pyspark.sql import functions as F
 
+    rows = unpacked(rows, _FIELDS)
     kind = F.upper(field(rows, "type"))
     defines = F.coalesce(F.lower(field(rows, "isDdl")) == "true", F.lit(False)) | kind.isin(*_NO_CHANGES)
     some = told(rows).where(~F.coalesce(defines & (kind != "TRUNCATE"), F.lit(False)))

@@ -36,7 +36,7 @@ def debezium(
     decimals: Mapping[str, int] | None = None,
     unavailable: str = values.UNAVAILABLE,
 ) -> DataFrame:
-    """Debezium's messages, each with the schema in it (`payload`) or without; or as the text of a column `value`.
+    """Debezium's messages, each with the schema in it (`payload`) or without; or as text or bytes in a column `value`.
 
     The place is that of the connector: MySQL and MariaDB: the number of the binary log's file, position, row.
     PostgreSQL: the log sequence numbers of the commit (of `sequence`) and of the change. SQL Server and Db2: those of
@@ -77,13 +77,16 @@ def _opened(rows: DataFrame) -> DataFrame:
     """The rows with each message's fields in `__message`, and its schema, row by row as they come."""
     from pyspark.sql import functions as F
 
-    names = [c for c in rows.columns if not c.startswith("_")]
+    of_topic = {"value", "headers"} <= set(rows.columns)
+    names = ["value"] if of_topic else [c for c in rows.columns if not c.startswith("_")]
     fields = [column for c in names for column in (F.lit(c), field(rows, c))]
     outer = F.create_map(*fields) if fields else F.create_map().cast(_TEXTS)
     if "value" in names:
-        rows = parsed(rows, "__value", field(rows, "value"), _TEXTS)
+        text = field(rows, "value")
+        rows = parsed(rows, "__value", text, _TEXTS)
+        unread = F.when(F.trim(text) != "null", F.create_map(F.lit("unread"), text))
         wrapped = field(rows, "op").isNull() & field(rows, "payload").isNull()
-        outer = F.coalesce(F.when(wrapped, F.col("__value")), outer)
+        outer = F.coalesce(F.when(wrapped, F.coalesce("__value", unread)), outer)
     rows = rows.withColumn("__outer", outer)
     rows = parsed(rows, "__payload", F.col("__outer")["payload"], _TEXTS)
     return rows.withColumn("__message", F.coalesce("__payload", "__outer")).withColumn(

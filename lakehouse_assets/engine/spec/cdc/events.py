@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.engine.spec.cdc.exact_json import parsed
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -111,6 +112,20 @@ def field(rows: DataFrame, name: str) -> Column:
     from pyspark.sql import functions as F
 
     return F.col(name).cast("string") if name in rows.columns else F.lit(None).cast("string")
+
+
+def unpacked(rows: DataFrame, names: Sequence[str]) -> DataFrame:
+    """The rows with the fields of a message as columns, where it came as the text or the bytes of a column `value`."""
+    from pyspark.sql import functions as F
+
+    if "value" not in rows.columns or names[0] in rows.columns:
+        return rows
+    text = field(rows, "value")
+    read = parsed(rows, "__fields", text, "map<string,string>")
+    fields = (F.col("__fields")[name].alias(name) for name in names)
+    system = [c for c in rows.columns if c.startswith("_")]
+    says = (F.trim(text) != "null") & F.coalesce(F.size("__fields") != 0, F.lit(True))
+    return read.select(F.when(says, text).alias("value"), *fields, *system)
 
 
 def told(rows: DataFrame) -> DataFrame:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.spec.cdc.events import NOT_UNDERSTOOD, Change, events, field, overlaid, told, whole
+from lakehouse_assets.engine.spec.cdc.events import (
+    NOT_UNDERSTOOD,
+    Change,
+    events,
+    field,
+    overlaid,
+    told,
+    unpacked,
+    whole,
+)
 from lakehouse_assets.engine.spec.cdc.exact_json import parsed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+_FIELDS = ("type", "data", "old", "ts", "position", "xid", "xoffset")
 READ = "bootstrap-insert"
 CHANGES = ("insert", "update", "delete", READ)
 _NO_CHANGES = r"^(bootstrap-(start|complete)|heartbeat|(table|database)-(create|alter|drop))$"
@@ -26,6 +36,7 @@ def maxwell(rows: DataFrame, columns: Sequence[str], key: str | Sequence[str]) -
     """
     from pyspark.sql import functions as F
 
+    rows = unpacked(rows, _FIELDS)
     kind = field(rows, "type")
     some = told(rows).where(~F.coalesce(kind.rlike(_NO_CHANGES), F.lit(False)))
     for name in ("data", "old"):

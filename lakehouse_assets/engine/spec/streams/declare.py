@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from lakehouse_assets.engine.spec.checks import Check
 from lakehouse_assets.engine.spec.columns import Column
 from lakehouse_assets.engine.spec.inputs import Topic
 from lakehouse_assets.engine.spec.modes import Append
+from lakehouse_assets.engine.spec.streams.durations import duration
 from lakehouse_assets.engine.spec.table import Table
 
 # Those of Spark's own Kafka source that a person reads; the place of a message is in columns of the system.
@@ -20,7 +20,6 @@ MESSAGE = (
     Column("value", "binary", doc="The message as its bytes; null where it says that its key is gone."),
     Column("headers", "array<struct<key:string,value:binary>>", doc="Its headers, in their order."),
 )
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
 def kafka(
@@ -52,16 +51,11 @@ def kafka(
     domain, layer = file.parts[-3:-1]
     return Table(
         domain=domain, layer=layer, name=file.stem, doc=inspect.cleandoc(frame.f_globals.get("__doc__") or ""),
-        inputs={"messages": Topic(topic, connection, _duration(every), continuous)}, columns=MESSAGE, expect=(),
+        inputs={"messages": Topic(topic, connection, _every(every), continuous)}, columns=MESSAGE, expect=(),
         checks=tuple(checks), write=Append(), file=file, line=frame.f_lineno, owner=owner, freshness=freshness,
         tags=tags or {},
     )  # fmt: skip
 
 
-def _duration(given: str | timedelta) -> timedelta:
-    if isinstance(given, timedelta):
-        return given
-    told = re.fullmatch(r"([1-9]\d*)([smh])", given)
-    if told is None:
-        raise ValueError(f"every={given!r} is no time; write it as '30s', '1m' or '2h'")
-    return timedelta(**{_UNITS[told[2]]: int(told[1])})
+def _every(given: str | timedelta) -> timedelta:
+    return given if isinstance(given, timedelta) else duration(given)
