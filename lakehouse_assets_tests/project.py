@@ -202,6 +202,12 @@ class Project:
         lakehouse = self.lakehouse
         return plan_table(lakehouse.tables[f"shop.{name}"], lakehouse, Logs(self.lake), full)
 
+    def leave_to_spark(self, name: str) -> None:
+        """Give a table a feature that delta-rs doesn't write, so that Spark writes little data to it too."""
+        path = self.lake.table(f"shop.{name}").path
+        told = "SET TBLPROPERTIES ('delta.enableRowTracking' = 'true')"
+        self.engine.session().sql(f"ALTER TABLE delta.`{path}` {told}").collect()
+
     def log(self, name: str) -> TableLog:
         log = read_log(self.lake.table(f"shop.{name}"))
         assert log is not None, f"{name} isn't built"

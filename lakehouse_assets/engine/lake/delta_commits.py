@@ -85,7 +85,16 @@ class Commit:
     def changes_data(self) -> bool:
         """It added, changed or removed a row, or may have: an operation that isn't known is taken for one that does."""
         counted = [self._metric(*names) for names in _MOVED.get(self.operation, ())]
-        return self.operation not in _UPKEEP and not (counted and all(number == 0 for number in counted))
+        nothing = self.rows == 0 or (counted and all(number == 0 for number in counted))
+        return self.operation not in _UPKEEP and not nothing
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it added, changed or removed; None where that isn't told."""
+        if self.operation == "WRITE" and self.mode == "Append":
+            return self._metric("numOutputRows", "num_added_rows")
+        counted = [self._metric(*names) for names in _MOVED[self.operation]] if self.operation == "MERGE" else [None]
+        return None if None in counted else sum(number for number in counted if number is not None)
 
     @property
     def replaces_all(self) -> bool:

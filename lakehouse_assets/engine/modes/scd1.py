@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.engine.lake import delta_merge, state
-from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, Target, last_of, order, same_key, with_gone
+from lakehouse_assets.engine.lake import delta_merge, small_writes, state
+from lakehouse_assets.engine.lake.delta_merge import GONE, SURE, Target, last_of, order, others, same_key, with_gone
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.kept_rows import persisted
+from lakehouse_assets.engine.lake.small_writes import Order, compares
 from lakehouse_assets.engine.lake.state import StatePart, last_run, read_state
 from lakehouse_assets.engine.lake.tables import read_rows
 from lakehouse_assets.engine.modes import unavailable
 from lakehouse_assets.engine.modes.replace import put, rebuild
 from lakehouse_assets.engine.modes.unavailable import OPEN, Settled, deletions
-from lakehouse_assets.engine.modes.work import Done, Work, committed
+from lakehouse_assets.engine.modes.work import Done, Work, committed, small_target
 from lakehouse_assets.engine.quality import judge
 from lakehouse_assets.engine.spec.modes import UNAVAILABLE, Merge
 from lakehouse_assets.engine.spec.table import Table
@@ -52,6 +53,8 @@ def write(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> Done:
     if work.whole and not mode.delete_when and OPEN not in changes.columns:
         return rebuild(living(changes), work, stamp)
     past = None if work.whole else read_state(work.spark, table, work.lake)
+    if done := _by_delta_rs(changes, past, work, mode, stamp):
+        return done
     part = StatePart(table, work.lake, stamp.app, stamp.run, work.whole)
     # Judged once more, because PySpark can't join what is observed with itself.
     judged = judge.accepted(judge.judge(work.rows, table.expectations), table.expectations)
@@ -64,6 +67,25 @@ def write(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> Done:
         if forgets or found.remembers:
             state.write_state(found.remembered, part)
         return done
+
+
+def _by_delta_rs(changes: DataFrame, past: DataFrame | None, work: Work, mode: Merge, stamp: Stamp) -> Done | None:
+    """The merge of few changes, none of which leaves a value untold; None where Spark has to make it."""
+    if work.whole or OPEN in changes.columns or (past is not None and UNAVAILABLE in past.columns):
+        return None
+    log = small_target(changes, work)
+    order = Order(mode.on, (*mode.order, GONE, *others(work.table, mode)))
+    if log is None or not compares(log.columns, order):
+        return None
+    rows = (changes if past is None else unless_deleted(changes, past, work.table, mode)).toArrow()
+    gone = rows.filter(rows[GONE]).select([*mode.on, *mode.newest])
+    if not small_writes.merge(rows, order, log, work.place, replace(stamp, remembers=gone.num_rows > 0)):
+        return None
+    done = Done(committed(work, stamp))
+    if gone.num_rows:
+        part = StatePart(work.table, work.lake, stamp.app, stamp.run)
+        state.write_state(work.spark.createDataFrame(gone), part)
+    return done
 
 
 def _commit(found: Settled, work: Work, mode: Merge, stamp: Stamp) -> Done:

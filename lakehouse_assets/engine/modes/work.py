@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.lake import delta_write
-from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake import delta_write, small_writes
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
+from lakehouse_assets.engine.lake.delta_merge import GONE
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.modes.refresh.routes import Routes
 from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.small_runs import few_changes
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -67,6 +69,14 @@ class Done:
 
     version: int
     audited: frozenset[str] = frozenset()
+
+
+def small_target(rows: DataFrame, work: Work) -> TableLog | None:
+    """The log of a table that delta-rs can add rows of this kind to, if they are few; else None."""
+    log = read_log(work.place) if few_changes(work.plan, work.lake) else None
+    kinds = {field.name: field.dataType.simpleString() for field in rows.schema.fields} if log else {}
+    kinds.pop(GONE, None)
+    return log if log and small_writes.takes(log, kinds) else None
 
 
 def committed(work: Work, stamp: Stamp) -> int:

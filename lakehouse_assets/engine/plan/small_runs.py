@@ -1,4 +1,5 @@
-"""Runs on little data are interpreted: to compile a query takes longer than to run it on a few rows.
+"""Which runs are on little data. Their queries are interpreted, as compiling one takes longer than running it on a few
+rows.
 
 What Spark compiles of a query is a class of its own, which the JVM loads and runs cold; its interpreter is warm after
 the first queries, whatever they are.
@@ -13,19 +14,42 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
-from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.plan import Plan, Read
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # Set on our own local engine (resources/spark_server.py) and nowhere else: up to so many bytes are little.
 LITTLE = "spark.lakehouse.interpretedBytes"
+# So many rows are brought here and written by delta-rs, into a table of so many bytes, whose files it may rewrite.
+FEW_ROWS, SMALL_TABLE = 20_000, 256 * 1024 * 1024
 _INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     # It plans anew after each stage, which is a job by itself; without, merges of a few rows take 8 % less time.
     "spark.sql.adaptive.enabled": "false",
 }
+
+
+def few_changes(plan: Plan, lake: Lake) -> bool:
+    """Whether a run takes in few rows of other tables, by what their commits say of themselves."""
+    reads = [read for read in plan.reads.values() if not read.lookup]
+    numbers = [_changed(read) for read in reads]
+    known = [number for number in numbers if number is not None]
+    own = read_log(lake.table(plan.table.key))
+    few = bool(reads) and len(known) == len(reads) and sum(known) <= FEW_ROWS
+    return few and own is not None and own.bytes <= SMALL_TABLE
+
+
+def _changed(read: Read) -> int | None:
+    """How many rows of a table changed in the versions that are read; None where that isn't told, or for all rows."""
+    log = read_log(read.table) if read.after is not None else None
+    commits = log.since(read.after or 0) if log else None
+    if commits is None:
+        return None
+    numbers = [commit.rows if commit.changes_data else 0 for commit in commits if commit.version <= read.to]
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def size(plan: Plan, lake: Lake) -> int:

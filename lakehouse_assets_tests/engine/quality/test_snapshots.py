@@ -79,7 +79,7 @@ def test_snapshots_that_arrive_in_any_order_and_several_at_once(dumps: Project, 
 
 @pytest.mark.parametrize(
     ("name", "where"),
-    [("silver.current", "after modes.scd1:merge"), ("silver.versions", "before lake.state:write_state")],
+    [("silver.current", "after lake.small_writes:merge"), ("silver.versions", "before lake.state:write_state")],
 )
 def test_changes_between_snapshots_are_right_after_a_run_was_killed(dumps: Project, name: str, where: str) -> None:
     days: dict[int, Snapshot] = {10: {1: "a", 2: "b", 3: "c"}, 12: {1: "a", 2: "d"}, 11: {1: "e", 3: "c"}, 13: {2: "d"}}

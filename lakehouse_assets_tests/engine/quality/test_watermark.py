@@ -88,7 +88,7 @@ def test_late_rows_of_a_run_that_was_killed_are_those_that_were_late_then(shop: 
     deliver(shop, 1, "1,2024-05-10T12:00:00,1")
     shop.run("silver.clicks")
     deliver(shop, 2, "2,2024-05-09T00:00:00,1", "3,2024-05-01T00:00:00,1", "4,2024-09-01T00:00:00,1")
-    assert run_and_die(shop, "silver.clicks", "after lakehouse_assets.engine.lake.delta_write:append") == -9
+    assert run_and_die(shop, "silver.clicks", "after lakehouse_assets.engine.lake.small_writes:append") == -9
     shop.run("silver.clicks")
     assert late(shop) == [3]
     assert shop.rows("silver.clicks", "id") == [(1,), (2,), (4,)]

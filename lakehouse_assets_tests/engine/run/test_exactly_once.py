@@ -117,6 +117,8 @@ def test_bronze_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, 
 
 
 SILVER_BOUNDARIES = [
+    f"before {ENGINE}.lake.small_writes:merge",
+    f"after {ENGINE}.lake.small_writes:merge",
     f"before {ENGINE}.modes.scd1:merge",
     f"after {ENGINE}.modes.scd1:merge",
     f"after {ENGINE}.quality.quarantine:keep",
@@ -126,6 +128,8 @@ SILVER_BOUNDARIES = [
 @pytest.mark.parametrize("where", SILVER_BOUNDARIES)
 def test_a_merge_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
     second_batch(shop, "bronze.orders", "silver.orders")
+    if "scd1" in where:
+        shop.leave_to_spark("silver.orders")
     run(shop, "bronze.orders")
     assert run_and_die(shop, "silver.orders", where) == -9
     run(shop, "silver.orders")
@@ -284,7 +288,7 @@ def test_a_file_renamed_after_it_was_read_is_not_read_again(shop: Project) -> No
     ("name", "step"),
     [
         ("bronze.orders", "lake.delta_write.append"),
-        ("silver.orders", "modes.scd1.merge"),
+        ("silver.orders", "lake.small_writes.merge"),
         ("gold.totals", "lake.delta_write.overwrite"),
     ],
 )

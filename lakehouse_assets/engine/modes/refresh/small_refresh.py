@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_rs import arrow_of, committed_once, delta_table, errors_of_delta_rs, is_conflict
+from lakehouse_assets.engine.lake.delta_rs import arrow_of, delta_table, errors_of_delta_rs
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
+from lakehouse_assets.engine.lake.small_writes import commit_once
 from lakehouse_assets.engine.modes.refresh.changed_groups import (
     changed_routes,
     changes_of,
@@ -32,7 +32,7 @@ from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
 
 # So many changed rows, and groups of so many, are looked at here; tables that are joined may have so many rows.
 CHANGES, GROUPS, JOINED = 200_000, 1_000, 5_000_000
@@ -163,21 +163,13 @@ def put(rows: pa.Table, found: Touched, place: TableRef, stamp: Stamp) -> bool:
         Superseded: another run of the table committed first.
     """
     from deltalake import write_deltalake
-    from deltalake.exceptions import CommitFailedError
 
-    try:
-        table = delta_table(place)
-        if (table.transaction_version(stamp.app) or 0) >= stamp.run:
-            raise Superseded(f"Writing {stamp.app}: run {stamp.run} was committed by another process")
+    def write(table: DeltaTable, once: CommitProperties) -> None:
         new, groups = _changed(rows, found, table)
-        once = committed_once(stamp.app, stamp.run, stamp.metadata)
         condition = _condition(found.by, groups)
         write_deltalake(table, new, mode="overwrite", predicate=condition, commit_properties=once)
-    except errors_of_delta_rs() as error:
-        if isinstance(error, CommitFailedError) and is_conflict(error):
-            raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
-        return False
-    return True
+
+    return commit_once(place, stamp, write)
 
 
 def _changed(rows: pa.Table, found: Touched, table: DeltaTable) -> tuple[pa.Table, Sequence[Group]]:

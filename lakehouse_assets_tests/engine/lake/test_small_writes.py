@@ -1,0 +1,124 @@
+"""Little data is written by delta-rs as Spark writes it: the same rows, the same change feed, each once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from lakehouse_assets.engine.lake.small_writes import Order, compares
+from lakehouse_assets_tests.project import Project
+
+ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
+NAMES = ("id", "part", "at", "price", "paid", "day", "open", "gone")
+KINDS = ("string", "string", "timestamp", "double", "decimal(10,2)", "date", "boolean", "boolean")
+COLUMNS = ", ".join(f'Column("{name}", "{kind}")' for name, kind in zip(NAMES, KINDS, strict=True))
+CAST = ", ".join(f'"cast({name} as {kind}) {name}"' for name, kind in zip(NAMES, KINDS, strict=True))
+TABLE = """
+@table(raw="bronze.rows", write={write}, columns=[{columns}], expect=[drop("paid <> 7")])
+def {name}(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr({cast})
+"""
+MERGE = 'merge(on=["id", "part"], newest="at", delete_when="gone")'
+WRITES = {
+    "quick": MERGE, "of_spark": MERGE, "by_turns": MERGE,
+    "all_quick": "append()", "all_of_spark": "append()",
+}  # fmt: skip
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    """Tables of one declaration, of which Spark alone writes some."""
+    project.bronze("rows")
+    for name, write in WRITES.items():
+        project.table(f"silver.{name}", TABLE.format(name=name, write=write, columns=COLUMNS, cast=CAST))
+    return project
+
+
+def rows(random: Random, number: int) -> Iterator[str]:
+    """Lines of few keys, with times that repeat, nulls, both zeros, infinities and NaN."""
+    yield ",".join(NAMES)
+    for _ in range(number):
+        told = (
+            random.choice("123"),
+            random.choice(["x", ""]),
+            random.choice(["", "1969-12-31T23:59:59.999999Z", f"2024-01-0{random.randint(1, 9)}T00:00:00Z"]),
+            random.choice(["", "0.0", "-0.0", "1.5", "Infinity", "-Infinity", "NaN"]),
+            random.choice(["", "0.10", "-3.00", "7"]),
+            random.choice(["", "0001-01-01", "2024-02-29"]),
+            random.choice(["", "true", "false"]),
+            random.choice(["true", "", "false", "false"]),
+        )
+        yield ",".join(told)
+
+
+def feed(shop: Project, name: str, after: int) -> list[str]:
+    """What changed after a version, as Spark reads it."""
+    table = shop.lake.table(f"shop.silver.{name}")
+    reader = shop.engine.session().read.option("readChangeFeed", "true").option("startingVersion", after + 1)
+    read = reader.format("delta").load(table.path).select("_change_type", *NAMES).collect()
+    return sorted(repr(tuple(row)) for row in read)
+
+
+def engine(shop: Project, name: str) -> str:
+    return str(shop.log(f"silver.{name}").table.history(1)[0]["engineInfo"]).split(":")[0].split("/")[0]
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_both_engines_write_the_same(shop: Project, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(seed)
+    shop.land("rows/0.csv", "\n".join(rows(random, 20)))
+    shop.run("bronze.rows")
+    for name in WRITES:
+        shop.run(f"silver.{name}")
+    for name in ("of_spark", "all_of_spark"):
+        shop.leave_to_spark(f"silver.{name}")
+    for round_ in range(1, 4):
+        shop.land(f"rows/{round_}.csv", "\n".join(rows(random, random.choice([1, 8]))))
+        shop.run("bronze.rows")
+        before = {name: shop.log(f"silver.{name}").version for name in WRITES}
+        for name in WRITES:
+            with monkeypatch.context() as patch:
+                if name == "by_turns" and round_ % 2:
+                    patch.setattr("lakehouse_assets.engine.plan.small_runs.FEW_ROWS", 0)
+                shop.run(f"silver.{name}")
+        assert [engine(shop, name) for name in ("quick", "of_spark", "all_quick", "all_of_spark")] == [
+            "delta-rs", "Apache-Spark", "delta-rs", "Apache-Spark",
+        ]  # fmt: skip
+        for mine, sparks in (("quick", "of_spark"), ("by_turns", "of_spark"), ("all_quick", "all_of_spark")):
+            assert sorted(map(repr, shop.rows(f"silver.{mine}"))) == sorted(map(repr, shop.rows(f"silver.{sparks}")))
+            assert feed(shop, mine, before[mine]) == feed(shop, sparks, before[sparks])
+
+
+def test_a_merge_of_which_nothing_counts_is_committed_and_no_news(shop: Project) -> None:
+    shop.table("gold.totals", 'totals = sql_table(rows="silver.quick", sql="SELECT count(*) AS n FROM rows")')
+    late = "id,part,at,price,paid,day,open,gone\n1,x,2020-01-01T00:00:00Z,,,,,false\n"
+    shop.land("rows/0.csv", late.replace("2020", "2024"))
+    for name in ("bronze.rows", "silver.quick", "gold.totals"):
+        shop.run(name)
+    shop.land("rows/1.csv", late)
+    shop.run("bronze.rows")
+    done = shop.run("silver.quick")
+    log = shop.log("silver.quick")
+    assert (done.version, log.transaction("shop.silver.quick"), log.commits[0].changes_data) == (1, 2, False)
+    assert shop.plan("silver.quick").strategy == "nothing"
+    assert shop.plan("gold.totals").strategy == "nothing"
+
+
+def test_many_rows_and_large_tables_are_left_to_spark(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lakehouse_assets.engine.plan.small_runs.FEW_ROWS", 10)
+    for number, size in enumerate((1, 10, 11, 1)):
+        shop.land(f"rows/{number}.csv", "\n".join(rows(Random(number), size)))
+        shop.run("bronze.rows")
+        if number == 3:
+            monkeypatch.setattr("lakehouse_assets.engine.plan.small_runs.SMALL_TABLE", 100)
+        shop.run("silver.all_quick")
+        assert engine(shop, "all_quick") == ("delta-rs" if number == 1 else "Apache-Spark")
+
+
+@pytest.mark.parametrize(("kind", "same"), [("string", True), ("double", False), ("array<int>", False), ("", False)])
+def test_keys_of_other_types_are_left_to_spark(kind: str, same: bool) -> None:
+    assert compares({"id": kind, "price": "double"}, Order(["id"], ["price", "__gone"])) is same
+    assert not compares({"id": "string", "at": "struct<a:int>"}, Order(["id"], ["at"]))
