@@ -10,7 +10,7 @@ from lakehouse_assets.engine.graph.labels import label_problems
 from lakehouse_assets.engine.graph.table_problems import where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.sinks.columns import of_table
-from lakehouse_assets.engine.spec.sinks.sink import SINKS, Postgres, Sink
+from lakehouse_assets.engine.spec.sinks.sink import SINKS, Postgres, Sink, Store
 from lakehouse_assets.engine.spec.table import Table
 
 # PostgreSQL cuts what is longer, and says nothing.
@@ -36,9 +36,13 @@ def sink_problems(
 
 
 def _store_problems(sink: Sink, sinks: Mapping[str, Sink]) -> Iterator[str]:
+    given: object = sink.to  # a person may have written anything
+    if not isinstance(given, Store):
+        yield f"goes to {type(given).__name__}, which is no store; use to=postgres(…) or to=kafka_topic(…)"
+        return
     if not sink.to.target:
         yield "its store has no name; say what its table or topic is called"
-    others = [key for key, it in sinks.items() if it is not sink and it.to.kind == sink.to.kind
+    others = [key for key, it in sinks.items() if it is not sink and isinstance(it.to, Store)
               and (it.to.variable, it.to.target) == (sink.to.variable, sink.to.target)]  # fmt: skip
     if others:
         yield f"{', '.join(others)} writes to {sink.to.target!r} as well; give each a place of its own"

@@ -178,12 +178,12 @@ class TableLog:
         """How many rows a reader sees: without those that a deletion vector has removed from a file."""
         numbers = self._files["num_records"].to_pylist() if "num_records" in self._files.column_names else [None]
         known = [number for number in numbers if number is not None]
-        if self._marks_deleted or len(known) < self.file_count:
+        if self.marks_deleted or len(known) < self.file_count:
             return int(select(self.table, "stored", "SELECT count(*) AS rows FROM stored")[0]["rows"])
         return sum(known)
 
     @property
-    def _marks_deleted(self) -> bool:
+    def marks_deleted(self) -> bool:
         """Files may have deletion vectors, of which delta-rs' list of files doesn't tell."""
         return "deletionVectors" in (self.table.protocol().reader_features or ())
 
@@ -210,7 +210,7 @@ class TableLog:
         """
         found = {}
         for name in (n for n in self._files.column_names if n.startswith(_NULLS)):
-            numbers = [None] if self._marks_deleted else self._files[name].to_pylist()
+            numbers = [None] if self.marks_deleted else self._files[name].to_pylist()
             found[name.removeprefix(_NULLS)] = None if None in numbers else sum(numbers)
         return found
 

@@ -103,6 +103,8 @@ def decided(log: TableLog, before: Held | None, wanted: Held) -> Decision:
     news = sorted(it.version for it in commits if it.changes_data)
     if not news:
         return Decision("nothing", f"no row has changed since version {before.version}")
+    if log.marks_deleted:  # a file that goes would be told of with the rows that had gone from it before
+        return Decision("full", "the table has deletion vectors, of which delta-rs doesn't tell in its changes")
     return Decision("upsert", f"the changes since version {before.version}", news)
 
 

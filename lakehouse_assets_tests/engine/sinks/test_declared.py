@@ -36,6 +36,7 @@ def test_a_sink_is_what_its_file_says(board: Board) -> None:
      "leaves out flight, which is of the key of shop.gold.board; add it to columns=[…]"),
     ('sink("gold.board", to=postgres("b" * 64))', "is no name for PostgreSQL; take one of at most 63 bytes"),
     ('sink("gold.board", to=kafka_topic(""))', "its store has no name; say what its table or topic is called"),
+    ('sink("gold.board", to=kafka("b"))', "goes to Table, which is no store; use to=postgres(…) or to=kafka_topic(…)"),
     ('sink("gold.board", to=postgres("b"), owner="nobody")', "its owner is 'nobody'"),
 ])  # fmt: skip
 def test_a_problem_has_its_file_line_and_remedy(board: Board, declared: str, told: str) -> None:

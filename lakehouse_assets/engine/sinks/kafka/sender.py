@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # Brokers let a transaction be open for 15 minutes, unless they're told otherwise.
 TRANSACTION_SECONDS = 900
 WAIT_SECONDS = 60.0
-_FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"}
+# The last is of a client that has been shut out and told why already, or that can't go on for another reason.
+_FENCED = {"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "_FATAL"}
 _WITHOUT = {"UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE", "INVALID_REQUEST"}
 # Keys go to the partitions to which clients in Java send them.
 _SENDS = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 20, "log_level": 0}
@@ -120,7 +121,7 @@ def refused(sender: Sender, error: KafkaError | None) -> SinkError | Superseded:
     doing = f"Writing to the topic {sender.store.topic!r} at {sender.where.brokers}"
     names = {it.name() for it in (error, *sender.lost) if it}
     if names & _FENCED:
-        return Superseded(f"{doing}: another run has begun since")
+        return Superseded(f"{doing}: another run has begun since ({', '.join(sorted(names))})")
     if names & _WITHOUT:
         return SinkError(f"{doing}: the brokers have no transactions; say kafka_topic(…, transactions=False)")
     why = error.str() if error else "no answer"
