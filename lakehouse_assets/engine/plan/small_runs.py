@@ -18,7 +18,7 @@ from lakehouse_assets.engine.plan.plan import Plan
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Set on our own local engine (resources/spark_server.py) and nowhere else: up to so many bytes are little.
+# Set on our own local engine (resources/engine_conf.py) and nowhere else: up to so many bytes are little.
 LITTLE = "spark.lakehouse.interpretedBytes"
 _INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
