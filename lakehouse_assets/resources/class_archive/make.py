@@ -96,6 +96,7 @@ def make_archive(settings: ServerSettings, folder: Path) -> None:
     own = replace(settings, idle_minutes=1.0, classes_to=written)
     ended = _end_of_engine(own)
     if ended != STOPPED or not written.is_file():
+        written.unlink(missing_ok=True)  # what was cut
         raise SparkUnavailable(f"Making the archive of the engine's classes: Java ended with {ended}", log_tail(own))
     shutil.rmtree(own.folder)
     written.chmod(0o600)
