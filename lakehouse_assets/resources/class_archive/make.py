@@ -62,7 +62,6 @@ QUERIES = (
 
 def main() -> int:
     """Make the archive, if there's none that may be used; what was said stays beside it if that fails."""
-    os.nice(10)  # nobody waits for it
     told = json.loads(sys.argv[1])
     settings = ServerSettings(**{**told, "cache": Path(told["cache"])})
     folder = private_folder(classes_folder(settings), "the folder of the engine's classes")
