@@ -13,7 +13,7 @@ from benchmarks.measure import Bench, Row, stop_engine
 from benchmarks.results import FILE, machine, printed, update
 
 NAMES = (
-    "build", "rules", "refresh", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "growth",
+    "build", "rules", "refresh", "start", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "growth",
     "as_of", "databricks", "peers", "models", "scores",
 )  # fmt: skip
 

@@ -34,7 +34,8 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 # Files of tests that take minutes. They begin first, as each is one process' work: the last would keep all waiting.
 SLOW = ("test_airlines.py", "test_snapshots.py", "test_on_databricks.py", "test_netflix.py", "test_unavailable.py",
         "test_live_dagster.py", "test_examples.py", "test_changes.py", "test_azure.py", "test_refresh.py",
-        "test_by_hand.py", "test_classic.py", "test_spark_server.py", "test_serverless.py")  # fmt: skip
+        "test_by_hand.py", "test_classic.py", "test_spark_server.py", "test_class_archive.py",
+        "test_serverless.py")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from benchmarks.measure import Bench, Row, timed
 from benchmarks.measured import peer_scd2
 from benchmarks.measured.peer_scd2 import BATCHES, right_keys
+from lakehouse_assets.resources.engine_conf import CONF
 from lakehouse_assets.resources.jars import jar_folder
-from lakehouse_assets.resources.spark_server import CONF
 from lakehouse_assets_tests.project import Project
 
 PEERS = {"laktory": "0.13.1", "koheesio": "0.11.1", "mack": "0.5.0"}

@@ -27,7 +27,8 @@ from lakehouse_assets.engine.spec.sinks.sink import Sink
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure, lake_at
-from lakehouse_assets.resources.trials import MARKS, Found, kept_and_found, tried
+from lakehouse_assets.resources.class_archive.kept import find_archive
+from lakehouse_assets.resources.trials import MARKS, Found, Untold, kept_and_found, tried
 from lakehouse_assets.settings import Settings, dagster_home, sound_settings
 
 COLOURS = {True: "green", False: "red", None: "yellow"}
@@ -58,6 +59,7 @@ def _findings() -> Iterator[Found]:
     yield from told
     yield _java()
     yield tried("JARs", lambda: _jars(settings))
+    yield tried("archive of classes", lambda: _classes(settings))
     yield from ((False, "declared tables", problem) for problem in lakehouse.problems)
     if not lakehouse.problems:
         yield True, "declared tables", f"{len(lakehouse.tables)}, and they fit together"
@@ -100,6 +102,16 @@ def _jars(settings: Settings) -> str:
     from lakehouse_assets.resources.jars import AZURE, ENGINE, jar_folder
 
     return str(jar_folder(settings.cache, AZURE if in_azure(*settings.stores) else ENGINE))
+
+
+def _classes(settings: Settings) -> str:
+    """The archive by which the engine starts sooner; without it all works."""
+    found = find_archive(spark_server.classes_folder(server_settings(settings)))
+    if found.path:
+        return f"{found.path.parent}: {found.path.stat().st_size / 1e6:.0f} MB"
+    if found.missing:
+        return f"{found.why}; one is made when the engine was idle, or by `lakehouse engine prepare`"
+    raise Untold(found.why)
 
 
 def _delta_rs(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from datetime import UTC, datetime
 
@@ -9,8 +10,10 @@ import typer
 
 from lakehouse_assets.cli.app import app
 from lakehouse_assets.cli.terminal import tell
+from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure
+from lakehouse_assets.resources.class_archive.kept import find_archive
 from lakehouse_assets.resources.spark_server import ServerSettings
 from lakehouse_assets.settings import Settings, read_settings
 
@@ -41,6 +44,17 @@ def start() -> None:
     begun = time.monotonic()
     server = spark_server.attach(server_settings(read_settings()))
     tell(f"The engine is up: process {server.pid}, port {server.port} ({time.monotonic() - begun:.1f} s).")
+
+
+@engine.command()
+def prepare() -> None:
+    """Make the archive of classes that halves the engine's start, now and not when the engine was idle."""
+    settings = server_settings(read_settings())
+    subprocess.run(spark_server.make_command(settings), check=False)
+    found = find_archive(spark_server.classes_folder(settings))
+    if found.path is None:
+        raise SparkUnavailable(found.why)
+    tell(f"The next engine starts with the classes of {found.path}.")
 
 
 @engine.command()

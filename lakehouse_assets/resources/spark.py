@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 ANSWER_SECONDS = 5  # an engine in another region answers within one
-# After so long, a session may be closed: ours are after 20 minutes (spark_server.py), others after an hour.
+# After so long, a session may be closed: ours are after 20 minutes (engine_conf.py), others after an hour.
 IDLE_SECONDS = 600
 
 ERRORS = {

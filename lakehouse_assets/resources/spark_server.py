@@ -20,60 +20,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.folders import private_folder
+from lakehouse_assets.resources.class_archive.kept import MAKE, archive_folder, find_archive
+from lakehouse_assets.resources.engine_conf import CONF, JVM
 from lakehouse_assets.resources.engine_state import Server, alive, is_engine, published
 from lakehouse_assets.resources.jars import AZURE, ENGINE, jar_class_path, java, locked_jars, spark_home
 
 START_SECONDS = 180
-# A quarter of the memory is for what is new, from the start (-Xms, below): of 3 GB, the JVM would begin with 130 MB
-# for it, and collect garbage three times as often: 6 % of a build. Room for its classes spares it five whole
-# collections while it starts.
-JVM = (
-    "-XX:+UseSerialGC -XX:NewRatio=3 -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -XX:-DontCompileHugeMethods"
-    # Its counters would be in a folder of /tmp, with the command line among them.
-    " -XX:-UsePerfData"
-    # A message in Avro may lie of a length: 2 GB would be made room for, and a task that has none fails the run.
-    " -Dorg.apache.avro.limits.bytes.maxLength=268435456 -Dorg.apache.avro.limits.string.maxLength=268435456"
-    " -Dorg.apache.avro.limits.collectionItems.maxLength=10000000"
-)
-CONF = {
-    "spark.connect.grpc.binding.address": "127.0.0.1",
-    # The ports of its RPC and of its block manager, which take Java objects, listen on loopback too. What goes through
-    # them isn't encrypted (spark.network.crypto): only root could read it, and 2 of 6 engines lost an answer in that.
-    "spark.authenticate": "true",
-    # A port that is taken fails the start; Spark would listen on the next one, where nobody looks for it.
-    "spark.port.maxRetries": "0",
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    # Delta replays a log with 50 partitions unless told otherwise: 5 to 10 times the cost of a small write.
-    "spark.databricks.delta.snapshotPartitions": "2",
-    # Delta keeps what it knows of 10,000 tables for an hour unless told otherwise. That is up to 0.9 MB a table, plans
-    # for the most part: after 2,500 tables an engine of 3 GB did little but collect garbage.
-    "spark.databricks.delta.delta.log.cacheSize": "500",
-    # A session that its client left behind, as a process that ends does, keeps what it knows for an hour unless told
-    # otherwise: plans of some 10 MB. With a hundred of them, an engine of 3 GB did little but collect garbage.
-    "spark.connect.session.manager.defaultSessionTimeout": "20m",
-    # Many files are listed by a Spark job with a task a file, unless told otherwise: 1.4 s for 365 files, 0.1 with 8.
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
-    "spark.sql.session.timeZone": "UTC",
-    # A task that asks for more memory than there is fails alone. Spark would end the engine, and every run on it.
-    "spark.executor.killOnFatalError.depth": "0",
-    # Runs that read no more than this are interpreted (engine/run/small_runs.py).
-    "spark.lakehouse.interpretedBytes": "1000000",
-    # The lineage of columns is read off the plan, which must not be cut.
-    "spark.sql.debug.maxToStringFields": "100000",
-    # Otherwise every column expression records the Python stack it was made in.
-    "spark.python.sql.dataFrameDebugging.enabled": "false",
-    # Spark's own pattern, and what Azure's keys and signatures are called.
-    "spark.redaction.regex": r"(?i)secret|password|passwd|token|access[.]?key|account[.]key|[.]sas[.]",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "WARN",
-}
+END_SECONDS = 20
+WRITING_SECONDS = 300  # of an engine that writes its classes as it ends: 8 on a quiet machine
 
 
 @dataclass(frozen=True)
@@ -85,12 +44,18 @@ class ServerSettings:
     cores: int
     idle_minutes: float
     azure: bool = False
+    classes_to: Path | None = None  # where the JVM writes the classes that it has loaded, as it ends
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """The lists of its JARs."""
+        return AZURE if self.azure else ENGINE
 
     @property
     def folder(self) -> Path:
         """Where this engine keeps its state, its locks and its log."""
-        jars = locked_jars(AZURE if self.azure else ENGINE)
-        parts = repr((self.memory, self.cores, self.idle_minutes, CONF, JVM, jars, str(spark_home()), sys.executable))
+        own = (self.memory, self.cores, self.idle_minutes, self.classes_to)
+        parts = repr((own, CONF, JVM, locked_jars(self.locks), str(spark_home()), sys.executable))
         return self.cache / "engine" / hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
@@ -151,7 +116,7 @@ def release(settings: ServerSettings) -> None:
 
 
 def _start(settings: ServerSettings) -> Server:
-    with _exclusive(settings.folder / "start.lock"):
+    with exclusive(settings.folder / "start.lock"):
         server = running(settings)
         if server is not None:
             return server
@@ -170,13 +135,17 @@ def _tidy(folder: Path) -> None:
 def _spawn_supervisor(settings: ServerSettings) -> subprocess.Popen[str]:
     java()  # a missing one gets its own message, not the shell's
     port = _free_port()
+    classes = find_archive(classes_folder(settings))
     launch = {
         "command": [str(spark_home() / "bin" / "spark-submit")],
-        "conf": _conf(settings, port),
+        "conf": _conf(settings, port, classes.path),
         "folder": str(settings.folder),
         "port": port,
         "token": secrets.token_urlsafe(24),
         "idle_seconds": settings.idle_minutes * 60,
+        "end_seconds": WRITING_SECONDS if settings.classes_to else END_SECONDS,
+        "note": classes.why,
+        "when_idle": make_command(settings) if classes.missing and not settings.classes_to else [],
     }
     log = os.open(settings.folder / "server.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     # A session of its own: Ctrl-C in the client's terminal must not stop an engine that others use.
@@ -206,19 +175,42 @@ def _wait_until_up(settings: ServerSettings, supervisor: subprocess.Popen[str]) 
     raise SparkUnavailable("Starting the Spark engine failed; the end of its log:", log_tail(settings))
 
 
-def _conf(settings: ServerSettings, port: int) -> dict[str, str]:
+def classes_folder(settings: ServerSettings) -> Path:
+    """Where the archive of this engine's classes is kept.
+
+    Raises:
+        SparkUnavailable: there is no Java, or a JAR isn't the one that was pinned.
+    """
+    pinned = jar_class_path(settings.cache, settings.locks).split(os.pathsep)
+    files = [*sorted((spark_home() / "jars").glob("*.jar")), *map(Path, pinned)]
+    return archive_folder(settings.cache, Path(java()), files, JVM)
+
+
+def make_command(settings: ServerSettings) -> list[str]:
+    """The program that makes the archive of this engine's classes, as a command line."""
+    return [sys.executable, str(MAKE), json.dumps(asdict(settings), default=str)]
+
+
+def _conf(settings: ServerSettings, port: int, classes: Path | None) -> dict[str, str]:
     return CONF | {
         "spark.master": f"local[{settings.cores}]",
         "spark.connect.grpc.binding.port": str(port),
         "spark.driver.memory": settings.memory,
-        "spark.driver.extraJavaOptions": f"{JVM} -Xms{settings.memory}",
-        "spark.driver.extraClassPath": jar_class_path(settings.cache, AZURE if settings.azure else ENGINE),
+        "spark.driver.extraJavaOptions": f"{JVM} -Xms{settings.memory} {_archive_flag(settings, classes)}",
+        "spark.driver.extraClassPath": jar_class_path(settings.cache, settings.locks),
         "spark.sql.shuffle.partitions": str(settings.cores),
     }
 
 
+def _archive_flag(settings: ServerSettings, classes: Path | None) -> str:
+    if settings.classes_to:
+        return f'"-XX:ArchiveClassesAtExit={settings.classes_to}"'
+    return f'"-XX:SharedArchiveFile={classes}"' if classes else ""
+
+
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which one process at a time has."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -30,19 +30,23 @@ def main() -> int:
     orders = json.load(sys.stdin)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     folder = Path(orders["folder"])
-    scratch, state = _scratch(folder), folder / "state.json"
+    scratch, state, idle = _scratch(folder), folder / "state.json", False
+    if orders["note"]:
+        print(orders["note"], flush=True)  # to the engine's log
     jvm = _launch(orders, scratch)
 
     signal.signal(signal.SIGTERM, _stop)
     try:
         if _wait_for_port(jvm, orders["port"]):
             publish(state, {"pid": jvm.pid, "supervisor": os.getpid(), "started": time.time(), **_address(orders)})
-            _watch(jvm, folder, orders["idle_seconds"])
+            idle = _watch(jvm, folder, orders["idle_seconds"])
     except Stopped:
         pass
     state.unlink(missing_ok=True)
-    code = _end(jvm)
+    code = _end(jvm, orders["end_seconds"])
     shutil.rmtree(scratch, ignore_errors=True)
+    if idle and orders["when_idle"]:
+        subprocess.Popen(orders["when_idle"], start_new_session=True, cwd=folder)
     return code
 
 
@@ -109,8 +113,8 @@ def publish(path: Path, state: dict[str, Any]) -> None:
     scratch.replace(path)
 
 
-def _watch(jvm: subprocess.Popen[bytes], folder: Path, idle_seconds: float) -> None:
-    """Return when the JVM ended, or when nobody held the clients' lock for `idle_seconds`."""
+def _watch(jvm: subprocess.Popen[bytes], folder: Path, idle_seconds: float) -> bool:
+    """Return when the JVM ended, or True when nobody held the clients' lock for `idle_seconds`."""
     clients = os.open(folder / "clients.lock", os.O_CREAT | os.O_RDWR, 0o600)
     last_used = time.monotonic()
     while jvm.poll() is None:
@@ -118,10 +122,11 @@ def _watch(jvm: subprocess.Popen[bytes], folder: Path, idle_seconds: float) -> N
             last_used = time.monotonic()
         elif time.monotonic() - last_used > idle_seconds:
             # Still locked: a client that comes now waits until the state file is gone, then starts a new engine.
-            return
+            return True
         else:
             fcntl.flock(clients, fcntl.LOCK_UN)
         time.sleep(POLL_SECONDS)
+    return False
 
 
 def _free(descriptor: int) -> bool:
@@ -132,10 +137,10 @@ def _free(descriptor: int) -> bool:
     return True
 
 
-def _end(jvm: subprocess.Popen[bytes]) -> int:
+def _end(jvm: subprocess.Popen[bytes], seconds: float) -> int:
     jvm.terminate()
     try:
-        return jvm.wait(timeout=20)
+        return jvm.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         jvm.kill()
         return jvm.wait()

@@ -21,8 +21,8 @@ def lines(said: Said) -> dict[str, str]:
 
 
 NAMES = [
-    "Python", "Java", "JARs", "declared tables", "lake", "lake by delta-rs", "landing folder", "room",
-    "Spark", "Dagster's folder", "arrivals queue", "data factory", "LAKEHOUSE_HOME", "LAKEHOUSE_DOMAINS",
+    "Python", "Java", "JARs", "archive of classes", "declared tables", "lake", "lake by delta-rs", "landing folder",
+    "room", "Spark", "Dagster's folder", "arrivals queue", "data factory", "LAKEHOUSE_HOME", "LAKEHOUSE_DOMAINS",
     "LAKEHOUSE_SPARK_MEMORY", "LAKEHOUSE_SPARK_CORES", "LAKEHOUSE_SPARK_IDLE_MINUTES", "LAKEHOUSE_SPARK",
     "LAKEHOUSE_LANDIN", "LAKEHOUSE_FEED_URL", "LAKEHOUSE_CACHE",
 ]  # fmt: skip

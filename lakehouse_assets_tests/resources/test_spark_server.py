@@ -19,6 +19,7 @@ import pytest
 from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources import spark_server
+from lakehouse_assets.resources.class_archive.kept import MADE
 from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
@@ -40,6 +41,9 @@ def settings(tmp_path: Path) -> Iterator[ServerSettings]:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "jars").symlink_to(shared)
     own = ServerSettings(tmp_path / "cache", "1g", 2, IDLE_SECONDS / 60)
+    # As if an archive of its classes had been tried: none is made here when it was idle (test_class_archive.py).
+    spark_server.classes_folder(own).mkdir(parents=True)
+    (spark_server.classes_folder(own) / MADE).touch()
     yield own
     spark_server.release(own)
     spark_server.stop(own)

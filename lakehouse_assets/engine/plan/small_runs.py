@@ -19,7 +19,7 @@ from lakehouse_assets.engine.plan.plan import Plan, Read
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Set on our own local engine (resources/spark_server.py) and nowhere else: up to so many bytes are little.
+# Set on our own local engine (resources/engine_conf.py) and nowhere else: up to so many bytes are little.
 LITTLE = "spark.lakehouse.interpretedBytes"
 # So many rows are brought here and written by delta-rs, into a table of so many bytes, whose files it may rewrite.
 FEW_ROWS, SMALL_TABLE = 20_000, 256 * 1024 * 1024
