@@ -141,7 +141,8 @@ def sound_settings(named: Collection[str] = ()) -> tuple[Settings, list[tuple[bo
 
 
 def _looked_at(name: str, value: str, named: Collection[str]) -> tuple[bool, str, str]:
-    if name in named or name.startswith("LAKEHOUSE_SCHEMA_REGISTRY_"):
+    # What is JSON may have a password anywhere.
+    if name in named or name.startswith("LAKEHOUSE_SCHEMA_REGISTRY_") or value.lstrip().startswith("{"):
         return True, name, "set"  # to what may be a secret
     if name not in VARIABLES:
         near = get_close_matches(name, VARIABLES, n=1)

@@ -90,3 +90,8 @@ def test_a_registry_of_schemas_is_shown_without_its_password(monkeypatch: pytest
     told = {name: (fine, shown) for fine, name, shown in sound_settings()[1]}
     assert told["LAKEHOUSE_SCHEMA_REGISTRY"] == (True, "https://reader:***@registry:8081")
     assert told["LAKEHOUSE_SCHEMA_REGISTRY_OPS"] == (True, "set")
+
+
+def test_a_password_in_json_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_KAFKA", '{"bootstrap.servers": "broker:9092", "sasl.password": "p4ss"}')
+    assert (True, "LAKEHOUSE_KAFKA", "set") in sound_settings()[1]

@@ -12,7 +12,7 @@ from lakehouse_assets.engine.errors import FeatureError
 from lakehouse_assets.engine.feature_store.entities import entity_text, row_text
 from lakehouse_assets.engine.feature_store.online import Change, Held, OnlineStore
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
-from lakehouse_assets.engine.lake.delta_rs import arrow, errors_of_delta_rs, text
+from lakehouse_assets.engine.lake.delta_rs import arrow, column, errors_of_delta_rs, text
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.spec.features.key import FeatureKey
 from lakehouse_assets.engine.spec.table import Table
@@ -72,7 +72,7 @@ def _changed(key: FeatureKey, log: TableLog, before: Held | None) -> list[tuple[
     if not any(c.changes_data for c in since):
         return []
     try:
-        feed = log.table.load_cdf(before.version + 1, log.version, columns=list(key.on))
+        feed = log.table.load_cdf(before.version + 1, log.version, columns=[column(name) for name in key.on])
         batches = pa.RecordBatchReader.from_stream(feed)
         return list({tuple(row[name] for name in key.on) for batch in batches for row in batch.to_pylist()})
     except errors_of_delta_rs():  # it's off, or cleaned away

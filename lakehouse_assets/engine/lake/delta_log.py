@@ -19,6 +19,7 @@ from lakehouse_assets.engine.lake.delta_rs import (
     type_name,
     undamaged,
 )
+from lakehouse_assets.engine.lake.delta_rs import column as quoted
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.stores import reaching
 from lakehouse_assets.private.deltalake import storage_options
@@ -251,7 +252,7 @@ class TableLog:
             query = f"SELECT DISTINCT CAST(`{column}` AS VARCHAR) AS day FROM stored WHERE `{column}` IS NOT NULL"
             return sorted(row["day"] for row in select(self.table, "stored", query))
         try:
-            feed = self.table.load_cdf(after + 1, self.version, columns=[column])
+            feed = self.table.load_cdf(after + 1, self.version, columns=[quoted(column)])
             changed = pa.RecordBatchReader.from_stream(feed)
             return sorted({str(day) for batch in changed for day in batch.column(0).to_pylist() if day is not None})
         except errors_of_delta_rs():  # the changes can't be read any more, or a day is none of Python's
