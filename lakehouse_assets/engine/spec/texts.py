@@ -7,7 +7,7 @@ infinity of what is too large for a double, takes `2013` for a date, and `10:30`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -68,7 +68,7 @@ def literal(value: Literal) -> str:
             return f"'{escaped}'"
 
 
-def one_of(columns: Sequence[str], groups: Sequence[tuple[Any, ...]], say: Callable[[str, Any], str]) -> str:
+def one_of(columns: Sequence[str], groups: Collection[tuple[Any, ...]], say: Callable[[str, Any], str]) -> str:
     """The condition that some columns have the values of one of the groups; `say` writes a value of a column."""
 
     def equal(column: str, value: Any) -> str:
