@@ -1,7 +1,8 @@
 """Messages as they come, and what they lead to: a loop over tables, each run as any run of it is.
 
-A round goes through the tables in order. A topic is looked at in each, and any other table when something that it
-reads has changed. A table that fails is tried again after longer and longer pauses, and what doesn't read it goes on.
+A round goes through the tables in order, each that reads something that has changed. The topics are looked at before
+each of them, so that a message is kept as soon as it comes, however long the others take. A table that fails is tried
+again after longer and longer pauses, and what doesn't read it goes on.
 """
 
 from __future__ import annotations
@@ -50,24 +51,34 @@ class Live:
 
     def round(self, context: Context, tell: Tell) -> bool:
         """Run what is due, once each; whether something came of it."""
-        moved = False
+        moved = self._take_in(context, tell)
         for key in self.order:
-            times, until = self.failed.get(key, (0, 0.0))
-            if key not in {*self.topics, *self.due} or time.monotonic() < until:
-                continue
-            reached = [self.newest[it] for it in context.lakehouse.reads(key) if it in self.newest]
-            try:
-                report = materialize(Request(key), context)
-            except LakehouseError as error:
-                pause = min(FIRST_RETRY_SECONDS * 2**times, LAST_RETRY_SECONDS)
-                self.failed[key] = (times + 1, time.monotonic() + pause)
-                self.due.add(key)
-                tell(key, error)
-                continue
-            self._reach(key, report, reached)
-            moved = self._settle(key, report, context.lakehouse) or moved
-            tell(key, report)
+            if key in self.due and key not in self.topics:
+                moved = self._run(key, context, tell) or moved
+                moved = self._take_in(context, tell) or moved
         return moved
+
+    def _take_in(self, context: Context, tell: Tell) -> bool:
+        taken = [self._run(key, context, tell) for key in self.topics]
+        return any(taken)
+
+    def _run(self, key: str, context: Context, tell: Tell) -> bool:
+        """Run a table, unless it failed a moment ago; whether something came of it."""
+        times, until = self.failed.get(key, (0, 0.0))
+        if time.monotonic() < until:
+            return False
+        reached = [self.newest[it] for it in context.lakehouse.reads(key) if it in self.newest]
+        try:
+            report = materialize(Request(key), context)
+        except LakehouseError as error:
+            pause = min(FIRST_RETRY_SECONDS * 2**times, LAST_RETRY_SECONDS)
+            self.failed[key] = (times + 1, time.monotonic() + pause)
+            self.due.add(key)
+            tell(key, error)
+            return False
+        self._reach(key, report, reached)
+        tell(key, report)
+        return self._settle(key, report, context.lakehouse)
 
     def latency(self, key: str) -> float | None:
         """The seconds since the newest message was sent that has reached a table; None if none has in this loop."""

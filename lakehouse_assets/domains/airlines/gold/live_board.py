@@ -1,6 +1,6 @@
 """Departures as a screen at the gate shows them: each flight with its status and delay by the last update."""
 
-from lakehouse_assets.engine import Column, refresh, sql_table
+from lakehouse_assets.engine import Column, alert, refresh, sql_table
 
 live_board = sql_table(
     flights="silver.flight_status",
@@ -20,6 +20,14 @@ live_board = sql_table(
         Column("updated_at", "timestamp", nullable=False, doc="UTC."),
     ],
     write=refresh(by="flight_id"),
+    alerts=[
+        alert(
+            "status = 'delayed' AND departure_delay > 60",
+            to="ops",
+            name="delayed_by_an_hour",
+            says="{flight} from {airport} to {destination} is expected to leave {departure_delay} minutes late",
+        )
+    ],
     sql="""
         SELECT f.flight_id, f.origin AS airport, concat(f.carrier, ' ', f.flight) AS flight, f.destination,
                d.name AS destination_name,

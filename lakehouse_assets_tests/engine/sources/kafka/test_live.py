@@ -78,6 +78,23 @@ def test_what_is_sent_is_in_gold_without_a_run_being_asked_for(project: Project,
     assert len(project.rows("bronze.updates")) == 5
 
 
+def test_messages_come_in_between_one_table_and_the_next(project: Project, kafka: Kafka) -> None:
+    topic, told = kafka.topic(), list[tuple[str, int]]()
+    declare(project, topic)
+    sent(kafka, topic, "a", 1)
+
+    def tell(key: str, found: Report | LakehouseError) -> None:
+        assert isinstance(found, Report)
+        told.append((key.removeprefix("shop."), found.taken))
+        if key == "shop.silver.latest":
+            sent(kafka, topic, "bc", 2)
+
+    context = project.context()
+    Live.of("shop", context.lakehouse).round(context, tell)
+    assert told == [("bronze.updates", 1), ("silver.latest", 1), ("bronze.updates", 2), ("gold.by_n", 1),
+                    ("bronze.updates", 0)]  # fmt: skip
+
+
 def test_a_table_that_fails_is_tried_again_and_messages_come_in_meanwhile(
     project: Project, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
