@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import dagster as dg
 import pytest
 
 from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.engine.errors import LakehouseError, WriteConflict
 from lakehouse_assets.engine.run.live import Live, Tell, run_live
 from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.engine.compile.sensors import Sensor
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.kafka import Kafka
@@ -27,6 +28,18 @@ def latest(raw: DataFrame) -> DataFrame:
 BY_N = """
 by_n = sql_table(rows="silver.latest", write=refresh(by="n"), sql="SELECT n, count(*) AS names FROM rows GROUP BY n",
                  columns=[Column("n", "int", key=True), Column("names", "bigint")])
+"""
+
+
+READINGS = """
+@table(raw="bronze.updates", write=append(), columns=[Column("name", "string"), Column("n", "int")])
+def readings(raw: DataFrame) -> DataFrame:
+    return raw.selectExpr("from_json(string(value), 'name string, n int') m").select("m.*")
+"""
+TOTALS = """
+totals = sql_table(rows="silver.readings", write=refresh(by="name"),
+                   sql="SELECT name, count(*) AS messages FROM rows GROUP BY name",
+                   columns=[Column("name", "string", key=True), Column("messages", "bigint")])
 """
 
 
@@ -118,10 +131,10 @@ def test_dagster_shows_the_run_and_keeps_one_alive(
     topic = kafka.topic()
     declare(project, topic)
     sent(kafka, topic, "ab", 1)
-    gold = rows(project, "gold.by_n", "names")
+    gold, wanted = rows(project, "gold.by_n", "names"), [(2,)]
 
     def until_gold(live: Live, context: Context, tell: Tell, _goes_on: object) -> None:
-        run_live(live, context, tell, lambda: gold() != [(2,)])
+        run_live(live, context, tell, lambda: gold() != wanted)
 
     monkeypatch.setattr("lakehouse_assets.engine.run.live.run_live", until_gold)  # in place of an hour
     sensor = Sensor(project.definitions(), "shop_live", instance)
@@ -136,8 +149,28 @@ def test_dagster_shows_the_run_and_keeps_one_alive(
     # It ended well, so the next is asked for at once.
     (again,) = sensor.tick().run_requests
     assert again.tags == request.tags
+    sent(kafka, topic, "c", 1)  # while there is no run
+    wanted = [(3,)]
+    assert sensor.run(again).success
     with instance_with_a_run(instance, request.tags):
         assert "still under way" in str(sensor.tick().skip_message)
+
+
+def test_two_continuous_runs_and_others_at_once_count_each_message_once(
+    project: Project, kafka: Kafka, command: Command
+) -> None:
+    topic = kafka.topic(partitions=2)
+    declare(project, topic)
+    project.table("silver.readings", READINGS)
+    project.table("gold.totals", TOTALS)
+    with command.started("stream", "shop"), command.started("stream", "shop"):
+        for n in range(5):
+            sent(kafka, topic, "abc", n)
+            with suppress(WriteConflict):  # the others were quicker each time
+                project.run("silver.readings")
+        wait_until(lambda: rows(project, "gold.totals", "messages")() == [(5,)] * 3, 120)
+    assert len(project.rows("bronze.updates")) == len(project.rows("silver.readings")) == 15
+    assert project.rows("silver.latest", "name", "n") == [("a", 4), ("b", 4), ("c", 4)]
 
 
 def test_no_run_is_started_while_nothing_says_where_the_topic_is(
