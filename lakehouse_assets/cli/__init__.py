@@ -10,22 +10,18 @@ from typer.main import get_command
 
 from lakehouse_assets.cli import (
     alerts,
-    doctor,
     engine,
     generate,
     look,
-    lookup,
     maintain,
-    model,
-    serve_model,
-    simulate,
     sink,
-    stream,
-    topics,
     verify,
     work,
 )
 from lakehouse_assets.cli.app import app
+from lakehouse_assets.cli.doctor import findings
+from lakehouse_assets.cli.models import lookup, model, serve_model
+from lakehouse_assets.cli.streams import simulate, stream, topics
 from lakehouse_assets.cli.terminal import complaints, console, print_all_as_text, tell, tell_lines
 from lakehouse_assets.engine.errors import LakehouseError
 
@@ -33,8 +29,8 @@ __all__ = [
     "alerts",
     "app",
     "console",
-    "doctor",
     "engine",
+    "findings",
     "generate",
     "look",
     "lookup",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse_assets.cli.doctor_databricks import attempts
+from lakehouse_assets.cli.doctor.databricks import attempts
 from lakehouse_assets.engine import Cluster, ExistingCluster, Serverless
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.spec.compute import Compute

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakehouse_assets.cli.doctor_catalog import looks_at_catalog
-from lakehouse_assets.cli.doctor_compute import looks_at_compute
+from lakehouse_assets.cli.doctor.catalog import looks_at_catalog
+from lakehouse_assets.cli.doctor.compute import looks_at_compute
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project

@@ -11,7 +11,7 @@ import sqlglot
 import yaml
 from databricks.bundles.jobs import Job
 
-from lakehouse_assets.cli.doctor_catalog import AT_LAKE, AT_LANDING, IN_SCHEMA
+from lakehouse_assets.cli.doctor.catalog import AT_LAKE, AT_LANDING, IN_SCHEMA
 from lakehouse_assets.cli.generate import PLACEHOLDER, declared_for_bundle
 from lakehouse_assets.engine import Cluster, ExistingCluster, Serverless
 from lakehouse_assets.engine.deploy.databricks_bundle import databricks_bundle, quartz

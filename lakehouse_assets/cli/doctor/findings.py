@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from lakehouse_assets.cli.app import app
-from lakehouse_assets.cli.doctor_databricks import attempts
+from lakehouse_assets.cli.doctor.databricks import attempts
 from lakehouse_assets.cli.engine import server_settings
 from lakehouse_assets.cli.ready import require_writable
 from lakehouse_assets.cli.terminal import console, grid, line

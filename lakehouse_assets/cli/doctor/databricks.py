@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.cli.doctor_catalog import looks_at_catalog
-from lakehouse_assets.cli.doctor_compute import Look, looks_at_compute
+from lakehouse_assets.cli.doctor.catalog import looks_at_catalog
+from lakehouse_assets.cli.doctor.compute import Look, looks_at_compute
 from lakehouse_assets.engine.deploy.databricks_job import SECRETS
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
