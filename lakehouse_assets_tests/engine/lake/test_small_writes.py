@@ -92,6 +92,21 @@ def test_both_engines_write_the_same(shop: Project, seed: int, monkeypatch: pyte
             assert feed(shop, mine, before[mine]) == feed(shop, sparks, before[sparks])
 
 
+def test_zeros_of_either_sign_are_equal_and_nan_is_the_greatest_float(shop: Project) -> None:
+    """Of two changes of one time the greater price wins, and of one price the greater payment."""
+    lines = "{key},x,2024-01-01T00:00:00Z,{price},{paid},,,false"
+    stored = [("1", "-0.0", "0.10"), ("2", "0.0", "0.10"), ("3", "NaN", "0.10"), ("4", "Infinity", "0.10")]
+    later = [("1", "0.0", "-3.00"), ("2", "-0.0", "-3.00"), ("3", "Infinity", "9.00"), ("4", "NaN", "-3.00")]
+    for number, told in enumerate((stored, later)):
+        listed = [lines.format(key=key, price=price, paid=paid) for key, price, paid in told]
+        shop.land(f"rows/{number}.csv", "\n".join([",".join(NAMES), *listed]) + "\n")
+        for name in ("bronze.rows", "silver.quick"):
+            shop.run(name)
+    assert engine(shop, "quick") == "delta-rs"
+    paid = {key: str(value) for key, value in shop.rows("silver.quick", "id", "paid")}
+    assert paid == {"1": "0.10", "2": "0.10", "3": "0.10", "4": "-3.00"}
+
+
 def test_a_merge_of_which_nothing_counts_is_committed_and_no_news(shop: Project) -> None:
     shop.table("gold.totals", 'totals = sql_table(rows="silver.quick", sql="SELECT count(*) AS n FROM rows")')
     late = "id,part,at,price,paid,day,open,gone\n1,x,2020-01-01T00:00:00Z,,,,,false\n"
