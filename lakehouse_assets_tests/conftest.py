@@ -16,6 +16,7 @@ import fsspec
 import hypothesis as hypothesis  # before `defs()` hides from it, by gc.freeze, who holds trio's random numbers
 import pytest
 
+from lakehouse_assets.engine.alerts import deliver
 from lakehouse_assets.engine.plan.small_runs import interpreted
 from lakehouse_assets.engine.registry.store import ModelStore, open_store
 from lakehouse_assets.resources import spark_server
@@ -25,6 +26,7 @@ from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.azurite import Azurite, running
 from lakehouse_assets_tests.servers.databricks import Databricks, build_wheel
 from lakehouse_assets_tests.servers.databricks import running as in_workspace
+from lakehouse_assets_tests.servers.web import Answer, Site, serving
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -115,6 +117,16 @@ def workspace(engine: SparkResource, tmp_path_factory: pytest.TempPathFactory) -
     with in_workspace(tmp_path_factory.mktemp("workspace"), spark) as made:
         shutil.copy(build_wheel(tmp_path_factory.mktemp("wheel")), made.volume)
         yield made
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A webhook, which is the channel `ops`; when it was down, it's tried again at once."""
+    monkeypatch.setattr(deliver, "PAUSE_SECONDS", 0.0)
+    with serving() as site:
+        site.pages["/s3cret"] = Answer(b"ok")
+        monkeypatch.setenv("LAKEHOUSE_NOTIFY_OPS", f"{site.url}/s3cret")
+        yield site
 
 
 _containers = count(1)

@@ -80,11 +80,10 @@ def _launch(orders: dict[str, Any], scratch: Path) -> subprocess.Popen[bytes]:
     for name in ("SPARK_REMOTE", "SPARK_HOME", "SPARK_CONNECT_MODE_ENABLED"):
         env.pop(name, None)
     command = [*orders["command"], "--properties-file", str(settings), "--class", SERVER, "spark-internal"]
-    return subprocess.Popen(command, env=env, cwd=scratch, preexec_fn=die_with_parent)
+    return subprocess.Popen(command, env=env, cwd=scratch, preexec_fn=_die_with_parent)
 
 
-def die_with_parent() -> None:
-    """In a child that isn't a program yet: have it killed once its parent is gone."""
+def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

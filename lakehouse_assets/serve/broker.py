@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,13 +21,21 @@ from lakehouse_assets.folders import private_folder
 from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.jars import KAFKA, jar_class_path, java
 from lakehouse_assets.resources.local_kafka import login, state_file
-from lakehouse_assets.resources.spark_supervisor import die_with_parent, publish
+from lakehouse_assets.resources.spark_supervisor import PR_SET_PDEATHSIG, publish
 
 START_SECONDS = 60  # 3 to 7 s here
 STOP_SECONDS = 20  # 1 to 3 s here
 # Any will do, as there is no other broker in the cluster.
 _CLUSTER = "bGFrZWhvdXNlLWJyb2tlcg"
 _JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+# It becomes another program, and is killed once its parent is gone. Not by a function between fork and exec, which may
+# hang where the parent has threads, as those of JAX.
+_DIE_WITH_PARENT = f"""
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, signal.SIGKILL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 
@@ -94,12 +103,11 @@ class Broker:
             self._process.wait()
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [java(), *_JVM, "-cp", jar_class_path(self.cache, KAFKA), program, *arguments]
+        jvm = [java(), *_JVM, "-cp", jar_class_path(self.cache, KAFKA), program, *arguments]
+        command = [sys.executable, "-c", _DIE_WITH_PARENT, *jvm]
         with (self.folder / "log").open("ab") as log:
             # In a group of its own, as Ctrl-C is for us, who have something to send before it ends.
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0, preexec_fn=die_with_parent
-            )
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
 
     def _answers(self) -> bool:
         from confluent_kafka import KafkaException

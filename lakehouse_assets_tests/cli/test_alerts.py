@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from lakehouse_assets.engine.alerts import deliver
 from lakehouse_assets_tests.cli.command import Command
-from lakehouse_assets_tests.servers.web import Answer, Site, serving
+from lakehouse_assets_tests.servers.web import Answer, Site
 
 DELAYS = """
 @table(landed=files("delays/*"), columns=[Column("flight", "string", key=True), Column("delay", "string")],
@@ -18,15 +16,6 @@ DELAYS = """
 def delays(landed: DataFrame) -> DataFrame:
     return landed
 """
-
-
-@pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(deliver, "PAUSE_SECONDS", 0.0)
-    with serving() as site:
-        site.pages["/s3cret"] = Answer(b"ok")
-        monkeypatch.setenv("LAKEHOUSE_NOTIFY_OPS", f"{site.url}/s3cret")
-        yield site
 
 
 def test_what_is_open_and_what_waits_is_shown_and_sent_by_a_run_with_nothing_to_do(

@@ -131,31 +131,38 @@ def test_a_job_that_is_cancelled_in_the_workspace_fails_the_run(
     assert "Run cancelled." in said[0]
 
 
-@pytest.fixture
-def killed(command: Command, slow: Path) -> Command:
-    """The command after a run of the slow table was killed, whose job goes on."""
+def kill(command: Command, slow: Path) -> None:
+    """Kill a run of the slow table, whose job goes on."""
     with begun(command, slow) as process:
         process.kill()
         process.wait(timeout=10)
-    (slow / "go").touch()
-    return command
 
 
 @IN_BOTH
-def test_a_job_that_outlives_its_dagster_is_adopted_by_the_next_run(killed: Command, databricks: Databricks) -> None:
+def test_a_job_that_outlives_its_dagster_is_adopted_by_the_next_run(
+    command: Command, slow: Path, databricks: Databricks
+) -> None:
+    kill(command, slow)
     before, files = databricks.seen, databricks.left
     assert {"claim.json", "requests.jsonl", "context.json"} <= {path.rpartition("/")[2] for path in files}
     assert not any(secret in text for text in files.values() for secret in (TOKEN, KEY))
-    said = killed("run", "silver.slow")
+    (slow / "go").touch()
+    said = command("run", "silver.slow")
     assert (said.code, databricks.seen["started"]) == (0, before["started"]), said
-    assert len(killed.project.rows("silver.slow")) == 3
-    assert len(killed.project.log("silver.slow").commits) == 1
+    assert len(command.project.rows("silver.slow")) == 3
+    assert len(command.project.log("silver.slow").commits) == 1
 
 
 def test_a_job_that_outlives_its_dagster_is_cancelled_where_something_else_is_asked_for(
-    killed: Command, databricks: Databricks
+    command: Command, slow: Path, databricks: Databricks
 ) -> None:
-    assert killed("run", "silver.slow", "--full").code == 0
+    kill(command, slow)
+    before = databricks.seen["ends"]
+    with command.started("run", "silver.slow", "--full") as process:
+        wait_until(lambda: databricks.seen["ends"] != before, 120)
+        (slow / "go").touch()
+        said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
     assert databricks.seen["ends"][-2:] == [["TERMINATED", "CANCELED"], ["TERMINATED", "SUCCESS"]]
 
 

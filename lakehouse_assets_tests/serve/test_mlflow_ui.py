@@ -45,7 +45,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Iter
     root = tmp_path_factory.mktemp("with_mlflow")
     (root / "home" / "mlflow").mkdir(parents=True, mode=0o700)
     shutil.copy(empty_mlflow, root / "home" / "mlflow")
-    client = mlflow.MlflowClient(f"sqlite:///{root}/home/mlflow/mlflow.db")
+    store = f"sqlite:///{root}/home/mlflow/mlflow.db"
+    client = mlflow.MlflowClient(store, store)  # else its registry is the one that another test has named
     client.create_registered_model("shop.models.purchase", description="The chance that a visitor buys.")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("LAKEHOUSE_MLFLOW", "LAKEHOUSE_MLFLOW_REGISTRY"):

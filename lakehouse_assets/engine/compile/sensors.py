@@ -39,6 +39,7 @@ Looked = TypeVar("Looked", bound=Asset)
 # By table or model, what waits for a run.
 Waiting = Mapping[str, Sequence[Any]]
 Decision = dg.SensorResult | dg.SkipReason
+Decide = Callable[[dg.SensorEvaluationContext, Lake], Decision]
 Notified = Callable[[], object]
 
 
@@ -96,10 +97,10 @@ def _notifications(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, la
     return queues and take_down
 
 
-def lake_sensor(
-    name: str, job: Job | str, seconds: int, doc: str, decide: Callable[[dg.SensorEvaluationContext, Lake], Decision]
-) -> dg.SensorDefinition:
-    """A sensor that looks at the lake, and is on by itself; of a job that isn't one of assets, by its name."""
+def lake_sensor(name: str, job: Job | str | None, seconds: int, doc: str, decide: Decide) -> dg.SensorDefinition:
+    """A sensor that looks at the lake, and is on by itself; of a job that isn't one of assets, by its name. Without a
+    job it asks for no run.
+    """
 
     @dg.sensor(
         name=name,

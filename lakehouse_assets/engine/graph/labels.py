@@ -19,6 +19,18 @@ _TAG_VALUE = re.compile(r"[\w\-.]{0,63}", re.ASCII)
 _SHORTEST = timedelta(minutes=1)
 
 
+def file_problems(asset: Model | Sink, folder: str, domain: Domain | None) -> Iterator[str]:
+    """What is wrong with the file of an asset that has a folder of its own, and with its labels."""
+    if domain is None:
+        yield f"its domain has no Domain; add one to {asset.domain}/__init__.py"
+    if asset.file.parent.name != folder:
+        kind = type(asset).__name__.lower()
+        yield f"is a {kind} in the folder {asset.file.parent.name!r}; move the file to {asset.domain}/{folder}"
+    if not asset.doc:
+        yield "has no docstring, which is its description in the UI; write one"
+    yield from label_problems(asset, domain)
+
+
 def label_problems(table: Table | Model | Sink, domain: Domain | None) -> Iterator[str]:
     """What is wrong with how a table, a model or a sink is named, owned, scheduled and tagged."""
     for name in [n for n in (table.domain, table.name) if not NAME.fullmatch(n)]:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import get_args
 
 from lakehouse_assets.engine.graph.discover import full_key
-from lakehouse_assets.engine.graph.labels import label_problems
+from lakehouse_assets.engine.graph.labels import file_problems
 from lakehouse_assets.engine.graph.table_problems import where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.inputs import Upstream
@@ -65,14 +65,7 @@ def watch_problems(table: Table, tables: Mapping[str, Table]) -> Iterator[str]:
 
 def model_problems(model: Model, domains: Mapping[str, Domain], tables: Mapping[str, Table]) -> Iterator[str]:
     """Each problem with its file and line, and with what to do."""
-    if model.domain not in domains:
-        yield f"{where(model)}: its domain has no Domain; add one to {model.domain}/__init__.py"
-    if model.file.parent.name != MODELS:
-        folder = model.file.parent.name
-        yield f"{where(model)}: is a model in the folder {folder!r}; move the file to {model.domain}/{MODELS}"
-    if not model.doc:
-        yield f"{where(model)}: has no docstring, which is its description in the UI; write one"
-    for problem in label_problems(model, domains.get(model.domain)):
+    for problem in file_problems(model, MODELS, domains.get(model.domain)):
         yield f"{where(model)}: {problem}"
     for problem in (*_column_problems(model, tables), *_metric_problems(model)):
         yield f"{where(model)}: {problem}"

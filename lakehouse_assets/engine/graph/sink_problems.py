@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from lakehouse_assets.engine.graph.discover import full_key
-from lakehouse_assets.engine.graph.labels import label_problems
+from lakehouse_assets.engine.graph.labels import file_problems
 from lakehouse_assets.engine.graph.table_problems import where
 from lakehouse_assets.engine.spec.asset import Domain
 from lakehouse_assets.engine.spec.sinks.columns import of_table
@@ -21,14 +21,7 @@ def sink_problems(
     sink: Sink, domains: Mapping[str, Domain], tables: Mapping[str, Table], sinks: Mapping[str, Sink]
 ) -> Iterator[str]:
     """Each problem with its file and line, and with what to do."""
-    if sink.domain not in domains:
-        yield f"{where(sink)}: its domain has no Domain; add one to {sink.domain}/__init__.py"
-    if sink.file.parent.name != SINKS:
-        folder = sink.file.parent.name
-        yield f"{where(sink)}: is a sink in the folder {folder!r}; move the file to {sink.domain}/{SINKS}"
-    if not sink.doc:
-        yield f"{where(sink)}: has no docstring, which is its description in the UI; write one"
-    for problem in label_problems(sink, domains.get(sink.domain)):
+    for problem in file_problems(sink, SINKS, domains.get(sink.domain)):
         yield f"{where(sink)}: {problem}"
     table = tables.get(full_key(sink, sink.rows.table))
     for problem in (*_store_problems(sink, sinks), *(_column_problems(sink, table) if table else ())):

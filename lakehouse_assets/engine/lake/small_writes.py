@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Features of the protocol that delta-rs writes; without a list of them, a version has them all up to its own.
 _WRITTEN = {"appendOnly", "invariants", "changeDataFeed", "checkConstraints", "timestampNtz"}
-# Types whose values are in one order in both engines. Of floats both zeros are made one, and all NaN.
+# Types whose values are in one order in both engines. Of floats all NaN are made one, as one may have a sign.
 _ORDERED = re.compile(r"boolean|tinyint|smallint|int|bigint|string|date|timestamp|timestamp_ntz|decimal\(\d+,\d+\)")
 _FLOATS = {"float": "Float32", "double": "Float64"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -138,8 +138,7 @@ def _value(side: str, name: str, kind: str) -> str:
     column, float_ = _column(side, name), _FLOATS.get(kind)
     if float_ is None:
         return column
-    nan, zero = (f"arrow_cast('{value}', '{float_}')" for value in ("NaN", "0"))
-    return f"CASE WHEN isnan({column}) THEN {nan} ELSE {column} + {zero} END"
+    return f"CASE WHEN isnan({column}) THEN arrow_cast('NaN', '{float_}') ELSE {column} END"
 
 
 def _column(side: str, name: str) -> str:

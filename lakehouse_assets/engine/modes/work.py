@@ -13,7 +13,7 @@ from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import Lake, TableRef
 from lakehouse_assets.engine.modes.refresh.routes import Routes
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.plan.small_runs import few_changes
+from lakehouse_assets.engine.plan.small_runs import few_changes, is_small
 from lakehouse_assets.engine.spec.table import Table
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ class Done:
 
 def small_target(rows: DataFrame, work: Work) -> TableLog | None:
     """The log of a table that delta-rs can add rows of this kind to, if they are few; else None."""
-    log = read_log(work.place) if few_changes(work.plan, work.lake) else None
-    kinds = {field.name: field.dataType.simpleString() for field in rows.schema.fields} if log else {}
-    kinds.pop(GONE, None)
-    return log if log and small_writes.takes(log, kinds) else None
+    log = read_log(work.place) if few_changes(work.plan) else None
+    if log is None or not is_small(log):
+        return None
+    kinds = {field.name: field.dataType.simpleString() for field in rows.schema.fields if field.name != GONE}
+    return log if small_writes.takes(log, kinds) else None
 
 
 def committed(work: Work, stamp: Stamp) -> int:

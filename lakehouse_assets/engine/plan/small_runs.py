@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.lake.capabilities import capabilities
-from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan, Read
 
@@ -31,14 +31,17 @@ _INTERPRETED = {
 }
 
 
-def few_changes(plan: Plan, lake: Lake) -> bool:
+def few_changes(plan: Plan) -> bool:
     """Whether a run takes in few rows of other tables, by what their commits say of themselves."""
     reads = [read for read in plan.reads.values() if not read.lookup]
     numbers = [_changed(read) for read in reads]
     known = [number for number in numbers if number is not None]
-    own = read_log(lake.table(plan.table.key))
-    few = bool(reads) and len(known) == len(reads) and sum(known) <= FEW_ROWS
-    return few and own is not None and own.bytes <= SMALL_TABLE
+    return bool(reads) and len(known) == len(reads) and sum(known) <= FEW_ROWS
+
+
+def is_small(log: TableLog) -> bool:
+    """Whether delta-rs may rewrite files of a table here, in this process' memory."""
+    return log.bytes <= SMALL_TABLE
 
 
 def _changed(read: Read) -> int | None:

@@ -73,11 +73,11 @@ def too_old(check: UpToDate, log: TableLog) -> Violations | None:
     if kind not in _TIMES:
         return None
     found = delta_rs_sql.ask(f"SELECT max(`{check.column}`) AS newest FROM stored", {"stored": log.table})
-    try:
-        newest = found.to_pylist()[0]["newest"] if found else None
-    except errors_of_delta_rs():  # a time that Python has not
-        return None
     if found is None:
+        return None
+    try:
+        newest = found.to_pylist()[0]["newest"]
+    except errors_of_delta_rs():  # a time that Python has not
         return None
     since = datetime.fromtimestamp(time.time(), UTC) - check.within
     late = newest is None or _moment(newest) < since

@@ -83,7 +83,7 @@ def texts(value: Any) -> list[str]:
 
 def sent(monkeypatch: pytest.MonkeyPatch, hook: Site, kind: str, what: Notice) -> dict[str, Any]:
     """What a webhook of a kind gets of a notice."""
-    send(what, told_to(monkeypatch, f"{kind}{hook.url}/hook"))
+    send(what, told_to(monkeypatch, f"{kind}{hook.url}/s3cret"))
     assert hook.asked[-1][1]["Content-Type"] == "application/json"
     body: dict[str, Any] = json.loads(hook.sent[-1])
     return body
@@ -236,7 +236,7 @@ def test_what_a_mail_server_does_not_take_is_an_error_without_the_password(
 
 
 def test_the_outbox_has_no_address_of_a_channel(flights: Flights, hook: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAKEHOUSE_NOTIFY_OPS", f"{hook.url}/hook?{SECRET}")
+    monkeypatch.setenv("LAKEHOUSE_NOTIFY_OPS", f"{hook.url}/s3cret?{SECRET}")
     flights.write({"SK1": 70})
     found = flights.tell()
     assert len(told(hook)) == 1

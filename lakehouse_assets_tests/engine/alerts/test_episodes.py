@@ -130,7 +130,7 @@ def test_runs_at_once_open_an_episode_once(flights: Flights, hook: Site) -> None
 
 
 def test_a_channel_that_is_down_keeps_its_messages_until_it_is_up(flights: Flights, hook: Site) -> None:
-    hook.pages["/hook"] = Answer(b"secret words", status=503)
+    hook.pages["/s3cret"] = Answer(b"secret words", status=503)
     flights.write({"SK1": 70})
     found = flights.tell()
     assert (found.open, found.waiting, found.sent) == (1, 1, 0)
@@ -138,7 +138,7 @@ def test_a_channel_that_is_down_keeps_its_messages_until_it_is_up(flights: Fligh
     assert why.startswith("Telling ops (LAKEHOUSE_NOTIFY_OPS, 127.0.0.1): it answered 503 Service Unavailable; ")
     flights.write({"SK1": 10})
     assert flights.tell().waiting == 2
-    hook.pages["/hook"], before = Answer(b"ok"), len(hook.sent)
+    hook.pages["/s3cret"], before = Answer(b"ok"), len(hook.sent)
     assert flights.tell().waiting == 0
     assert [state for _, state in told(hook)[before:]] == ["opened", "cleared"]
 
@@ -159,7 +159,7 @@ def test_a_channel_that_failed_is_let_be_for_a_while_and_holds_back_no_other(
 
 
 def test_a_message_that_is_refused_holds_back_no_other(flights: Flights, hook: Site) -> None:
-    hook.pages["/hook"] = [Answer(status=400), Answer(b"ok")]
+    hook.pages["/s3cret"] = [Answer(status=400), Answer(b"ok")]
     flights.write({"SK1": 70, "SK2": 80})
     found = flights.tell()
     assert (found.sent, found.waiting) == (1, 1)

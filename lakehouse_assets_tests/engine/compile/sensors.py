@@ -13,6 +13,11 @@ class Sensor:
         self.definition = loaded.resolve_sensor_def(name)
         self.loaded = loaded
 
+    @property
+    def job(self) -> dg.JobDefinition:
+        """The job that it runs, or a part of."""
+        return self.loaded.resolve_job_def(self.definition.job_name)
+
     def tick(self) -> dg.SensorExecutionData:
         """What the sensor decides now."""
         context = dg.build_sensor_context(self.instance, self.cursor, resources={"lake": self.lake})
@@ -21,7 +26,7 @@ class Sensor:
         return decision
 
     def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        return self.loaded.resolve_job_def(self.definition.job_name).execute_in_process(
+        return self.job.execute_in_process(
             instance=self.instance,
             tags=request.tags,
             run_config=request.run_config,

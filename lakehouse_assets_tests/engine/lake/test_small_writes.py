@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
+from lakehouse_assets.engine.lake import small_writes
+from lakehouse_assets.engine.lake.delta_log import read_log
+from lakehouse_assets.engine.lake.delta_write import Stamp
+from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.small_writes import Order, compares
 from lakehouse_assets_tests.project import Project
 
@@ -90,6 +99,42 @@ def test_both_engines_write_the_same(shop: Project, seed: int, monkeypatch: pyte
         for mine, sparks in (("quick", "of_spark"), ("by_turns", "of_spark"), ("all_quick", "all_of_spark")):
             assert sorted(map(repr, shop.rows(f"silver.{mine}"))) == sorted(map(repr, shop.rows(f"silver.{sparks}")))
             assert feed(shop, mine, before[mine]) == feed(shop, sparks, before[sparks])
+
+
+def test_zeros_of_either_sign_are_equal_and_nan_is_the_greatest_float(shop: Project) -> None:
+    """Of two changes of one time the greater price wins, and of one price the greater payment."""
+    lines = "{key},x,2024-01-01T00:00:00Z,{price},{paid},,,false"
+    stored = [("1", "-0.0", "0.10"), ("2", "0.0", "0.10"), ("3", "NaN", "0.10"), ("4", "Infinity", "0.10")]
+    later = [("1", "0.0", "-3.00"), ("2", "-0.0", "-3.00"), ("3", "Infinity", "9.00"), ("4", "NaN", "-3.00")]
+    for number, told in enumerate((stored, later)):
+        listed = [lines.format(key=key, price=price, paid=paid) for key, price, paid in told]
+        shop.land(f"rows/{number}.csv", "\n".join([",".join(NAMES), *listed]) + "\n")
+        for name in ("bronze.rows", "silver.quick"):
+            shop.run(name)
+    assert engine(shop, "quick") == "delta-rs"
+    paid = {key: str(value) for key, value in shop.rows("silver.quick", "id", "paid")}
+    assert paid == {"1": "0.10", "2": "0.10", "3": "0.10", "4": "-3.00"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wins"), [(math.inf, "-", True), ("-", math.inf, False), ("-", "+", False)]
+)
+def test_nan_with_a_sign_is_nan(tmp_path: Path, before: float | str, after: float | str, wins: bool) -> None:
+    nan = {
+        sign: struct.unpack("<d", bytes.fromhex(f"000000000000f8{top}"))[0] for sign, top in (("+", "7f"), ("-", "ff"))
+    }
+    place, kinds = TableRef(str(tmp_path / "t")), {"id": pa.int64(), "price": pa.float64(), "place": pa.int64()}
+    rows = [{"id": 1, "price": nan.get(str(price), price), "place": n} for n, price in ((2, before), (1, after))]
+    write_deltalake(place.path, pa.Table.from_pylist(rows[:1], pa.schema(kinds)))
+    changes = pa.Table.from_pylist([rows[1] | {"__gone": False}], pa.schema({**kinds, "__gone": pa.bool_()}))
+    log = read_log(place)
+    assert log
+    assert small_writes.merge(
+        changes, Order(["id"], ["price", "place"]), log, place, Stamp("t", 1, {}, "merge", "", "")
+    )
+    now = read_log(place)
+    assert now
+    assert now.table.to_pyarrow_table()["place"].to_pylist() == [1 if wins else 2]
 
 
 def test_a_merge_of_which_nothing_counts_is_committed_and_no_news(shop: Project) -> None:

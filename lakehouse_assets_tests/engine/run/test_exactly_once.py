@@ -13,7 +13,7 @@ import pytest
 from pyspark.errors.exceptions.connect import UnknownException
 
 from lakehouse_assets.engine.errors import SourceError, WriteConflict
-from lakehouse_assets.engine.modes import scd1
+from lakehouse_assets.engine.lake import small_writes
 from lakehouse_assets.engine.quality import quarantine
 from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
@@ -186,22 +186,22 @@ def test_a_run_before_which_another_always_commits_gives_up_after_some_attempts_
 ) -> None:
     second_batch(shop, "bronze.orders", "silver.orders")
     run(shop, "bronze.orders")
-    merge, numbers = scd1.merge, count(10)
+    merge, numbers = small_writes.merge, count(10)
 
-    def another_first(*arguments: Any) -> None:
+    def another_first(*arguments: Any) -> bool:
         """What a busy neighbour does: it takes in the same rows, and more come in for both."""
-        monkeypatch.setattr(scd1, "merge", merge)
+        monkeypatch.setattr(small_writes, "merge", merge)
         run(shop, "silver.orders")
         shop.land(f"orders/{(number := next(numbers))}.csv", f"id,amount,at\n{number},1,1\n")
         run(shop, "bronze.orders")
-        monkeypatch.setattr(scd1, "merge", another_first)
-        merge(*arguments)
+        monkeypatch.setattr(small_writes, "merge", another_first)
+        return merge(*arguments)
 
-    monkeypatch.setattr(scd1, "merge", another_first)
+    monkeypatch.setattr(small_writes, "merge", another_first)
     told = r"run \d+ was committed by another process; gave up after 5 attempts. Let the other run end"
     with pytest.raises(WriteConflict, match=told):
         run(shop, "silver.orders")
-    monkeypatch.setattr(scd1, "merge", merge)
+    monkeypatch.setattr(small_writes, "merge", merge)
     run(shop, "silver.orders")
     expected = [(1, 10), (2, 25), (5, 55), *((n, 1) for n in range(10, 15))]
     assert sorted(shop.rows("silver.orders", "id", "amount")) == expected

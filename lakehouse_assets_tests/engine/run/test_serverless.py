@@ -64,6 +64,7 @@ def limited(engine: SparkResource) -> Iterator[SparkResource]:
 
 @pytest.fixture
 def shop(limited: SparkResource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    monkeypatch.setattr("lakehouse_assets.engine.plan.small_runs.FEW_ROWS", 0)  # that delta-rs would write
     with new_project(tmp_path, limited, monkeypatch) as project:
         project.bronze("events")
         for name, text in zip(TABLES[1:], (CURRENT, VERSIONS, SALES), strict=True):
@@ -177,7 +178,7 @@ def test_a_run_that_is_killed_or_has_a_rival_commits_once(shop: Project) -> None
     run(shop, *TABLES[:3])
     land(shop, 2, second)
     run(shop, "bronze.events")
-    died = run_and_die(shop, "silver.current", "after lakehouse_assets.engine.lake.delta_merge:merge")
+    died = run_and_die(shop, "silver.current", "after lakehouse_assets.engine.lake.small_writes:merge")
     assert died == -9
     assert_at_once(shop, "silver.versions")
     run(shop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -104,10 +105,8 @@ def test_rows_beyond_what_may_wait_are_dropped_and_counted(tmp_path: Path) -> No
 
 
 def test_what_a_killed_process_left_is_completed_by_the_next(tmp_path: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
+    with subprocess.Popen(["true"]) as gone:
+        child = gone.pid
     (tmp_path / f"_20240101T000000-{child}-000001.jsonl").write_text('{"request_id": "a"}\n{"request')
     (tmp_path / f"_20240101T000000-{child}-000002.jsonl").write_text('{"requ')
     (tmp_path / f"_20240101T000000-{os.getppid()}-000001.jsonl").write_text('{"request_id": "of another"}\n')

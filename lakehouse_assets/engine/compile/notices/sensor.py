@@ -20,6 +20,7 @@ from lakehouse_assets.engine.compile.notices.found import (
     failing_checks,
     stale_tables,
 )
+from lakehouse_assets.engine.compile.sensors import lake_sensor
 from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.places import Lake
@@ -34,17 +35,10 @@ def notices_sensor(name: str, lakehouse: Lakehouse) -> dg.SensorDefinition | Non
     if not lakehouse.domains[name].notify and not _alerting(name, lakehouse):
         return None
 
-    @dg.sensor(
-        name=f"{name}_notices",
-        minimum_interval_seconds=TICK_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"lake"},
-        description=f"Tells people of what is wrong in {name}, and sends what waits of its alerts.",
+    doc = f"Tells people of what is wrong in {name}, and sends what waits of its alerts."
+    return lake_sensor(
+        f"{name}_notices", None, TICK_SECONDS, doc, lambda context, lake: evaluate(context, name, lakehouse, lake)
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        return evaluate(context, name, lakehouse, context.resources.lake.lake())
-
-    return sensor
 
 
 def evaluate(context: dg.SensorEvaluationContext, name: str, lakehouse: Lakehouse, lake: Lake) -> dg.SkipReason:

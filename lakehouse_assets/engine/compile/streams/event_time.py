@@ -8,6 +8,7 @@ import dagster as dg
 
 from lakehouse_assets.engine.compile.checks import last_verdict, table_results
 from lakehouse_assets.engine.compile.names import asset_key
+from lakehouse_assets.engine.compile.sensors import Decision, lake_sensor
 from lakehouse_assets.engine.graph.discover import Lakehouse
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.places import Lake
@@ -25,19 +26,13 @@ def event_time_sensor(name: str, lakehouse: Lakehouse) -> dg.SensorDefinition | 
     if not tables:
         return None
 
-    @dg.sensor(
-        name=f"{name}_up_to_date",
-        minimum_interval_seconds=TICK_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={"lake"},
-        description=f"Tells when the newest data of a table of {name} are older than its check allows, or no longer.",
-    )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        found = list(_changed(tables, context.resources.lake.lake(), context.instance))
+    def decide(context: dg.SensorEvaluationContext, lake: Lake) -> Decision:
+        found = list(_changed(tables, lake, context.instance))
         told = ", ".join(f"{it.asset_key.path[-1]}: {'passed' if it.passed else 'failed'}" for it in found)
         return dg.SensorResult(asset_events=found, skip_reason=told or "every table is as it was")
 
-    return sensor
+    doc = f"Tells when the newest data of a table of {name} are older than its check allows, or no longer."
+    return lake_sensor(f"{name}_up_to_date", None, TICK_SECONDS, doc, decide)
 
 
 def _timed(table: Table) -> list[UpToDate]:
