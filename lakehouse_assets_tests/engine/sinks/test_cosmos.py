@@ -1,0 +1,345 @@
+"""A container of Cosmos DB has the rows of its Delta table, each by its key, whatever ends in between."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse_assets.engine.errors import SettingsError, SinkError
+from lakehouse_assets.engine.run.materialize import materialize
+from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets.engine.run.request import Request
+from lakehouse_assets.engine.sinks.cosmos import bring as bringing
+from lakehouse_assets.engine.sinks.cosmos import items
+from lakehouse_assets.engine.sinks.cosmos.progress import Turn
+from lakehouse_assets.engine.sinks.cosmos.writer import Writer
+from lakehouse_assets_tests.crash import assert_at_once, run_and_die
+from lakehouse_assets_tests.engine.sinks.board import Board, departures
+from lakehouse_assets_tests.engine.sinks.container import Container
+from lakehouse_assets_tests.servers import cosmos
+
+# Its client checks no certificate on the loopback address, and its library warns of that.
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+STEPS = "lakehouse_assets.engine.sinks.cosmos"
+
+
+def run(board: Board, full: bool = False) -> Report:
+    return board.project.materialize("sinks.live_board", full)
+
+
+def brought(board: Board, full: bool = False) -> tuple[str, int, int]:
+    """Run the sink: by which strategy, how many rows it put there, and how many it took out."""
+    told = run(board, full)
+    assert told.sink is not None
+    return told.strategy, told.sink.upserted, told.sink.deleted
+
+
+def test_rows_that_come_change_and_go_do_so_in_the_store(board: Board, container: Container) -> None:
+    board.make(departures(30))
+    assert brought(board) == ("full", 30, 0)
+    assert container.rows() == board.rows()
+    board.add([("ORD", 900, "A1", 5)])
+    board.put([("JFK", 0, "C1", 45), ("SEA", 901, "é\t\n\"'", 7)])
+    board.remove("origin = 'LGA'")
+    assert brought(board) == ("upsert", 3, 10)
+    assert container.rows() == board.rows()
+    assert container.version == board.table.version()
+    assert brought(board) == ("nothing", 0, 0)
+    (item,) = container.items("SELECT * FROM c WHERE c.id = '[\"JFK\",0]'")
+    assert (item["gate"], item["_v"], item["_table"]) == ("C1", board.table.version(), board.table.metadata().id)
+
+
+def test_what_went_is_told_of_for_a_day(board: Board, container: Container) -> None:
+    board.make(departures(3))
+    brought(board)
+    board.remove("flight = 1")
+    brought(board)
+    (item,) = container.items("SELECT c.id, c.origin, c.ttl, c._v FROM c WHERE c._deleted")
+    assert item == {"id": '["EWR",1]', "origin": "EWR", "ttl": 86_400, "_v": 1}
+    board.put([("EWR", 1, "back", 1)])
+    brought(board)
+    assert container.items("SELECT * FROM c WHERE c._deleted") == []
+    assert container.rows() == board.rows()
+
+
+def test_a_row_whose_key_changes_is_found_under_the_new_one_alone(board: Board, container: Container) -> None:
+    board.make(departures(3))
+    brought(board)
+    board.table.update(updates={"flight": "flight + 100", "origin": "'ORD'"}, predicate="origin = 'JFK'")
+    assert brought(board) == ("upsert", 1, 1)
+    assert container.rows() == board.rows()
+
+
+def test_a_table_that_is_written_whole_changes_only_what_is_other(board: Board, container: Container) -> None:
+    board.make(departures(30))
+    brought(board)
+    board.make([*departures(20), ("ORD", 900, "A1", 5)])
+    assert brought(board) == ("upsert", 1, 10)
+    assert container.rows() == board.rows()
+    assert container.items("SELECT VALUE COUNT(1) FROM c WHERE c._run = 2") == [11]
+
+
+@pytest.mark.parametrize("where", [
+    f"after {STEPS}.bring:take", f"after {STEPS}.progress:Turn.begin", f"after {STEPS}.writer:Writer._put",
+    f"after {STEPS}.writer:Writer.write", f"after {STEPS}.progress:Turn.record",
+])  # fmt: skip
+def test_a_run_that_is_killed_is_made_up_by_the_next(board: Board, container: Container, where: str) -> None:
+    board.make(departures(30))
+    brought(board)
+    board.put([("JFK", 0, "C1", 45), ("SEA", 901, "A1", 0)])
+    board.remove("origin = 'LGA'")
+    assert run_and_die(board.project, "sinks.live_board", where, "materialize") == -signal.SIGKILL
+    board.put([("JFK", 0, "C2", 46)])
+    assert brought(board)[0] == "upsert"
+    assert container.rows() == board.rows()
+    assert container.version == board.table.version()
+    assert brought(board) == ("nothing", 0, 0)
+
+
+def test_a_first_run_that_is_killed_is_made_up_by_the_next(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = list[float]()
+    monkeypatch.setattr("time.sleep", waited.append)
+    board.make(departures(300))
+    where = f"after {STEPS}.writer:Writer._there"
+    assert run_and_die(board.project, "sinks.live_board", where, "materialize") == -signal.SIGKILL
+    board.remove("origin = 'LGA'")
+    assert brought(board)[0] == "full"
+    assert bringing.QUIET_SECONDS in waited
+    assert container.rows() == board.rows()
+
+
+def test_two_runs_at_once_leave_what_one_would(board: Board, container: Container) -> None:
+    board.make(departures(100))
+    brought(board)
+    board.put(departures(300, delay=9))
+    board.remove("origin = 'LGA'")
+    assert_at_once(board.project, "sinks.live_board", "materialize")
+    assert container.rows() == board.rows()
+    assert container.version == board.table.version()
+
+
+def test_a_run_that_wakes_late_changes_nothing(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sleeps as its requests are about to be sent, after its last look at whether it's the newest."""
+    board.make([*departures(3), ("LGA", 50, "stays", 0)])
+    brought(board)
+    board.put([("JFK", 0, "old", 1), ("ORD", 900, "comes and goes", 1), ("LGA", 50, "for a moment", 0)])
+    board.remove("flight = 1")
+    began, wakes = threading.Event(), threading.Event()
+    confirm: Callable[[Turn], None] = Turn.confirm
+
+    def late(turn: Turn) -> None:
+        confirm(turn)
+        if turn.number == 2:
+            began.set()
+            assert wakes.wait(60)
+
+    monkeypatch.setattr(Turn, "confirm", late)
+    context, told = board.project.context(), list[Report]()
+    request = Request("shop.sinks.live_board")
+    sleeper = threading.Thread(target=lambda: told.append(materialize(request, context)))
+    sleeper.start()
+    assert began.wait(60)
+    board.put([("JFK", 0, "new", 2), ("LGA", 50, "stays", 0), ("EWR", 1, "back", 3)])
+    board.remove("flight = 900")
+    assert brought(board)[0] == "upsert"
+    before = container.items("SELECT * FROM c")
+    wakes.set()
+    sleeper.join()
+    assert told[0].strategy == "nothing"
+    assert container.items("SELECT * FROM c") == before
+    assert container.rows() == board.rows()
+
+
+def test_a_run_that_was_shut_out_stops_before_it_writes(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.make(departures(3))
+    brought(board)
+    monkeypatch.setattr("lakehouse_assets.engine.sinks.cosmos.progress.FRESH_SECONDS", 0.0)
+    write: Callable[..., None] = Writer.write
+
+    def interrupted(writer: Writer, rows: Any) -> None:
+        if writer.turn.number == 2:
+            assert brought(board)[0] == "upsert"
+        write(writer, rows)
+
+    monkeypatch.setattr(Writer, "write", interrupted)
+    board.put([("JFK", 0, "new", 2)])
+    assert run(board).strategy == "nothing"
+    assert container.items("SELECT VALUE MAX(c._run) FROM c") == [3]
+    assert container.rows() == board.rows()
+
+
+def test_a_store_that_is_down_loses_nothing(
+    board: Board, container: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cosmos.running(tmp_path) as account:
+        monkeypatch.setenv("LAKEHOUSE_COSMOS", account.connection_string)
+        board.make(departures(3))
+        brought(board)
+        port = account.port
+    board.put([("JFK", 0, "C1", 45)])
+    with pytest.raises(SinkError, match=r"/board' in Cosmos DB: .*refused.*LAKEHOUSE_COSMOS. Nothing is lost"):
+        run(board)
+    with cosmos.running(tmp_path, port) as account:
+        assert brought(board)[0] == "full"  # it keeps all in memory
+        assert Container(account, container.database).rows() == board.rows()
+
+
+@pytest.mark.parametrize(("status", "path", "why"), [
+    (401, "", "the account doesn't take the key"),
+    (403, "", "the account doesn't allow that"),
+    (413, "/colls/board/docs/%5B", r"the item .*JFK.*: .*413"),
+])  # fmt: skip
+def test_a_refusal_is_told_of_without_the_key(
+    board: Board, container: Container, status: int, path: str, why: str
+) -> None:
+    board.make(departures(3))
+    brought(board)
+    board.put([("JFK", 0, "C1", 45)])
+    container.account.fail(status, 1000, path)
+    try:
+        with pytest.raises(SinkError, match=why) as caught:
+            run(board)
+    finally:
+        container.account.fail(0, 0)
+    assert cosmos.KEY not in f"{caught.value} {caught.value.__cause__}"
+    assert "LAKEHOUSE_COSMOS" in str(caught.value)
+    brought(board)
+    assert container.rows() == board.rows()
+
+
+def test_an_account_that_is_throttled_is_asked_again(board: Board, container: Container) -> None:
+    board.make(departures(30))
+    brought(board)
+    board.put(departures(30, delay=1))
+    container.account.fail(429, 20, "/colls/board/docs/%5B")
+    assert brought(board) == ("upsert", 30, 0)
+    assert container.rows() == board.rows()
+
+
+@pytest.mark.parametrize("told", [
+    "secret", "AccountEndpoint=https://a/;", "AccountEndpoint=https://a/;AccountKey=secret!;", "http://secret@a/",
+])  # fmt: skip
+def test_a_variable_that_leads_nowhere_is_refused_and_not_shown(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    board.make(departures(1))
+    monkeypatch.setenv("LAKEHOUSE_COSMOS", told)
+    with pytest.raises(SettingsError, match="LAKEHOUSE_COSMOS is neither") as caught:
+        run(board)
+    assert "secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_a_sink_waits_while_nobody_says_where_its_store_is(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.make(departures(3))
+    monkeypatch.delenv("LAKEHOUSE_COSMOS")
+    assert run(board).reason == "LAKEHOUSE_COSMOS isn't set, so nothing is written"
+
+
+def _feed_lost(board: Board, container: Container) -> None:
+    shutil.rmtree(Path(board.path) / "_change_data")
+
+
+def _made_anew(board: Board, container: Container) -> None:
+    rows = board.rows()
+    shutil.rmtree(board.path)
+    board.make([tuple(row) for row in rows])
+
+
+def _container_made_anew(board: Board, container: Container) -> None:
+    with container.in_database() as database:
+        database.delete_container("board")
+
+
+@pytest.mark.parametrize(("happens", "why"), [
+    (_feed_lost, "the changes of versions 1 to 2 can't be read"),
+    (_made_anew, "the table was made anew"),
+    (_container_made_anew, "the container was made anew"),
+])  # fmt: skip
+def test_where_the_changes_cannot_be_read_all_rows_are_compared(
+    board: Board, container: Container, happens: Callable[[Board, Container], None], why: str
+) -> None:
+    board.make(departures(30))
+    brought(board)
+    board.put([("JFK", 0, "C1", 45), ("SEA", 901, "A1", 0)])
+    board.remove("origin = 'LGA'")
+    happens(board, container)
+    told = run(board)
+    assert told.strategy == "full"
+    assert told.reason.startswith(why)
+    assert container.rows() == board.rows()
+    assert brought(board) == ("nothing", 0, 0)
+
+
+def test_what_a_person_changed_in_the_store_is_mended_by_a_full_sync(board: Board, container: Container) -> None:
+    board.make(departures(30))
+    brought(board)
+    changed, more, short, gone = container.items()[:4]
+    container.put({**changed, "gate": "mine"})
+    container.put({**more, "note": "mine"})
+    container.put({**short, "ttl": 5})
+    with container.opened() as there:
+        there.delete_item(gone["id"], gone["origin"])
+    container.put({"id": "mine", "origin": "XXX"})
+    assert brought(board) == ("nothing", 0, 0)
+    assert brought(board, full=True) == ("full", 4, 1)
+    assert container.rows() == board.rows()
+    assert container.items("SELECT * FROM c WHERE IS_DEFINED(c.note) OR (IS_DEFINED(c.ttl) AND c.id <> 'mine')") == []
+    assert brought(board, full=True) == ("full", 0, 0)
+
+
+def test_other_columns_are_written_of_all_rows(board: Board, container: Container) -> None:
+    to = f'to=cosmos("{container.database}", "board", partition="/origin")'
+    board.make(departures(30))
+    brought(board)
+    board.project.sink("live_board", f'sink("gold.board", {to}, columns=["origin", "flight", "gate"])')
+    told = run(board)
+    assert (told.strategy, told.reason) == ("full", "its columns are others than before")
+    assert container.items("SELECT * FROM c WHERE IS_DEFINED(c.delay)") == []
+
+
+@pytest.mark.parametrize(("path", "ttl", "why"), [
+    ("/flight", -1, "its partition key is /flight, and the sink says /origin"),
+    ("/origin", None, "its time to live is off, so rows would go by themselves, or none ever"),
+    ("/origin", 60, "its time to live is 60"),
+])  # fmt: skip
+def test_a_container_that_does_not_fit_is_refused(
+    board: Board, container: Container, path: str, ttl: int | None, why: str
+) -> None:
+    from azure.cosmos import CosmosClient, PartitionKey
+
+    with CosmosClient(container.account.endpoint, cosmos.KEY) as client:
+        database = client.create_database(container.database)
+        database.create_container("board", PartitionKey(path), default_ttl=ttl)
+    board.make(departures(3))
+    with pytest.raises(SinkError, match=why):
+        run(board)
+    assert container.rows() == []
+
+
+def test_two_rows_of_one_key_are_refused(board: Board, container: Container) -> None:
+    board.make(departures(3))
+    brought(board)
+    board.add([("JFK", 9, "a", 1), ("JFK", 9, "b", 2)])
+    with pytest.raises(SinkError, match=r"several with the key .*JFK"):
+        run(board)
+    assert len(container.rows()) == 3
+
+
+def test_a_row_that_is_too_large_is_named(board: Board, container: Container) -> None:
+    board.make([*departures(3), ("JFK", 9, "é" * items.ITEM_BYTES, 1)])
+    with pytest.raises(SinkError, match=r'JFK\\",9.*4,194,\d+ bytes, and an item takes 2,097,152; leave a column out'):
+        run(board)
