@@ -13,7 +13,9 @@ ATTEMPTS = 5
 PATIENCE_SECONDS, LOOK_SECONDS = 30.0, 0.5
 
 
-def in_turn(work: Work, attempt: Callable[[], Brought], held: Callable[[], Held | None]) -> Brought:
+def in_turn(
+    work: Work, attempt: Callable[[], Brought], held: Callable[[], Held | None], patience: float = PATIENCE_SECONDS
+) -> Brought:
     """Bring a store to its table, again after another run shut this one out; `held` says what the store has.
 
     Raises:
@@ -24,13 +26,13 @@ def in_turn(work: Work, attempt: Callable[[], Brought], held: Callable[[], Held 
             return attempt()
         except Superseded as superseded:
             last = superseded
-            _let_the_other(work, held)
+            _let_the_other(work, held, patience)
     raise SinkError(f"{last}; gave up after {ATTEMPTS} attempts. Let the other run end, then run this one again")
 
 
-def _let_the_other(work: Work, held: Callable[[], Held | None]) -> None:
+def _let_the_other(work: Work, held: Callable[[], Held | None], patience: float) -> None:
     """Wait until the store has the version that the table has now, but not for ever."""
-    log, until = work.log(), time.monotonic() + PATIENCE_SECONDS
+    log, until = work.log(), time.monotonic() + patience
     while log and time.monotonic() < until:
         if held() == work.held(log):
             return

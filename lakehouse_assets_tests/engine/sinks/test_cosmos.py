@@ -7,16 +7,19 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessTokenInfo
+from azure.identity import DefaultAzureCredential
 
 from lakehouse_assets.engine.errors import SettingsError, SinkError
 from lakehouse_assets.engine.run.materialize import materialize
 from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.engine.sinks.cosmos import bring as bringing
-from lakehouse_assets.engine.sinks.cosmos import items
+from lakehouse_assets.engine.sinks.cosmos import items, progress
 from lakehouse_assets.engine.sinks.cosmos.progress import Turn
 from lakehouse_assets.engine.sinks.cosmos.writer import Writer
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
@@ -106,13 +109,29 @@ def test_a_first_run_that_is_killed_is_made_up_by_the_next(
     board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited = list[float]()
-    monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.setattr(bringing, "time", SimpleNamespace(sleep=waited.append))
     board.make(departures(300))
     where = f"after {STEPS}.writer:Writer._there"
     assert run_and_die(board.project, "sinks.live_board", where, "materialize") == -signal.SIGKILL
     board.remove("origin = 'LGA'")
     assert brought(board)[0] == "full"
-    assert bringing.QUIET_SECONDS in waited
+    assert waited == [bringing.QUIET_SECONDS]
+    assert container.rows() == board.rows()
+
+
+def test_what_a_killed_run_wrote_of_other_columns_is_mended(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "QUIET_SECONDS", 0)
+    to = f'to=cosmos("{container.database}", "board", partition="/origin")'
+    board.make(departures(30))
+    brought(board)
+    board.project.sink("live_board", f'sink("gold.board", {to}, columns=["origin", "flight", "gate"])')
+    where = f"after {STEPS}.writer:Writer.write"
+    assert run_and_die(board.project, "sinks.live_board", where, "materialize") == -signal.SIGKILL
+    assert not any("delay" in item for item in container.items())
+    board.project.sink("live_board", f'sink("gold.board", {to})')
+    assert brought(board)[0] == "full"
     assert container.rows() == board.rows()
 
 
@@ -160,23 +179,44 @@ def test_a_run_that_wakes_late_changes_nothing(
     assert container.rows() == board.rows()
 
 
-def test_a_run_that_was_shut_out_stops_before_it_writes(
+def test_a_first_run_that_is_shut_out_leaves_it_to_the_other(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(progress, "FRESH_SECONDS", 0.0)
+    write: Callable[..., None] = Writer.write
+
+    def interrupted(writer: Writer, rows: Any) -> None:
+        if writer.turn.number == 1:
+            board.remove("origin = 'LGA'")
+            assert brought(board) == ("full", 20, 0)
+        write(writer, rows)
+
+    monkeypatch.setattr(Writer, "write", interrupted)
+    board.make(departures(30))
+    assert run(board).strategy == "nothing"
+    assert container.rows() == board.rows()
+
+
+def test_a_run_that_was_shut_out_puts_nothing_back_once_that_is_forgotten(
     board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     board.make(departures(3))
     brought(board)
-    monkeypatch.setattr("lakehouse_assets.engine.sinks.cosmos.progress.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "FRESH_SECONDS", 0.0)
     write: Callable[..., None] = Writer.write
 
     def interrupted(writer: Writer, rows: Any) -> None:
         if writer.turn.number == 2:
+            board.remove("flight = 900")
             assert brought(board)[0] == "upsert"
+            with container.opened() as there:
+                there.delete_item('["ORD",900]', "ORD")  # as its time to live has it
         write(writer, rows)
 
     monkeypatch.setattr(Writer, "write", interrupted)
-    board.put([("JFK", 0, "new", 2)])
+    board.put([("ORD", 900, "A1", 2)])
     assert run(board).strategy == "nothing"
-    assert container.items("SELECT VALUE MAX(c._run) FROM c") == [3]
     assert container.rows() == board.rows()
 
 
@@ -239,6 +279,23 @@ def test_a_variable_that_leads_nowhere_is_refused_and_not_shown(
     with pytest.raises(SettingsError, match="LAKEHOUSE_COSMOS is neither") as caught:
         run(board)
     assert "secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_without_a_key_entra_id_says_who_we_are(
+    board: Board, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.make(departures(3))
+    asked = list[str]()
+
+    def token(_credential: Any, *scopes: str, **_options: Any) -> AccessTokenInfo:
+        asked.extend(scopes)
+        return AccessTokenInfo("a token", 2**40)
+
+    monkeypatch.setattr(DefaultAzureCredential, "get_token_info", token)
+    monkeypatch.setenv("LAKEHOUSE_COSMOS", container.account.endpoint)
+    brought(board)
+    assert {*asked} == {"https://127.0.0.1/.default"}
+    assert container.rows() == board.rows()
 
 
 def test_a_sink_waits_while_nobody_says_where_its_store_is(

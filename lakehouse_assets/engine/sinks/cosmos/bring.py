@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 # For what a run that was shut out has on its way: its look at the progress may be 5 s old, and the client waits for up
 # to 30 s where the account is throttled. All rows are compared only after that, as it may put rows there that neither
-# the table nor the container has.
+# the table nor the container has. One of a process that was stopped for longer, just as it was sending, stays until all
+# rows are compared again.
 QUIET_SECONDS = 45.0
+# For that, and for all the rows that another run writes; or two of them would shut each other out again and again.
+PATIENCE_SECONDS = 300.0
 
 
 def held(store: Cosmos) -> Held | None:
@@ -54,7 +57,9 @@ def bring(work: Work, store: Cosmos, full: Decision | None) -> Brought:
         SinkError: the account doesn't take the rows, or other runs kept beginning first.
     """
     with connected(store) as client:
-        return in_turn(work, lambda: _attempt(client, work, store, full), lambda: marked(client, store).held)
+        return in_turn(
+            work, lambda: _attempt(client, work, store, full), lambda: marked(client, store).held, PATIENCE_SECONDS
+        )
 
 
 def _attempt(client: CosmosClient, work: Work, store: Cosmos, full: Decision | None) -> Brought:

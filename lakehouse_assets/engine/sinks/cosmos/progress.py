@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 # How long a run goes on writing without a look at whether it's still the newest.
 FRESH_SECONDS = 5.0
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
 class Marked:
     """What the item says: what the container of an id has, the last number that a run took, and the last that ended.
 
-    A run that hasn't ended may have written of the version `towards`, and of `all` rows.
+    A run that hasn't ended may have written of the version `towards`; `all_rows`, if it compared them.
     """
 
     run: int = 0
@@ -34,7 +35,7 @@ class Marked:
     container: str = ""
     held: Held | None = None
     towards: Held | None = None
-    all: bool = False
+    all_rows: bool = False
 
     @classmethod
     def of(cls, item: Mapping[str, Any] | None) -> Marked:
@@ -53,7 +54,7 @@ class Marked:
         was = self.towards
         if self.is_ended or was is None:
             return False
-        return self.all or (was.id, was.columns) != (now.id, now.columns) or was.version > now.version
+        return self.all_rows or (was.id, was.columns) != (now.id, now.columns) or was.version > now.version
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Turn:
         Raises:
             Superseded: another run has begun since.
         """
-        self._put(replace(self.before, run=self.number, towards=towards, all=all_rows))
+        self._put(replace(self.before, run=self.number, towards=towards, all_rows=all_rows))
 
     def record(self, container: str, now: Held) -> None:
         """Write down what the container has, and that this run has ended.
@@ -120,14 +121,15 @@ def take(progress: ContainerProxy, store: Cosmos) -> Turn:
     """Take the next number, which shuts out all runs before.
 
     Raises:
-        Superseded: another run has taken it.
+        Superseded: others kept taking it.
     """
-    found = _item(progress, store)
-    before = Marked.of(found)
-    etag = _put(progress, store, replace(before, run=before.run + 1), found["_etag"] if found else None)
-    if etag is None:
-        raise Superseded(f"Writing to {store.target!r} in Cosmos DB: another run begins at this moment")
-    return Turn(progress, store, before.run + 1, before, etag)
+    for _ in range(ATTEMPTS):  # as others take one, or a replica that is behind was asked
+        found = _item(progress, store)
+        before = Marked.of(found)
+        etag = _put(progress, store, replace(before, run=before.run + 1), found["_etag"] if found else None)
+        if etag is not None:
+            return Turn(progress, store, before.run + 1, before, etag)
+    raise Superseded(f"Writing to {store.target!r} in Cosmos DB: other runs begin at this moment")
 
 
 def _item(progress: ContainerProxy, store: Cosmos) -> dict[str, Any] | None:

@@ -1,9 +1,12 @@
 """Puts rows into a container, some at a time, each under a condition on what's there.
 
-An item that a later run wrote is left, and ends the run. So is one that was taken out: it stays for a day as an item
-with `_deleted`, which an older run finds in the place of the row that it would put back. Cosmos DB removes it by its
-time to live. Nothing else would do: a container has no transaction over partitions, an item that is gone has no ETag,
-and a lease says nothing to a request that is on its way.
+An item that a later run wrote is left, and ends the run. A row that goes is written too: its item stays for a day with
+`_deleted`, so an older run finds that in the place of the row that it would put back, and Cosmos DB removes it by its
+time to live. Nothing simpler would do: a container has no transaction over partitions, an item that is gone has no
+ETag, and a lease says nothing to a request that is on its way.
+
+What is there may be told from a replica that is behind. So nothing is left out for that; a condition fails, and it's
+looked at anew.
 """
 
 from __future__ import annotations
@@ -90,8 +93,6 @@ class Writer:
         raise SinkError(f"Writing the item {which} to {self.turn.store.target!r} in Cosmos DB: others keep changing it")
 
     def _put(self, item: dict[str, Any], there: Mapping[str, Any] | None) -> None:
-        if "_deleted" in item and self.turn.before.is_ended and (there is None or "_deleted" in there):
-            return
         self.turn.confirm()
         put_if(self.rows, item, there["_etag"] if there else None)
 
