@@ -6,7 +6,7 @@ import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.spec.sinks.sink import Postgres
-from lakehouse_assets_tests.engine.sinks.board import Board
+from lakehouse_assets_tests.engine.sinks.board import BOARD, Board
 from lakehouse_assets_tests.project import Project
 
 
@@ -52,6 +52,13 @@ def test_a_problem_has_its_file_line_and_remedy(board: Board, declared: str, tol
     found = problems(board.project)
     assert told in found
     assert "shop/sinks/live_board.py:7: shop.sinks.live_board: " in found
+
+
+def test_a_column_that_items_have_for_something_else_is_told_of(board: Board) -> None:
+    board.declare(BOARD.replace('"gate"', '"ttl"'))
+    board.project.sink("live_board", 'sink("gold.board", to=cosmos("d", "c", partition="/id"))')
+    told = "'ttl' is a property that items of Cosmos DB have for something else; leave it out by columns=[…]"
+    assert told in problems(board.project)
 
 
 def test_a_file_and_its_sink_have_one_name(board: Board) -> None:

@@ -20,6 +20,7 @@ _ENDPOINT = re.compile(r"https://[\w.-]+(:\d+)?/?")
 _WHY = {
     401: "the account doesn't take the key",
     403: "the account doesn't allow that (its firewall, or a role that is missing)",
+    413: "it's larger than the 2 MB that an item may have; leave a column out by columns=[…]",
     429: "the account is throttled for longer than its client waits; give it more request units",
 }
 
