@@ -11,7 +11,7 @@ import pytest
 
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.engine.sinks.board import Board
-from lakehouse_assets_tests.engine.sinks.container import Container
+from lakehouse_assets_tests.engine.sinks.cosmos.container import Container
 from lakehouse_assets_tests.engine.sinks.database import Database
 from lakehouse_assets_tests.engine.sinks.reader import Reader
 from lakehouse_assets_tests.project import Project

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from lakehouse_assets_tests.crash import run_and_kill
 from lakehouse_assets_tests.engine.sinks.board import Board, Row, departures
-from lakehouse_assets_tests.engine.sinks.container import Container
+from lakehouse_assets_tests.engine.sinks.cosmos.container import Container
 from lakehouse_assets_tests.engine.sinks.database import Database
 from lakehouse_assets_tests.engine.sinks.reader import Reader
 

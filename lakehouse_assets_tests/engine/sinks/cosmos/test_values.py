@@ -14,7 +14,7 @@ from deltalake import write_deltalake
 
 from lakehouse_assets.engine.sinks.cosmos.items import ID_BYTES, item_id
 from lakehouse_assets_tests.engine.sinks.board import FEED, Board
-from lakehouse_assets_tests.engine.sinks.container import Container
+from lakehouse_assets_tests.engine.sinks.cosmos.container import Container
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 NEW_YEAR = datetime(2024, 1, 1, 0, 0, 0, 1, tzinfo=UTC)

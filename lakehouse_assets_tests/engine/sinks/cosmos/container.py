@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets_tests.engine.sinks.board import SCHEMA, Row
+from lakehouse_assets.engine.run.report import Report
+from lakehouse_assets_tests.engine.sinks.board import SCHEMA, Board, Row
 from lakehouse_assets_tests.servers.cosmos import KEY, Account
 
 if TYPE_CHECKING:
@@ -56,3 +57,14 @@ class Container:
     @property
     def version(self) -> int:
         return int(self.progress["held"]["version"])
+
+
+def run(board: Board, full: bool = False) -> Report:
+    return board.project.materialize("sinks.live_board", full)
+
+
+def brought(board: Board, full: bool = False) -> tuple[str, int, int]:
+    """Run the sink: by which strategy, how many rows it put there, and how many it took out."""
+    told = run(board, full)
+    assert told.sink is not None
+    return told.strategy, told.sink.upserted, told.sink.deleted
