@@ -66,7 +66,7 @@ setup: .venv/.installed
 	@$(BIN)/python -c 'from lakehouse_assets.resources.jars import jar_folder; from lakehouse_assets.settings import read_settings; jar_folder(read_settings().cache)'
 	@touch $@
 
-# Stands for Azure Storage in the tests. npm writes the hidden file at the end; nothing of the packages is run.
+# Stands for Azure Storage and Cosmos DB in the tests. npm writes the hidden file at the end; nothing of the packages is run.
 azurite:
 	@cmp -s $(AZURITE_LOCK) "$(AZURITE)/package-lock.json" && test -f "$(AZURITE)/node_modules/.package-lock.json" \
 	  || { mkdir -p "$(AZURITE)" && cp $(dir $(AZURITE_LOCK))*.json "$(AZURITE)" && cd "$(AZURITE)" \
@@ -74,7 +74,7 @@ azurite:
 
 # Pins every package, dependencies and all (so installing needs no resolving) with its hashes; needs `uv` and `npm`.
 lock:
-	uv pip compile pyproject.toml --extra local --extra azure --extra databricks --extra kafka --extra postgres --extra models --extra deep --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile pyproject.toml --extra local --extra azure --extra databricks --extra kafka --extra postgres --extra cosmos --extra models --extra deep --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --no-annotate --python-version 3.11 -o requirements.lock
 	npm install --prefix $(dir $(AZURITE_LOCK)) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 	$(PYTHON) -c "$$WITHOUT_ADDRESSES" $(AZURITE_LOCK)

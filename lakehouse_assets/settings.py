@@ -27,6 +27,7 @@ VARIABLES = tuple(
         "HOME", "DOMAINS", "LAKE", "CATALOG", "LANDING", "ONLINE", "ARRIVALS_QUEUE", "DATA_FACTORY", "AZURE_MANAGEMENT",
         "SPARK", "SPARK_MEMORY", "SPARK_CORES", "SPARK_IDLE_MINUTES", "CACHE", "COMPUTE", "DATABRICKS_VOLUME",
         "DATABRICKS_WHEELS", "DATABRICKS_SECRETS", "MLFLOW", "MLFLOW_REGISTRY", "KAFKA", "SCHEMA_REGISTRY", "POSTGRES",
+        "COSMOS",
     )
 )  # fmt: skip
 
@@ -60,6 +61,7 @@ class Settings:
     | LAKEHOUSE_KAFKA | where topics are: see `engine/sources/kafka/connection.py` | while `simulate` runs, its broker |
     | LAKEHOUSE_SCHEMA_REGISTRY | the registry of Avro schemas, `https://USER:PASSWORD@HOST:8081` | none |
     | LAKEHOUSE_POSTGRES | where sinks write: `postgresql://USER:PASSWORD@HOST/DATABASE` | none: they wait |
+    | LAKEHOUSE_COSMOS | where sinks write: a connection string of Cosmos DB, or an endpoint | none: they wait |
     """
 
     home: Path

@@ -137,7 +137,8 @@ def test_dagsters_command_takes_the_range_of_days_that_is_named() -> None:
 def test_the_settings_are_all_told_and_no_other() -> None:
     told = {c for p in PAGES for c in p.code if re.fullmatch(r"LAKEHOUSE_\w+", c)}
     assert told == {*VARIABLES, "LAKEHOUSE_NETFLIX_URL", "LAKEHOUSE_KAFKA_OPS", "LAKEHOUSE_KAFKA_APP",
-                    "LAKEHOUSE_POSTGRES_APP", "LAKEHOUSE_NOTIFY_OPS", "LAKEHOUSE_SCHEMA_REGISTRY_OPS"}  # fmt: skip
+                    "LAKEHOUSE_POSTGRES_APP", "LAKEHOUSE_COSMOS_APP", "LAKEHOUSE_NOTIFY_OPS",
+                    "LAKEHOUSE_SCHEMA_REGISTRY_OPS"}  # fmt: skip
     rows = re.findall(r"^\| `(LAKEHOUSE_\w+)` \|", (PROJECT / "docs/operations.md").read_text(), re.MULTILINE)
     assert rows == list(VARIABLES)
 

@@ -44,7 +44,7 @@ from lakehouse_assets.engine.spec.models.monitor import Drift, Quality
 from lakehouse_assets.engine.spec.models.search import Choice, Range, Search
 from lakehouse_assets.engine.spec.models.split import AtRandom, ByFlag, ByGroup, ByTime
 from lakehouse_assets.engine.spec.modes import Daily
-from lakehouse_assets.engine.spec.sinks.declare import kafka_topic, postgres, sink
+from lakehouse_assets.engine.spec.sinks.declare import cosmos, kafka_topic, postgres, sink
 from lakehouse_assets.engine.spec.streams.declare import kafka
 from lakehouse_assets.engine.spec.streams.windows import windows
 
@@ -81,6 +81,7 @@ __all__ = [
     "avro",
     "between",
     "canal",
+    "cosmos",
     "debezium",
     "drop",
     "external_table",

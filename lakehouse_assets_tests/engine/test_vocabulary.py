@@ -12,7 +12,7 @@ debezium drop extract fail files history http kafka lookup matches maxwell merge
 references refresh replace snapshots sql_table table typed up_to_date volume warn windows
 Jar Job Notebook SqlFile external_table task_table
 as_of features sql_features
-kafka_topic postgres sink
+cosmos kafka_topic postgres sink
 alert
 AtRandom ByFlag ByGroup ByTime Choice Drift FeatureLookup Quality Gate Metric Range Search Training model score
 """

@@ -11,11 +11,12 @@ import pytest
 
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets_tests.engine.sinks.board import Board
+from lakehouse_assets_tests.engine.sinks.cosmos.container import Container
 from lakehouse_assets_tests.engine.sinks.database import Database
 from lakehouse_assets_tests.engine.sinks.reader import Reader
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.servers import cosmos, postgres
 from lakehouse_assets_tests.servers import kafka as brokers
-from lakehouse_assets_tests.servers import postgres
 
 
 @pytest.fixture
@@ -65,3 +66,18 @@ def reader(kafka: brokers.Kafka, board: Board, monkeypatch: pytest.MonkeyPatch) 
     topic = kafka.topic(partitions=2)
     board.project.sink("live_board", f'sink("gold.board", to=kafka_topic("{topic}"))')
     return Reader(kafka, topic)
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cosmos.Account]:
+    with cosmos.running(tmp_path_factory.mktemp("cosmos")) as it:
+        yield it
+
+
+@pytest.fixture
+def container(account: cosmos.Account, board: Board, monkeypatch: pytest.MonkeyPatch) -> Container:
+    """A database of one's own, to whose container `board` the sink `live_board` brings the board."""
+    name = board.project.root.name.replace("[", "_").replace("]", "")
+    monkeypatch.setenv("LAKEHOUSE_COSMOS", account.connection_string)
+    board.project.sink("live_board", f'sink("gold.board", to=cosmos("{name}", "board", partition="/origin"))')
+    return Container(account, name)

@@ -6,7 +6,7 @@ import pytest
 
 from lakehouse_assets.engine.errors import DeclarationError
 from lakehouse_assets.engine.spec.sinks.sink import Postgres
-from lakehouse_assets_tests.engine.sinks.board import Board
+from lakehouse_assets_tests.engine.sinks.board import BOARD, Board
 from lakehouse_assets_tests.project import Project
 
 
@@ -35,8 +35,16 @@ def test_a_sink_is_what_its_file_says(board: Board) -> None:
     ('sink("gold.board", to=kafka_topic("b"), columns=["origin", "gate"])',
      "leaves out flight, which is of the key of shop.gold.board; add it to columns=[…]"),
     ('sink("gold.board", to=postgres("b" * 64))', "is no name for PostgreSQL; take one of at most 63 bytes"),
-    ('sink("gold.board", to=kafka_topic(""))', "its store has no name; say what its table or topic is called"),
-    ('sink("gold.board", to=kafka("b"))', "goes to Table, which is no store; use to=postgres(…) or to=kafka_topic(…)"),
+    ('sink("gold.board", to=kafka_topic(""))',
+     "its store has no name; say what its table, topic or container is called"),
+    ('sink("gold.board", to=kafka("b"))',
+     "goes to Table, which is no store; use postgres(…), kafka_topic(…) or cosmos(…)"),
+    ('sink("gold.board", to=cosmos("d", "", partition="/origin"))', "its store has no name"),
+    ('sink("gold.board", to=cosmos("d", "c", partition="/gate"))',
+     "has the partition key '/gate', by which no row may move; take a column of the key of shop.gold.board, or the "
+     "item itself: /id, /origin, /flight"),
+    ('sink("gold.board", to=cosmos("d", "lakehouse_sinks", partition="/id"))',
+     "the container 'lakehouse_sinks' has the progress of all sinks of its database; take another"),
     ('sink("gold.board", to=postgres("b"), owner="nobody")', "its owner is 'nobody'"),
 ])  # fmt: skip
 def test_a_problem_has_its_file_line_and_remedy(board: Board, declared: str, told: str) -> None:
@@ -44,6 +52,13 @@ def test_a_problem_has_its_file_line_and_remedy(board: Board, declared: str, tol
     found = problems(board.project)
     assert told in found
     assert "shop/sinks/live_board.py:7: shop.sinks.live_board: " in found
+
+
+def test_a_column_that_items_have_for_something_else_is_told_of(board: Board) -> None:
+    board.declare(BOARD.replace('"gate"', '"ttl"'))
+    board.project.sink("live_board", 'sink("gold.board", to=cosmos("d", "c", partition="/id"))')
+    told = "'ttl' is a property that items of Cosmos DB have for something else; leave it out by columns=[…]"
+    assert told in problems(board.project)
 
 
 def test_a_file_and_its_sink_have_one_name(board: Board) -> None:

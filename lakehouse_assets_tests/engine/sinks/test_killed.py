@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 
 from lakehouse_assets_tests.crash import run_and_kill
 from lakehouse_assets_tests.engine.sinks.board import Board, Row, departures
+from lakehouse_assets_tests.engine.sinks.cosmos.container import Container
 from lakehouse_assets_tests.engine.sinks.database import Database
 from lakehouse_assets_tests.engine.sinks.reader import Reader
 
@@ -37,6 +38,20 @@ def test_a_store_has_the_version_that_it_says(board: Board, kind: str, request: 
     board.project.materialize("sinks.live_board")
     assert store.version == board.table.version()
     assert store.rows() == board.rows()
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_container_has_all_rows_once_a_run_ends(board: Board, container: Container) -> None:
+    random, numbers = Random(ROUNDS), count(1)
+    board.make(departures(300))
+    board.project.materialize("sinks.live_board")
+    for _ in range(ROUNDS):
+        for _ in range(2):
+            _change(board, random, next(numbers))
+            run_and_kill(board.project, "sinks.live_board", random.uniform(0, LONGEST_SECONDS), "materialize")
+        assert board.project.materialize("sinks.live_board").strategy != "full"
+        assert container.rows() == board.rows()
+        assert container.version == board.table.version()
 
 
 def _change(board: Board, random: Random, number: int) -> None:

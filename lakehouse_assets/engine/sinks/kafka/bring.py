@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from lakehouse_assets.engine.errors import SinkError, Superseded, UnreadableInput
+from lakehouse_assets.engine.errors import SinkError, UnreadableInput
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.sinks.feed import changes, whole
 from lakehouse_assets.engine.sinks.held import Brought, Decision, Held, Work, decided
 from lakehouse_assets.engine.sinks.images import Images, images
 from lakehouse_assets.engine.sinks.kafka import progress
 from lakehouse_assets.engine.sinks.kafka.sender import Sender, sending
+from lakehouse_assets.engine.sinks.turns import in_turn
 from lakehouse_assets.engine.sources.kafka.topic import Standing, standing
 from lakehouse_assets.engine.spec.sinks.sink import KafkaTopic
-
-ATTEMPTS = 5
-# A run that has been shut out by another lets that do it, and only then begins again.
-PATIENCE_SECONDS, LOOK_SECONDS = 30.0, 0.5
 
 
 def held(store: KafkaTopic) -> Held | None:
@@ -42,22 +38,7 @@ def bring(work: Work, store: KafkaTopic, full: Decision | None) -> Brought:
         SinkError: the brokers don't take the rows, or other runs kept beginning first.
         StreamUnavailable: no broker answers, or none lets us in.
     """
-    for _ in range(ATTEMPTS):
-        try:
-            return _attempt(work, store, full)
-        except Superseded as superseded:
-            last = superseded
-            _let_the_other(work, store)
-    raise SinkError(f"{last}; gave up after {ATTEMPTS} attempts. Let the other run end, then run this one again")
-
-
-def _let_the_other(work: Work, store: KafkaTopic) -> None:
-    """Wait until the topic has the version that the table has now, but not for ever."""
-    log, until = work.log(), time.monotonic() + PATIENCE_SECONDS
-    while log and time.monotonic() < until:
-        if held(store) == work.held(log):
-            return
-        time.sleep(LOOK_SECONDS)
+    return in_turn(work, lambda: _attempt(work, store, full), lambda: held(store))
 
 
 def _attempt(work: Work, store: KafkaTopic, full: Decision | None) -> Brought:

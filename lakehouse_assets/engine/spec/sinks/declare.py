@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from lakehouse_assets.engine.spec.inputs import Upstream
-from lakehouse_assets.engine.spec.sinks.sink import KafkaTopic, Postgres, Sink, Store
+from lakehouse_assets.engine.spec.sinks.sink import Cosmos, KafkaTopic, Postgres, Sink, Store
 
 
 def postgres(table: str, *, schema: str = "", connection: str = "") -> Postgres:
@@ -26,6 +26,15 @@ def kafka_topic(topic: str, *, connection: str = "", transactions: bool = True) 
     its tiers Premium and Dedicated alone; elsewhere say `transactions=False`, and a message may come twice.
     """
     return KafkaTopic(topic, connection, transactions)
+
+
+def cosmos(database: str, container: str, *, partition: str, connection: str = "") -> Cosmos:
+    """A container of Azure Cosmos DB for a sink, which makes it where it isn't there: an item for each row.
+
+    `partition` is the path of its partition key: a column of the key, as `/airport`, or `/id` for one item each.
+    LAKEHOUSE_COSMOS says where the account is, or LAKEHOUSE_COSMOS_NAME for the connection `name`.
+    """
+    return Cosmos(database, container, partition, connection)
 
 
 def sink(

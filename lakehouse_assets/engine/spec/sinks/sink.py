@@ -12,6 +12,10 @@ from lakehouse_assets.engine.spec.inputs import Upstream
 
 # The folder of a domain whose files are sinks.
 SINKS = "sinks"
+# Properties of an item of Cosmos DB that say something else than a column: of its own, and of a sink.
+COSMOS_OWN = frozenset({"_rid", "_self", "_etag", "_ts", "_attachments", "ttl", "_v", "_table", "_run", "_deleted"})
+# The container that has the progress of the others of a database.
+COSMOS_PROGRESS = "lakehouse_sinks"
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,29 @@ class KafkaTopic:
         return self.topic
 
 
-Store = Postgres | KafkaTopic
+@dataclass(frozen=True)
+class Cosmos:
+    """A container of Azure Cosmos DB for NoSQL. `partition` is the path of its partition key, as `/airport`."""
+
+    database: str
+    container: str
+    partition: str
+    connection: str = ""
+
+    kind = "cosmos"
+
+    @property
+    def variable(self) -> str:
+        """The variable that says where the account is."""
+        return variable_of("COSMOS", self.connection)
+
+    @property
+    def target(self) -> str:
+        """What it's called in the store; empty if half of it is missing."""
+        return f"{self.database}/{self.container}" if self.database and self.container else ""
+
+
+Store = Postgres | KafkaTopic | Cosmos
 
 
 @dataclass(frozen=True)
