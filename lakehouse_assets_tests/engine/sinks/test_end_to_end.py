@@ -88,7 +88,9 @@ class Stage:
         elif victim == "broker":
             self.broker.kill()
             self.broker.start()
-        elif server := spark_server.running(self.command.project.engine.server_settings):
+        else:
+            server = spark_server.running(self.command.project.engine.server_settings)
+            assert server, "nothing could have come to the store without an engine"
             os.kill(server.pid, signal.SIGKILL)
 
 
@@ -99,13 +101,14 @@ def stage(
     """A lakehouse with an engine, a broker and a database of its own."""
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "jars").symlink_to(read_settings().cache / "jars")
-    engine = SparkResource(memory="1g", cores=2, idle_minutes=5, cache=str(tmp_path / "cache"))
     broker = Broker(tmp_path / "broker", read_settings().cache)
     package = f"domains_{os.getpid()}_end_to_end"
     monkeypatch.setenv("LAKEHOUSE_KAFKA", broker.address)
     monkeypatch.setenv("LAKEHOUSE_POSTGRES", server.database(package))
     monkeypatch.setenv("LAKEHOUSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LAKEHOUSE_SPARK_MEMORY", "1g")
+    monkeypatch.setenv("LAKEHOUSE_SPARK_IDLE_MINUTES", "5")
+    engine = SparkResource.from_settings(read_settings())
     made = Stage(Command(Project(tmp_path, package, engine), monkeypatch, capsys), broker)
     with made.worker:
         broker.start()
