@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import dagster as dg
 import pytest
@@ -60,12 +61,11 @@ class Command:
         return Said(code, *self.capsys.readouterr())
 
     @contextmanager
-    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Run it in a process of its own, which is gone at the end of the block."""
+    def started(self, *arguments: str, told: int | IO[str] = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+        """Run it in a process of its own, which is gone at the end of the block; what it tells, for `told`."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.project.root), str(PROJECT)])}
         command = [sys.executable, "-c", MAIN, *arguments]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, env=env, cwd=self.project.root, stdout=pipe, stderr=pipe, text=True) as process:
+        with subprocess.Popen(command, env=env, cwd=self.project.root, stdout=told, stderr=told, text=True) as process:
             try:
                 yield process
             finally:

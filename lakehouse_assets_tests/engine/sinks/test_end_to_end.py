@@ -79,7 +79,8 @@ class Stage:
     worker: ExitStack = field(default_factory=ExitStack)
 
     def begin(self) -> None:
-        self.worker.enter_context(self.command.started("stream", "shop"))
+        log = self.worker.enter_context((self.command.project.root / "stream.log").open("a"))
+        self.worker.enter_context(self.command.started("stream", "shop", told=log))
 
     def kill(self, victim: str) -> None:
         if victim == "worker":
