@@ -31,6 +31,7 @@ soak: setup
 	  lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py \
 	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py \
 	  lakehouse_assets_tests/engine/sinks/test_killed.py \
+	  lakehouse_assets_tests/engine/sinks/test_end_to_end.py \
 	  lakehouse_assets_tests/engine/lake/test_small_writes.py \
 	  lakehouse_assets_tests/engine/modes/refresh/test_windows.py
 
