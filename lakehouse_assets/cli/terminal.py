@@ -71,6 +71,7 @@ def grid(*columns: str, right: Sequence[str] = ()) -> Grid:
 def drawn(picture: Callable[[], Grid]) -> Iterator[None]:
     """Draw a grid at the end of the terminal, and again twice a second; what is printed meanwhile stands above it."""
     with Live(get_renderable=picture, console=console, refresh_per_second=2):
+        console.show_cursor()  # as it would stay hidden behind a process that is killed
         yield
 
 

@@ -127,26 +127,6 @@ def process_group(environment: Mapping[str, str], signals: Sequence[int], scratc
             group.stop()
 
 
-@contextlib.contextmanager
-def caught_signals() -> Iterator[list[int]]:
-    """Collect SIGINT, SIGTERM and SIGHUP in a list in place of what they do.
-
-    A shell that is not interactive starts its background jobs with SIGINT ignored, which children inherit and Dagster
-    copies to SIGTERM; a handler of our own is also what resets both to the default in the children. SIGHUP stays
-    ignored where it was, for nohup.
-    """
-    received: list[int] = []
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda caught, _frame: received.append(caught)) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _signal_group(group: int, number: int) -> bool:
     """Signal a process group; False when it has no processes."""
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.engine.errors import StreamUnavailable
 from lakehouse_assets.engine.sources.kafka.connection import Connection
-from lakehouse_assets.engine.sources.kafka.topic import ANSWER_SECONDS, Heard, configured
+from lakehouse_assets.engine.sources.kafka.topic import ANSWER_SECONDS, Heard, as_interrupts, configured
 from lakehouse_assets.simulation import Event, Timed
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 PARTITIONS = 2
+LOOK_SECONDS = 0.1  # between two looks whether it goes on
 CONNECT_SECONDS = 5.0  # a broker that is there answers within 0.1
 SECOND = timedelta(seconds=1)
 # Each message is sent once, and in order by key, though it may take several tries.
@@ -36,13 +37,12 @@ def make_topics(where: Connection, names: Sequence[str]) -> None:
     heard = Heard()
     client = AdminClient(configured(where, heard))
     try:
-        there = client.list_topics(timeout=CONNECT_SECONDS).topics
-        missing = [name for name in names if name not in there]
-        for future in (
-            client.create_topics([NewTopic(name, PARTITIONS) for name in missing]).values() if missing else ()
-        ):
-            future.result()
-        _wait_for_leaders(client, missing)
+        with as_interrupts():
+            there = client.list_topics(timeout=CONNECT_SECONDS).topics
+            missing = [NewTopic(name, PARTITIONS) for name in names if name not in there]
+            for future in client.create_topics(missing).values() if missing else ():
+                future.result()
+            _wait_for_leaders(client, [topic.topic for topic in missing])
     except KafkaException as error:
         raise _unavailable(f"Making the topics {', '.join(names)}", where, heard.worst or error.args[0]) from error
 
@@ -65,8 +65,12 @@ def _wait_for_leaders(client: AdminClient, names: Sequence[str]) -> None:
             time.sleep(0.1)
 
 
-def sent(timed: Iterable[Timed], where: Connection, start: datetime, speed: float) -> Iterator[Event]:
+def sent(
+    timed: Iterable[Timed], where: Connection, start: datetime, speed: float, goes_on: Callable[[], bool]
+) -> Iterator[Event]:
     """Send each event at its time, which goes by `speed` times as fast as ours and is `start` now; gives each one sent.
+
+    It ends with the events, or once it doesn't go on.
 
     Raises:
         StreamUnavailable: no broker takes them.
@@ -74,7 +78,8 @@ def sent(timed: Iterable[Timed], where: Connection, start: datetime, speed: floa
     outbox, begun = _Outbox(where), time.monotonic()
     try:
         for due, event in timed:
-            outbox.wait(begun + (due - start) / SECOND / speed)
+            if not outbox.wait(begun + (due - start) / SECOND / speed, goes_on):
+                break
             outbox.put(event)
             yield event
     finally:
@@ -91,12 +96,13 @@ class _Outbox:
         self.where, self.heard, self.lost = where, Heard(), list["KafkaError"]()
         self.client = Producer({**configured(where, self.heard), **_SENDS})
 
-    def wait(self, until: float) -> None:
-        """Wait until it's time, and hear meanwhile what became of the messages."""
+    def wait(self, until: float, goes_on: Callable[[], bool]) -> bool:
+        """Wait until it's time, and hear meanwhile what became of the messages; False once it doesn't go on."""
         self.client.poll(0)
-        while (left := until - time.monotonic()) > 0:
-            self.client.poll(left)
+        while goes_on() and (left := until - time.monotonic()) > 0:
+            self.client.poll(min(left, LOOK_SECONDS))
         self.require_all_sent()
+        return goes_on()
 
     def put(self, event: Event) -> None:
         value = json.dumps(event.value)

@@ -19,7 +19,8 @@ from lakehouse_assets.engine.printable import printable, printable_lines
 from lakehouse_assets.folders import private_folder, refuse_unsafe
 from lakehouse_assets.private.dagster import DAEMON
 from lakehouse_assets.serve.listening import ServeError, bound, user_ids
-from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, caught_signals, process_group
+from lakehouse_assets.serve.processes import ChildDied, Group, StopRequested, process_group
+from lakehouse_assets.serve.signals import caught_signals
 
 DEFINITIONS = "lakehouse_assets.definitions"
 LOOPBACK = "127.0.0.1"

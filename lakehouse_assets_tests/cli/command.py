@@ -19,6 +19,7 @@ from lakehouse_assets import cli
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAIN = "from lakehouse_assets import cli; cli.main()"
 
 
@@ -50,14 +51,15 @@ class Command:
         """Run it here."""
         self.project.forget_modules()
         self.monkeypatch.setattr(sys, "argv", ["lakehouse", *arguments])
-        before, code = signal.getsignal(signal.SIGTERM), 0
+        before, code = {number: signal.getsignal(number) for number in ENDING}, 0
         self.capsys.readouterr()
         try:
             cli.main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
         return Said(code, *self.capsys.readouterr())
 
     @contextmanager

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -20,7 +19,7 @@ from lakehouse_assets.engine.sources.kafka.connection import Connection, connect
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.folders import own_folder
 from lakehouse_assets.settings import Settings, read_settings
-from lakehouse_assets.simulation import Timed, sent_in_disorder, sent_in_order
+from lakehouse_assets.simulation import Event, sent_in_disorder, sent_in_order
 
 TELL_SECONDS = 10
 Start = Annotated[
@@ -43,6 +42,9 @@ def simulate(
 
     Without LAKEHOUSE_KAFKA it has a broker of its own, which ends with it and keeps what it has.
     """
+    from lakehouse_assets.serve.sending import LOOK_SECONDS, sent
+    from lakehouse_assets.serve.signals import until_interrupted
+
     settings = read_settings()
     module = module_of(domain, "simulation", settings.domains, open_lakehouse(settings))
     mark = own_folder(settings.home, "the lakehouse's folder") / f"simulated_{domain}"
@@ -52,12 +54,13 @@ def simulate(
     if hours is not None:
         end = begin + timedelta(hours=hours)
         timed = takewhile(lambda it: it[0] < end, timed)
-    with _broker(settings, module) as (where, own):
+    with _broker(settings, module) as (where, own), until_interrupted() as goes_on:
         tell(f"From {_shown(begin, module)} on, {speed:g} times as fast, to {where.brokers} (Ctrl-C ends it)")
-        _send(timed, where, module, (begin, speed), mark)
-        if own:
+        _told(sent(timed, where, begin, speed, goes_on), module, begin, mark)
+        if own and goes_on():
             tell("The broker stays until Ctrl-C, so that what was sent can be read.")
-            signal.pause()
+        while own and goes_on():
+            time.sleep(LOOK_SECONDS)
 
 
 @contextmanager
@@ -77,15 +80,11 @@ def _broker(settings: Settings, module: ModuleType) -> Iterator[tuple[Connection
         yield Connection(variable_of(""), broker.client), True
 
 
-def _send(
-    timed: Iterator[Timed], where: Connection, module: ModuleType, pace: tuple[datetime, float], mark: Path
-) -> None:
-    """Send, tell now and then how far it is, and note how far it came."""
-    from lakehouse_assets.serve.sending import sent
-
-    number, told, at = 0, time.monotonic(), pace[0]
+def _told(events: Iterable[Event], module: ModuleType, begin: datetime, mark: Path) -> None:
+    """Tell now and then how far it is that events are sent, and note how far it came."""
+    number, told, at = 0, time.monotonic(), begin
     try:
-        for event in sent(timed, where, *pace):
+        for event in events:
             number, at = number + 1, max(at, event.at)
             if time.monotonic() - told > TELL_SECONDS:
                 told = time.monotonic()

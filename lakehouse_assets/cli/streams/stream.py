@@ -20,10 +20,11 @@ from lakehouse_assets.environment import open_lake, open_lakehouse
 from lakehouse_assets.settings import read_settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.engine.run.live import Live
+    from lakehouse_assets.engine.run.live import GoesOn, Live
     from lakehouse_assets.engine.run.report import Report
 
 WINDOW_SECONDS = 60  # over which rows a second are told
+STOPPING = "It ends once the table is written; Ctrl-C again ends it at once."
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Board:
 
     live: Live
     seen: dict[str, Seen]
+    goes_on: GoesOn
 
     def tell(self, key: str, found: Report | LakehouseError) -> None:
         if isinstance(found, LakehouseError):
@@ -77,6 +79,8 @@ class Board:
                 f"{newest:%H:%M:%S}" if newest else "", "" if it.latency is None else f"{it.latency:.1f} s",
                 line(("failed", "red")) if it.error else it.at,
             )  # fmt: skip
+        if not self.goes_on():
+            shown.caption = STOPPING
         return shown
 
 
@@ -84,9 +88,18 @@ class Board:
 def stream(domain: Annotated[str, typer.Argument(help="a domain with a topic that is continuous")]) -> None:
     """Take in messages as they come, and what is made of them, until Ctrl-C; Dagster isn't told of it.
 
+    A table that is being written then is finished first; another Ctrl-C ends it at once.
+
     In a terminal it shows, table by table, the rows taken in, how many messages of the topic wait, when the newest
     message was sent that has come to the table, and how long that took.
     """
+    from lakehouse_assets.serve.signals import until_interrupted
+
+    with until_interrupted() as goes_on:
+        _stream(domain, goes_on)
+
+
+def _stream(domain: str, goes_on: GoesOn) -> None:
     from lakehouse_assets.engine.run.live import Live, run_live
     from lakehouse_assets.resources.spark import SparkResource
 
@@ -97,9 +110,9 @@ def stream(domain: Annotated[str, typer.Argument(help="a domain with a topic tha
         raise NotFound(f"The domain {domain!r} has no table of a topic that is continuous; see `lakehouse tables`")
     context = Context(lakehouse, open_lake(lakehouse), SparkResource.from_settings(settings).session)
     tell(f"{', '.join(live.topics)}, and {len(live.order) - len(live.topics)} tables made of them (Ctrl-C stops it)")
-    board = Board(live, {key: Seen() for key in live.order})
+    board = Board(live, {key: Seen() for key in live.order}, goes_on)
     with drawn(board.picture) if console.is_terminal else nullcontext():
-        run_live(live, context, board.tell if console.is_terminal else _tell, lambda: True)
+        run_live(live, context, board.tell if console.is_terminal else _tell, goes_on)
 
 
 def _tell(key: str, found: Report | LakehouseError) -> None:

@@ -24,6 +24,7 @@ PAUSE_SECONDS = 0.2  # between rounds in which nothing came: an empty look at a 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0
 
 Tell = Callable[[str, Report | LakehouseError], None]
+GoesOn = Callable[[], bool]
 
 
 @dataclass
@@ -49,17 +50,17 @@ class Live:
         order = lakehouse.downstream(topics, own)
         return cls(topics, order, set(order))
 
-    def round(self, context: Context, tell: Tell) -> bool:
-        """Run what is due, once each; whether something came of it."""
-        moved = self._take_in(context, tell)
+    def round(self, context: Context, tell: Tell, goes_on: GoesOn = lambda: True) -> bool:
+        """Run what is due, once each, for as long as it goes on; whether something came of it."""
+        moved = self._take_in(context, tell, goes_on)
         for key in self.order:
-            if key in self.due and key not in self.topics:
+            if key in self.due and key not in self.topics and goes_on():
                 moved = self._run(key, context, tell) or moved
-                moved = self._take_in(context, tell) or moved
+                moved = self._take_in(context, tell, goes_on) or moved
         return moved
 
-    def _take_in(self, context: Context, tell: Tell) -> bool:
-        taken = [self._run(key, context, tell) for key in self.topics]
+    def _take_in(self, context: Context, tell: Tell, goes_on: GoesOn) -> bool:
+        taken = [self._run(key, context, tell) for key in self.topics if goes_on()]
         return any(taken)
 
     def _run(self, key: str, context: Context, tell: Tell) -> bool:
@@ -100,8 +101,8 @@ class Live:
         return True
 
 
-def run_live(live: Live, context: Context, tell: Tell, goes_on: Callable[[], bool]) -> None:
+def run_live(live: Live, context: Context, tell: Tell, goes_on: GoesOn) -> None:
     """Rounds until it's enough; a table that is being written is finished first."""
     while goes_on():
-        if not live.round(context, tell):
+        if not live.round(context, tell, goes_on) and goes_on():
             time.sleep(PAUSE_SECONDS)

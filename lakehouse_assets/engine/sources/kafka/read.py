@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.engine.sources.kafka.connection import Connection, connection
-from lakehouse_assets.engine.sources.kafka.topic import Heard, Spans, configured, unavailable
+from lakehouse_assets.engine.sources.kafka.topic import Heard, Spans, as_interrupts, configured, unavailable
 from lakehouse_assets.engine.spec.inputs import Topic
 
 if TYPE_CHECKING:
@@ -84,11 +84,12 @@ def consumer_of(topic: Topic) -> Iterator[tuple[Consumer, Connection, Heard]]:
     from confluent_kafka import Consumer
 
     where, heard = connection(topic.connection), Heard()
-    client = Consumer(configured(where, heard) | _READS)
-    try:
-        yield client, where, heard
-    finally:
-        client.close()
+    with as_interrupts():
+        client = Consumer(configured(where, heard) | _READS)
+        try:
+            yield client, where, heard
+        finally:
+            client.close()
 
 
 def read(topic: Topic, spans: Spans) -> Taken:

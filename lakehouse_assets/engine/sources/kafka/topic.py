@@ -112,8 +112,20 @@ def admin_of(topic: Topic) -> Iterator[tuple[AdminClient, Any]]:
             client.poll(POLL_SECONDS)  # which hands over errors and asks for tokens
         return answer_of(future, topic, where, heard)
 
-    client.poll(0)  # before the first call, or there is no token for it
-    yield client, asked
+    with as_interrupts():
+        client.poll(0)  # before the first call, or there is no token for it
+        yield client, asked
+
+
+@contextmanager
+def as_interrupts() -> Iterator[None]:
+    """Let an interrupt be one that came while librdkafka had the word: its client makes a SystemError of that."""
+    try:
+        yield
+    except SystemError as error:
+        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+            raise
+        raise error.__cause__ from None
 
 
 def configured(where: Connection, heard: Heard) -> dict[str, Any]:
