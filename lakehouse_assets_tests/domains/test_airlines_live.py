@@ -130,11 +130,13 @@ def hour(new_lake: Callable[[int], Lake], told: Sequence[Event]) -> Lake:
     lake.kafka.send(simulation.UPDATES, MALFORMED, partition=1)
     with interpreted(lake.context.session(), 0):
         lake.run("bronze.airports", "silver.airports", "bronze.flights", "silver.flights")
-        Live.of("airlines", lake.context.lakehouse).round(lake.context, lambda _key, found: _fail_if_error(found))
+        live = Live.of("airlines", lake.context.lakehouse)
+        live.take_in(lake.context, _fail_if_error)
+        live.round(lake.context, _fail_if_error)
     return lake
 
 
-def _fail_if_error(found: object) -> None:
+def _fail_if_error(_key: str, found: object) -> None:
     if isinstance(found, Exception):
         raise found
 

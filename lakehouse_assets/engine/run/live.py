@@ -1,16 +1,18 @@
 """Messages as they come, and what they lead to: a loop over tables, each run as any run of it is.
 
-A round goes through the tables in order, each that reads something that has changed. The topics are looked at before
-each of them, so that a message is kept as soon as it comes, however long the others take. A table that fails is tried
-again after longer and longer pauses, and what doesn't read it goes on.
+A round goes through the tables in order, each that reads something that has changed. The topics are looked at all the
+while by a thread of their own, as taking messages in needs no Spark: they are kept within a second, however long the
+tables take. A table that fails is tried again after longer and longer pauses, and what doesn't read it goes on.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event, Lock
 
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import LakehouseError
@@ -20,7 +22,7 @@ from lakehouse_assets.engine.run.report import Report
 from lakehouse_assets.engine.run.reporting import holds_back
 from lakehouse_assets.engine.run.request import Request
 
-PAUSE_SECONDS = 0.2  # between rounds in which nothing came: an empty look at a topic takes 0.01 to 0.03
+PAUSE_SECONDS = 0.2  # after looks at which nothing came: an empty look at a topic takes 0.01 to 0.03
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0
 
 Tell = Callable[[str, Report | LakehouseError], None]
@@ -33,7 +35,8 @@ class Live:
     their sinks.
 
     `due` are those that have something to do, and `failed` says of each that failed how often, and until when it's let
-    be. `newest` is when the newest message was sent that has reached a table.
+    be. `newest` is when the newest message was sent that has reached a table. `lock` is held while one of two threads
+    changes these, and tells of a run.
     """
 
     topics: Sequence[str]
@@ -41,6 +44,7 @@ class Live:
     due: set[str]
     failed: dict[str, tuple[int, float]] = field(default_factory=dict)
     newest: dict[str, datetime] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
 
     @classmethod
     def of(cls, domain: str, lakehouse: Lakehouse) -> Live:
@@ -50,36 +54,37 @@ class Live:
         order = lakehouse.downstream(topics, own)
         return cls(topics, order, set(order))
 
-    def round(self, context: Context, tell: Tell, goes_on: GoesOn = lambda: True) -> bool:
-        """Run what is due, once each, for as long as it goes on; whether something came of it."""
-        moved = self._take_in(context, tell, goes_on)
-        for key in self.order:
-            if key in self.due and key not in self.topics and goes_on():
-                moved = self._run(key, context, tell) or moved
-                moved = self._take_in(context, tell, goes_on) or moved
-        return moved
-
-    def _take_in(self, context: Context, tell: Tell, goes_on: GoesOn) -> bool:
+    def take_in(self, context: Context, tell: Tell, goes_on: GoesOn = lambda: True) -> bool:
+        """Look at each topic once, for as long as it goes on; whether something came."""
         taken = [self._run(key, context, tell) for key in self.topics if goes_on()]
         return any(taken)
+
+    def round(self, context: Context, tell: Tell, goes_on: GoesOn = lambda: True) -> bool:
+        """Run what is made of the topics and is due, once each; whether something came of it."""
+        made = [key for key in self.order if key not in self.topics]
+        done = [self._run(key, context, tell) for key in made if key in self.due and goes_on()]
+        return any(done)
 
     def _run(self, key: str, context: Context, tell: Tell) -> bool:
         """Run a table, unless it failed a moment ago; whether something came of it."""
         times, until = self.failed.get(key, (0, 0.0))
         if time.monotonic() < until:
             return False
+        self.due.discard(key)  # before it's run, as more may come meanwhile that it doesn't see
         reached = [self.newest[it] for it in context.lakehouse.reads(key) if it in self.newest]
         try:
             report = materialize(Request(key), context)
         except LakehouseError as error:
             pause = min(FIRST_RETRY_SECONDS * 2**times, LAST_RETRY_SECONDS)
-            self.failed[key] = (times + 1, time.monotonic() + pause)
-            self.due.add(key)
-            tell(key, error)
+            with self.lock:
+                self.failed[key] = (times + 1, time.monotonic() + pause)
+                self.due.add(key)
+                tell(key, error)
             return False
-        self._reach(key, report, reached)
-        tell(key, report)
-        return self._settle(key, report, context.lakehouse)
+        with self.lock:
+            self._reach(key, report, reached)
+            tell(key, report)
+            return self._settle(key, report, context.lakehouse)
 
     def latency(self, key: str) -> float | None:
         """The seconds since the newest message was sent that has reached a table; None if none has in this loop."""
@@ -93,7 +98,6 @@ class Live:
     def _settle(self, key: str, report: Report, lakehouse: Lakehouse) -> bool:
         """Note what is due after a run; what reads a table that a check holds back waits until it passes."""
         self.failed.pop(key, None)
-        self.due.discard(key)
         if report.strategy == "nothing":
             return False
         if key in lakehouse.tables and not holds_back(report, lakehouse.tables[key]):
@@ -102,7 +106,21 @@ class Live:
 
 
 def run_live(live: Live, context: Context, tell: Tell, goes_on: GoesOn) -> None:
-    """Rounds until it's enough; a table that is being written is finished first."""
-    while goes_on():
-        if not live.round(context, tell, goes_on) and goes_on():
-            time.sleep(PAUSE_SECONDS)
+    """Rounds until it's enough, with looks at the topics beside; a table that is being written is finished first."""
+    ended = Event()
+
+    def both_go_on() -> bool:
+        return goes_on() and not ended.is_set()
+
+    def again_and_again(work: Callable[[Context, Tell, GoesOn], bool]) -> None:
+        try:
+            while both_go_on():
+                if not work(context, tell, both_go_on) and both_go_on():
+                    ended.wait(PAUSE_SECONDS)
+        finally:
+            ended.set()
+
+    with ThreadPoolExecutor(1) as beside:
+        intake = beside.submit(again_and_again, live.take_in)
+        again_and_again(live.round)
+    intake.result()
