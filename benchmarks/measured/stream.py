@@ -103,17 +103,20 @@ class Stream:
 
 @dataclass
 class Watch:
-    """When a table came to have which message, by looks at it every twentieth of a second."""
+    """When a table came to have which message: it's looked every twentieth of a second whether it has a new version."""
 
     place: TableRef
     newest: str
+    version: int = -1
     seen: list[tuple[float, int]] = field(default_factory=list)
 
     def look(self) -> None:
-        log = read_log(self.place)
-        if log is None:
+        if not (Path(self.place.path) / "_delta_log" / f"{self.version + 1:020}.json").exists():
             return
+        log = read_log(self.place)
+        assert log is not None
         found = select(log.table, "stored", f"SELECT max({self.newest}) AS newest FROM stored")[0]["newest"]
+        self.version = log.version
         if found is not None and (not self.seen or found > self.seen[-1][1]):
             self.seen.append((time.monotonic(), found))
 
