@@ -35,7 +35,7 @@ class Touched:
 class Work:
     """The rows that a plan comes to, before they're judged; of which groups, if not of all; how changes lead to groups.
 
-    The groups are `few`, or many in a DataFrame.
+    The groups are `few`, or many in a DataFrame. `little` says that the rows are few, where `plan` doesn't tell.
     """
 
     plan: Plan
@@ -44,6 +44,7 @@ class Work:
     few: Touched | None = None
     many: DataFrame | None = None
     routes: Routes = field(default_factory=dict)
+    little: bool = False
 
     @property
     def table(self) -> Table:
@@ -73,7 +74,7 @@ class Done:
 
 def small_target(rows: DataFrame, work: Work) -> TableLog | None:
     """The log of a table that delta-rs can add rows of this kind to, if they are few; else None."""
-    log = read_log(work.place) if few_changes(work.plan) else None
+    log = read_log(work.place) if work.little or few_changes(work.plan) else None
     if log is None or not is_small(log):
         return None
     kinds = {field.name: field.dataType.simpleString() for field in rows.schema.fields if field.name != GONE}

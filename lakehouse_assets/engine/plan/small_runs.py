@@ -7,7 +7,7 @@ the first queries, whatever they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from lakehouse_assets.engine.lake.capabilities import capabilities
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.lake.places import Lake
 from lakehouse_assets.engine.plan.plan import Plan, Read
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival
+from lakehouse_assets.engine.spec.formats import Format, TextFormat
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 LITTLE = "spark.lakehouse.interpretedBytes"
 # So many rows are brought here and written by delta-rs, into a table of so many bytes, whose files it may rewrite.
 FEW_ROWS, SMALL_TABLE = 20_000, 256 * 1024 * 1024
+# So many bytes of text are few rows: of 50 bytes a row, 20,000. A line may be a byte, and a row of it takes 4 bytes of
+# Arrow and more for each column that it lacks, so that many columns may be of less text.
+FEW_BYTES, FEW_BYTES_BY_COLUMNS = 1024 * 1024, 32 * 1024 * 1024
+# Names of texts that aren't packed: what others would be unpacked isn't known.
+_PLAIN = (".csv", ".json", ".jsonl", ".ndjson", ".tsv", ".txt")
 _INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -37,6 +44,13 @@ def few_changes(plan: Plan) -> bool:
     numbers = [_changed(read) for read in reads]
     known = [number for number in numbers if number is not None]
     return bool(reads) and len(known) == len(reads) and sum(known) <= FEW_ROWS
+
+
+def few_lines(kind: Format, files: Sequence[Arrival], columns: int) -> bool:
+    """Whether files that have just arrived are few rows of so many columns, as far as their sizes tell."""
+    size = sum(file.size for file in files)
+    plain = isinstance(kind, TextFormat) and all(f.path.lower().endswith(_PLAIN) for f in files)
+    return plain and size <= FEW_BYTES and size * columns <= FEW_BYTES_BY_COLUMNS
 
 
 def is_small(log: TableLog) -> bool:

@@ -220,7 +220,7 @@ def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(
 
 
 @pytest.mark.parametrize(
-    "where", ["before modes.commit:commit", "after modes.commit:commit", "after lake.delta_write:append"]
+    "where", ["before modes.commit:commit", "after modes.commit:commit", "after lake.small_writes:append"]
 )
 def test_a_run_killed_at_a_boundary_is_completed_by_the_next(shop: Project, where: str) -> None:
     shop.land("orders/1.csv", "id,amount,at\n1,10,1\n")

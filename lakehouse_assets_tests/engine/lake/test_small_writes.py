@@ -6,6 +6,7 @@ import math
 import os
 import struct
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -18,6 +19,9 @@ from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import TableRef
 from lakehouse_assets.engine.lake.small_writes import Order, compares
+from lakehouse_assets.engine.plan.small_runs import few_lines
+from lakehouse_assets.engine.sources.arrivals.listing import Arrival
+from lakehouse_assets.engine.spec.formats import Csv, Format, JsonLines, Parquet
 from lakehouse_assets_tests.project import Project
 
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
@@ -167,3 +171,54 @@ def test_many_rows_and_large_tables_are_left_to_spark(shop: Project, monkeypatch
 def test_keys_of_other_types_are_left_to_spark(kind: str, same: bool) -> None:
     assert compares({"id": kind, "price": "double"}, Order(["id"], ["price", "__gone"])) is same
     assert not compares({"id": "string", "at": "struct<a:int>"}, Order(["id"], ["at"]))
+
+
+MESSY = 'id,name,at\n1,"a, b",\n2,ä☃,x,too much\n3\n,,\n4,"say ""no""",NaN\n'
+
+
+def test_few_lines_of_files_are_written_by_delta_rs_as_by_spark(project: Project) -> None:
+    both = ("bronze.mine", "bronze.of_spark")
+    for name in ("mine", "of_spark"):
+        project.bronze(name)
+        project.land(f"{name}/0.csv", "id,name,at\n0,,\n")
+        project.run(f"bronze.{name}")
+    project.leave_to_spark("bronze.of_spark")
+    for number, (file, text) in enumerate((("1.csv", MESSY), ("2.csv", "id,name,at,new\n5,,,n\n"), ("3.csv", MESSY))):
+        for name in ("mine", "of_spark"):
+            project.land(f"{name}/{file}", text)
+            project.run(f"bronze.{name}")
+        written = [
+            str(project.log(name).table.history(1)[0]["engineInfo"]).split(":")[0].split("/")[0] for name in both
+        ]
+        assert written == ["Apache-Spark" if number == 1 else "delta-rs", "Apache-Spark"]  # a new column is Spark's
+    mine, sparks = (project.rows(name, "id", "name", "at", "new", "_rescued", "_batch") for name in both)
+    assert mine == sparks
+    assert len(mine) == 12
+    feeds = [changed(project, name) for name in both]
+    assert feeds[0] == feeds[1]
+
+
+def changed(project: Project, name: str) -> list[str]:
+    """All that was ever added to a table, as Spark reads its change feed."""
+    reader = project.engine.session().read.option("readChangeFeed", "true").option("startingVersion", 0)
+    read = reader.format("delta").load(project.lake.table(f"shop.{name}").path)
+    return sorted(map(str, read.select("_change_type", "id", "name", "at", "_rescued").collect()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "size", "columns", "few"),
+    [
+        (Csv(), "orders/1.csv", 1_000_000, 20, True),
+        (JsonLines(), "orders/1.JSONL", 1_000_000, 20, True),
+        (Csv(), "orders/1.csv", 2_000_000, 20, False),
+        (Csv(), "orders/1.csv", 1_000_000, 2_000, False),
+        (Csv(), "orders/1.csv.gz", 1_000, 20, False),
+        (Csv(), "orders/1", 1_000, 20, False),
+        (Parquet(), "orders/1.parquet", 1_000, 20, False),
+    ],
+)
+def test_few_lines_are_told_by_sizes_of_texts_that_are_not_packed(
+    kind: Format, path: str, size: int, columns: int, few: bool
+) -> None:
+    files = [Arrival(path, "", size, datetime(2026, 1, 1, tzinfo=UTC))]
+    assert few_lines(kind, files, columns) is few

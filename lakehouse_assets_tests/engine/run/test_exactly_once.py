@@ -116,6 +116,24 @@ def test_bronze_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, 
     assert state(shop, "bronze.orders") == EXPECTED["bronze.orders"]
 
 
+LATER_BOUNDARIES = [
+    f"before {ENGINE}.lake.small_writes:append",
+    f"after {ENGINE}.lake.small_writes:append",
+    f"after {ENGINE}.lake.delta_write:append",
+    f"after {ENGINE}.quality.quarantine:keep",
+]
+
+
+@pytest.mark.parametrize("where", LATER_BOUNDARIES)
+def test_a_later_batch_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
+    second_batch(shop, "bronze.orders")
+    if "delta_write" in where:
+        shop.leave_to_spark("bronze.orders")
+    assert run_and_die(shop, "bronze.orders", where) == -9
+    run(shop, "bronze.orders")
+    assert state(shop, "bronze.orders") == EXPECTED["bronze.orders"]
+
+
 SILVER_BOUNDARIES = [
     f"before {ENGINE}.lake.small_writes:merge",
     f"after {ENGINE}.lake.small_writes:merge",

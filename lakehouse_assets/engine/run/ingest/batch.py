@@ -19,11 +19,11 @@ from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import Committed, commit, settle
 from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Plan
-from lakehouse_assets.engine.plan.small_runs import interpreted
+from lakehouse_assets.engine.plan.small_runs import few_lines, interpreted
 from lakehouse_assets.engine.quality import judge, quarantine
 from lakehouse_assets.engine.quality.expectation_counts import ExpectationCounts
 from lakehouse_assets.engine.run.build import build
-from lakehouse_assets.engine.run.ingest.bad_files import Reader, gone, without_bad_files
+from lakehouse_assets.engine.run.ingest.bad_files import Reader, gone, source_of, without_bad_files
 from lakehouse_assets.engine.run.ingest.overwritten_files import overwritten
 from lakehouse_assets.engine.run.trace import traced
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival, still_there
@@ -67,7 +67,7 @@ def write_batch(plan: Plan, batch: Batch, context: Context, log: TableLog | None
     there, lost = still_there(batch.files) if resumed else (batch.files, [])
     with traced(plan, context), explained(plan.table), interpreted(context.session(), sum(f.size for f in there)):
         reader = Reader(context, plan.table, _known(log, batch))
-        readable = without_bad_files(reader, there, lambda landed: _commit(plan, landed, context))
+        readable = without_bad_files(reader, there, lambda landed: _commit(plan, landed, there, context))
         made, instead = readable.made, dict[str, Arrival]()
         version, seen = None, ExpectationCounts()
         if made:
@@ -106,9 +106,10 @@ def _known(log: TableLog | None, batch: Batch) -> Mapping[str, str]:
     return {} if log is None or batch.rebuild else log.columns
 
 
-def _commit(plan: Plan, landed: DataFrame, context: Context) -> tuple[DataFrame, Committed]:
+def _commit(plan: Plan, landed: DataFrame, files: Sequence[Arrival], context: Context) -> tuple[DataFrame, Committed]:
     rows = _bronze(plan, landed, context)
-    return rows, commit(Work(plan, rows, context.lake), Stamp.of(plan.table, plan.run, {}))
+    work = Work(plan, rows, context.lake, little=few_lines(source_of(plan.table).format, files, len(rows.columns)))
+    return rows, commit(work, Stamp.of(plan.table, plan.run, {}))
 
 
 def _bronze(plan: Plan, landed: DataFrame, context: Context) -> DataFrame:

@@ -15,6 +15,7 @@ from lakehouse_assets.engine.spec.cdc.events import (
     overlaid,
     told,
     unpacked,
+    where,
     whole,
 )
 from lakehouse_assets.engine.spec.cdc.exact_json import parsed
@@ -41,7 +42,7 @@ def canal(rows: DataFrame, columns: Sequence[str], key: str | Sequence[str]) -> 
     rows = unpacked(rows, _FIELDS)
     kind = F.upper(field(rows, "type"))
     defines = F.coalesce(F.lower(field(rows, "isDdl")) == "true", F.lit(False)) | kind.isin(*_NO_CHANGES)
-    some = told(rows).where(~F.coalesce(defines & (kind != "TRUNCATE"), F.lit(False)))
+    some = where(told(rows), ~F.coalesce(defines & (kind != "TRUNCATE"), F.lit(False)))
     for name in ("data", "old"):
         some = parsed(some, f"__{name}", field(rows, name), "array<map<string,string>>")
     each = some.select("*", F.posexplode_outer("__data").alias("__nth", "__image"))

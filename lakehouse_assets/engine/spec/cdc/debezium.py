@@ -15,6 +15,7 @@ from lakehouse_assets.engine.spec.cdc.events import (
     field,
     instant,
     told,
+    where,
 )
 from lakehouse_assets.engine.spec.cdc.exact_json import Kind, parsed
 from lakehouse_assets.engine.spec.cdc.places import place
@@ -99,7 +100,7 @@ def _changes(rows: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     rows = rows.withColumn("__op", F.col("__message")["op"])
-    rows = rows.where(~F.coalesce(_is_none(F.col("__message"), F.col("__op")), F.lit(False)))
+    rows = where(rows, ~F.coalesce(_is_none(F.col("__message"), F.col("__op")), F.lit(False)))
     for name in ("source", "before", "after"):
         rows = parsed(rows, f"__{name}", F.col("__message")[name], _TEXTS)
     return rows

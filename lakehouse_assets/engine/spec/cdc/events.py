@@ -135,7 +135,19 @@ def told(rows: DataFrame) -> DataFrame:
     names = [F.col(f"`{c}`").cast("string") for c in rows.columns if not c.startswith("_")]
     unparsed = F.get_json_object(field(rows, "_rescued"), "$._unparsed")
     nothing = F.coalesce(*names, F.lit(None)).isNull() & (F.coalesce(F.trim(unparsed), F.lit("null")) == "null")
-    return rows.where(~nothing)
+    return where(rows, ~nothing)
+
+
+def where(rows: DataFrame, condition: Column) -> DataFrame:
+    """The rows for which a condition holds, as `rows.where` has them.
+
+    Spark moves a filter beneath the columns that it asks for, and has each computed anew for each use of it. Of a
+    message of Debezium in Avro that made a condition of 10 MB, which read the message 4,225 times. What makes rows
+    stays where it is.
+    """
+    from pyspark.sql import functions as F
+
+    return rows.withColumn("__kept", F.explode(F.when(condition, F.array(F.lit(True))))).drop("__kept")
 
 
 def overlaid(old: Column, image: Column) -> Column:

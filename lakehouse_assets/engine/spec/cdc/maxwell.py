@@ -13,6 +13,7 @@ from lakehouse_assets.engine.spec.cdc.events import (
     overlaid,
     told,
     unpacked,
+    where,
     whole,
 )
 from lakehouse_assets.engine.spec.cdc.exact_json import parsed
@@ -38,7 +39,7 @@ def maxwell(rows: DataFrame, columns: Sequence[str], key: str | Sequence[str]) -
 
     rows = unpacked(rows, _FIELDS)
     kind = field(rows, "type")
-    some = told(rows).where(~F.coalesce(kind.rlike(_NO_CHANGES), F.lit(False)))
+    some = where(told(rows), ~F.coalesce(kind.rlike(_NO_CHANGES), F.lit(False)))
     for name in ("data", "old"):
         some = parsed(some, f"__{name}", field(rows, name), "map<string,string>")
     change = Change(

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from lakehouse_assets import engine
+from lakehouse_assets.engine import avro
+from lakehouse_assets.private.pyspark import explained
 from lakehouse_assets_tests.engine.modes.test_cdc_order import CURRENT, FEEDS, debezium, land
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.kafka import Kafka
@@ -84,3 +87,14 @@ def test_debezium_in_avro_is_read_with_its_decimals(
             project.run(name)
     assert project.rows("silver.current", "id", "name", "doc") == [(1, "last", "12345678.90")]
     assert [s for (s,) in project.rejected("silver.current", "source")] == [f"{topic}/0@5"]
+
+
+@pytest.mark.parametrize("form", FEEDS)
+def test_a_message_is_read_once_whatever_is_asked_of_it(project: Project, form: str) -> None:
+    from pyspark.sql import functions as F
+
+    some = project.context().session().range(3).selectExpr("binary(string(id)) AS value", "array() AS headers")
+    read = some.withColumn("value", F.to_json(avro("value", ENVELOPE)))
+    changes = getattr(engine, form)(read, ["id", "name", "doc"], key="id").where("_problem IS NULL AND id > 1")
+    _, _, optimized = explained(changes).partition("== Optimized Logical Plan ==")
+    assert optimized.partition("== Physical Plan ==")[0].count("from_avro(") == 1

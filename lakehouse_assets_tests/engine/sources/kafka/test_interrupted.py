@@ -19,7 +19,7 @@ from lakehouse_assets_tests.engine.sources.kafka.test_live import BY_N, LATEST, 
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.kafka import Kafka
 
-ROUNDS = 8 * int(os.environ.get("SOAK_ROUNDS", "1"))
+ROUNDS = 5 * int(os.environ.get("SOAK_ROUNDS", "1"))
 LOADED = 0.3  # seconds, at most, until the loop has begun
 # A table that does something while it's made.
 BUSY = LATEST.replace("    return", "    {does}\n    return").replace("{expect}", "")
