@@ -76,11 +76,17 @@ def one_of(columns: Sequence[str], groups: Collection[tuple[Any, ...]], say: Cal
     """
     if not groups:
         return "1 = 0"
-    places = in_order(groups)
+    places = _in_order(groups)
     return _nested([columns[i] for i in places], [tuple(group[i] for i in places) for group in groups], say)
 
 
-def in_order(groups: Collection[tuple[Any, ...]]) -> list[int]:
+def lists(groups: Collection[tuple[Any, ...]]) -> int:
+    """How many lists of values that condition has."""
+    places = _in_order(groups)[:-1]
+    return len({tuple(group[i] for i in places) for group in groups})
+
+
+def _in_order(groups: Collection[tuple[Any, ...]]) -> list[int]:
     """The places of the values in a group, that with the fewest different ones first."""
     values = [set(column) for column in zip(*groups, strict=True)]
     return sorted(range(len(values)), key=lambda place: len(values[place]))

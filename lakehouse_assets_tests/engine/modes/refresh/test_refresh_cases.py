@@ -41,6 +41,7 @@ def deliver(shop: Project, number: int, header: str, *lines: str) -> None:
         shop.run(name)
 
 
+@pytest.mark.usefixtures("merging")
 @pytest.mark.parametrize("changes", [200_000, 0], ids=["by delta-rs", "by Spark"])
 def test_a_group_with_the_same_rows_in_other_numbers_is_put_in_place(
     project: Project, monkeypatch: pytest.MonkeyPatch, changes: int
