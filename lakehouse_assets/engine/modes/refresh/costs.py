@@ -48,13 +48,13 @@ REBUILT = Cost(run=1.3, inputs=0.1, own=1.7)
 # Groups that Spark computes and delta-rs puts in place.
 PUT = Cost(run=0.7, inputs=0.03, own=0.1, touched=5.0, groups=130.0)
 # Groups that Spark finds, counts, computes and merges.
-MERGED = Cost(run=3.0, inputs=0.5, own=1.0, touched=4.0)
+MERGED = Cost(run=4.5, inputs=0.03, own=1.3, touched=9.0)
 
 
 def rebuild_instead(size: Size, way: Cost) -> str | None:
-    """How long both ways take, if a rebuild is faster than to refresh in a way; None if it isn't."""
+    """What both ways take, told to people, if a rebuild is faster than a refresh in some way; None if it isn't."""
     refreshed, rebuilt = way.seconds(size), REBUILT.seconds(size)
-    return f"about {rebuilt:.1f} s, not {refreshed:.1f}" if refreshed > WORTH * rebuilt else None
+    return f"about {rebuilt:.1f} s, not {refreshed:.1f} s" if refreshed > WORTH * rebuilt else None
 
 
 def decided(plan: Plan, found: Touched | None, own: TableLog) -> Plan:
@@ -66,7 +66,7 @@ def decided(plan: Plan, found: Touched | None, own: TableLog) -> Plan:
         return by_cost(plan, len(found.groups), found.rows, own, few=found.rows <= ROWS)
     size = size_of(plan, own)
     faster = rebuild_instead(size, MERGED)
-    why = f"computing all {own.rows:,} rows{_of_inputs(plan, size)} is faster than merging groups by Spark"
+    why = f"computing all {own.rows:,} rows from {_inputs(plan, size)} is faster than merging groups by Spark"
     return rebuilding(plan, f"{why} ({faster})") if faster else plan
 
 
@@ -75,7 +75,7 @@ def by_cost(plan: Plan, groups: int, rows: int, own: TableLog, *, few: bool = Fa
     size = replace(size_of(plan, own), touched=rows, groups=groups)
     if faster := rebuild_instead(size, PUT if few else MERGED):
         why = f"{rows:,} of {own.rows:,} rows are in the {groups:,} groups touched"
-        return rebuilding(plan, f"{why}, and computing all{_of_inputs(plan, size)} is faster ({faster})")
+        return rebuilding(plan, f"{why}, and computing all from {_inputs(plan, size)} is faster ({faster})")
     return replace(plan, groups=groups)
 
 
@@ -85,8 +85,8 @@ def size_of(plan: Plan, own: TableLog) -> Size:
     return Size(sum(log.rows for log in logs if log), own.rows)
 
 
-def _of_inputs(plan: Plan, size: Size) -> str:
-    return f" of the {size.inputs:,} of {', '.join(sorted({read.key for read in plan.reads.values()}))}"
+def _inputs(plan: Plan, size: Size) -> str:
+    return f"the {size.inputs:,} of {', '.join(sorted({read.key for read in plan.reads.values()}))}"
 
 
 def rebuilding(plan: Plan, why: str) -> Plan:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from lakehouse_assets.engine.modes.refresh.costs import PUT, Cost, Size, rebuild_instead
+from lakehouse_assets.engine.modes.refresh.costs import MERGED, PUT, Cost, Size, rebuild_instead
 from lakehouse_assets.engine.modes.refresh.small_refresh import planned
 from lakehouse_assets.engine.run.update import execute
 from lakehouse_assets_tests.project import Project, listed
@@ -33,6 +33,13 @@ MEASURED = [
     (Size(3_000_000, 3_000_000, 150, 1), PUT, 1.01, 6.67),
     (Size(3_000_000, 3_000_000, 24_000, 160), PUT, 1.53, 6.67),
     (Size(3_000_000, 3_000_000, 150_000, 1_000), PUT, 1.83, 6.67),
+    (Size(2_000, 200, 160, 160), MERGED, 2.81, 1.04),
+    (Size(150_000, 150_000, 8, 1), MERGED, 4.60, 1.92),
+    (Size(150_000, 150_000, 11_250, 1_500), MERGED, 5.04, 1.92),
+    (Size(3_000_000, 20_000, 1_500, 1_500), MERGED, 4.56, 1.56),
+    (Size(3_000_000, 3_000_000, 150, 1), MERGED, 8.92, 6.67),
+    (Size(3_000_000, 3_000_000, 150_000, 1_000), MERGED, 11.1, 6.67),
+    (Size(3_000_000, 3_000_000, 900_000, 6_000), MERGED, 16.7, 6.67),
 ]
 
 
@@ -42,6 +49,11 @@ def test_the_way_that_is_taken_is_at_most_a_fifth_slower_than_the_other(
 ) -> None:
     taken = rebuilt if rebuild_instead(size, way) else refreshed
     assert taken <= 1.2 * min(refreshed, rebuilt)
+
+
+@pytest.mark.parametrize("way", [PUT, MERGED])
+def test_a_few_groups_of_a_very_large_table_are_refreshed(way: Cost) -> None:
+    assert rebuild_instead(Size(100_000_000, 100_000_000, 100_000, 20), way) is None
 
 
 @pytest.fixture
@@ -74,8 +86,8 @@ def test_few_of_many_groups_are_refreshed_and_most_of_them_are_rebuilt(shop: Pro
     assert (most.strategy, most.reason) == (foreseen.strategy, foreseen.reason)
     assert most.strategy == "full"
     assert most.reason.startswith(
-        "8,000 of 9,000 rows are in the 8,000 groups touched, and computing all of the 98,020 of shop.silver.sales is"
-        " faster (about 1.3 s, not "
+        "8,000 of 9,000 rows are in the 8,000 groups touched, and computing all from the 98,020 of shop.silver.sales"
+        " is faster (about 1.3 s, not "
     )
     assert dict(shop.rows("gold.by_item")) == {item: 10 + (item < 20) + (item < 8_000) for item in range(9_000)}
 
@@ -88,7 +100,7 @@ def test_a_small_table_is_rebuilt_where_only_spark_can_find_its_groups(shop: Pro
     assert (plan.strategy, plan.reason) == (foreseen.strategy, foreseen.reason)
     assert plan.strategy == "full"
     assert plan.reason.startswith(
-        "computing all 10 rows of the 11 of shop.silver.sales is faster than merging groups by Spark (about 1.3 s, not "
+        "computing all 10 rows from the 11 of shop.silver.sales is faster than merging groups by Spark (about 1.3 s, "
     )
     assert shop.rows("gold.by_price") == [(float(item), 2 if item == 3 else 1) for item in range(10)]
 

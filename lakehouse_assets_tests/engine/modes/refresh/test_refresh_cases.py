@@ -95,6 +95,7 @@ GROUPINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("merging")
 def test_a_sale_changes_the_total_of_its_group_whatever_the_group_is_computed_from(project: Project) -> None:
     sales(project, f"{', '.join(f'{name} {g[0]}' for name, g in GROUPINGS.items())}, amount int")
     for name, (_, grouped, by, *_) in GROUPINGS.items():
