@@ -105,8 +105,9 @@ def test_a_condition_on_any_values_finds_the_same_rows_in_both_engines(spark: Sp
     stored, read = DeltaTable(table), spark.read.format("delta").load(str(table))
     whole = stored.to_pyarrow_table().to_pylist()
     conditions, wanted = [], []
-    for by in [(name,) for name in plain] + [tuple(random.sample(plain, 3)) for _ in range(6)]:
-        groups = list({tuple(row[c] for c in by) for row in random.sample(whole, 12)} | {(None,) * len(by)})
+    for by in [(name,) for name in plain] + [tuple(random.sample(plain, 3)) for _ in range(8)]:
+        some = random.sample(whole, random.choice([12, 60]))  # in few lists, or in one set
+        groups = list({tuple(row[c] for c in by) for row in some} | {(None,) * len(by)})
         conditions.append(spark_condition(Touched(by, groups, 0), SPARK_TYPES))
         wanted.append([row["n"] for row in whole if tuple(row[c] for c in by) in groups])
         found = arrow_of(f"SELECT n FROM t WHERE {_condition(by, groups)}", {"t": stored})
