@@ -43,7 +43,7 @@ MEASURED = [
 ]
 
 
-@pytest.mark.parametrize(("size", "way", "refreshed", "rebuilt"), MEASURED, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("size", "way", "refreshed", "rebuilt"), MEASURED)
 def test_the_way_that_is_taken_is_at_most_a_fifth_slower_than_the_other(
     size: Size, way: Cost, refreshed: float, rebuilt: float
 ) -> None:
@@ -56,21 +56,27 @@ def test_a_few_groups_of_a_very_large_table_are_refreshed(way: Cost) -> None:
     assert rebuild_instead(Size(100_000_000, 100_000_000, 100_000, 20), way) is None
 
 
+# By what sales are counted: items; prices, which delta-rs can't group by; pairs of which it can't be told many.
+GROUPED = {"item": "item int", "price": "price double", "pair": "item int, code int"}
+
+
 @pytest.fixture
 def shop(project: Project) -> Project:
-    """Sales that others write, how many there are of each item, and of each price, which delta-rs can't group by."""
+    """Sales that others write, and how many there are in each group."""
     project.external("silver.sales", str(project.root / "sales"))
-    for name, kind in (("item", "int"), ("price", "double")):
-        sql = f"SELECT {name}, count(*) AS n FROM sales GROUP BY {name}"
-        columns = listed(f"{name} {kind}, n bigint")
-        declared = f'sales="silver.sales", columns=[{columns}], write=refresh(by="{name}"), sql="{sql}"'
+    for name, columns in GROUPED.items():
+        by = [column.split()[0] for column in columns.split(", ")]
+        sql = f"SELECT {', '.join(by)}, count(*) AS n FROM sales GROUP BY ALL"
+        declared = (
+            f'sales="silver.sales", columns=[{listed(f"{columns}, n bigint")}], write=refresh(by={by}), sql="{sql}"'
+        )
         project.table(f"gold.by_{name}", f"by_{name} = sql_table({declared})")
     return project
 
 
 def sell(shop: Project, items: Iterable[int]) -> None:
     rows = pa.table({"item": pa.array(items, pa.int32())})
-    rows = rows.append_column("price", rows["item"].cast("double"))
+    rows = rows.append_column("price", rows["item"].cast("double")).append_column("code", rows["item"])
     feed = {"delta.enableChangeDataFeed": "true"}
     write_deltalake(shop.lake.table("shop.silver.sales").path, rows, mode="append", configuration=feed)
 
@@ -103,6 +109,17 @@ def test_a_small_table_is_rebuilt_where_only_spark_can_find_its_groups(shop: Pro
         "computing all 10 rows from the 11 of shop.silver.sales is faster than merging groups by Spark (about 1.3 s, "
     )
     assert shop.rows("gold.by_price") == [(float(item), 2 if item == 3 else 1) for item in range(10)]
+
+
+def test_pairs_of_which_each_has_values_of_its_own_are_left_to_spark_where_they_are_many(shop: Project) -> None:
+    sell(shop, range(300))
+    shop.run("gold.by_pair")
+    sell(shop, range(200))
+    plan = planned(shop.plan("gold.by_pair"), shop.lake)
+    assert (plan.strategy, plan.groups) == ("refresh", 200)
+    sell(shop, [200])
+    plan = planned(shop.plan("gold.by_pair"), shop.lake)
+    assert plan.reason.startswith("computing all 300 rows from the 501 of shop.silver.sales is faster than merging")
 
 
 def test_a_refresh_that_is_bound_is_none_the_less_one(shop: Project) -> None:
