@@ -98,14 +98,16 @@ def _changes(table: DeltaTable, read: Read) -> pa.Table | None:
     import pyarrow as pa
 
     assert read.after is not None  # noqa: S101  (only asked of changes)
-    batches, rows = list[pa.RecordBatch](), 0
+    batches, rows, schema = list[pa.RecordBatch](), 0, None
     for first, last in _with_news(table, read.after, read.to):
-        for batch in pa.RecordBatchReader.from_stream(table.load_cdf(first, last)):
+        feed = pa.RecordBatchReader.from_stream(table.load_cdf(first, last))
+        schema = schema or feed.schema  # a put whose groups all came out the same has no rows
+        for batch in feed:
             batches.append(batch)
             rows += batch.num_rows
             if rows > CHANGES:
                 return None
-    return pa.Table.from_batches(batches)
+    return pa.Table.from_batches(batches, schema)
 
 
 def _with_news(table: DeltaTable, after: int, to: int) -> Iterator[tuple[int, int]]:

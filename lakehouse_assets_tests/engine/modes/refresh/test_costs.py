@@ -122,6 +122,15 @@ def test_pairs_of_which_each_has_values_of_its_own_are_left_to_spark_where_they_
     assert plan.reason.startswith("computing all 300 rows from the 501 of shop.silver.sales is faster than merging")
 
 
+def test_what_was_put_in_place_without_a_row_touches_no_group(shop: Project) -> None:
+    sell(shop, range(10))
+    shop.run("gold.by_item")
+    sales = shop.log("silver.sales").table
+    write_deltalake(sales, sales.to_pyarrow_table().slice(0, 0), mode="overwrite", predicate="item = -1")
+    plan = planned(shop.plan("gold.by_item"), shop.lake)
+    assert (plan.strategy, plan.groups) == ("refresh", 0)
+
+
 def test_a_refresh_that_is_bound_is_none_the_less_one(shop: Project) -> None:
     sell(shop, range(10))
     shop.run("gold.by_price")
