@@ -13,8 +13,8 @@ from benchmarks.measure import Bench, Row, stop_engine
 from benchmarks.results import FILE, machine, printed, update
 
 NAMES = (
-    "build", "rules", "refresh", "start", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "growth",
-    "as_of", "stream", "databricks", "peers", "models", "scores",
+    "build", "rules", "refresh", "start", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "costs",
+    "growth", "as_of", "stream", "databricks", "peers", "models", "scores",
 )  # fmt: skip
 
 

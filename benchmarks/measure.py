@@ -68,10 +68,10 @@ class Bench:
             "DAGSTER_DISABLE_TELEMETRY": "1",
         }
 
-    def turns(self, sides: Mapping[str, Side]) -> dict[str, float]:
-        """Each side's median over the rounds; a first round, in which all warm up, isn't counted."""
-        rounds = [{name: side() for name, side in sides.items()} for _ in range(self.repeat + 1)]
-        return {name: statistics.median(r[name] for r in rounds[1:]) for name in sides}
+    def turns(self, sides: Mapping[str, Side], *, warm: bool = False) -> dict[str, float]:
+        """Each side's median over the rounds; unless they're warm, a round before, to warm them up, isn't counted."""
+        rounds = [{name: side() for name, side in sides.items()} for _ in range(self.repeat + (not warm))]
+        return {name: statistics.median(r[name] for r in rounds[-self.repeat :]) for name in sides}
 
     def pair(self, ours: Side, against: Side) -> tuple[float, float]:
         """The medians of two sides."""

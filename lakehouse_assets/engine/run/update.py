@@ -12,9 +12,9 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import commit, settle
+from lakehouse_assets.engine.modes.refresh.costs import rebuilding
 from lakehouse_assets.engine.modes.refresh.refresh import narrowed
 from lakehouse_assets.engine.modes.refresh.routes import as_json
-from lakehouse_assets.engine.modes.refresh.small_refresh import rebuilding
 from lakehouse_assets.engine.modes.work import Work
 from lakehouse_assets.engine.plan.plan import Logs, Plan
 from lakehouse_assets.engine.plan.planner import plan_table
@@ -81,8 +81,10 @@ def _attempt(table: Table, context: Context, logs: Logs, full: bool, accept_loss
         return execute(rebuilding(plan, str(error)), context)
 
 
-def execute(plan: Plan, context: Context) -> Outcome:
+def execute(plan: Plan, context: Context, *, bound: bool = False) -> Outcome:
     """Carry out a plan against upstream tables: one commit to the table, then what belongs to it.
+
+    `bound` is for a refresh that isn't to become a rebuild, whatever it costs.
 
     Raises:
         UnreadableInput: what it is to read of a table isn't there any more.
@@ -93,7 +95,7 @@ def execute(plan: Plan, context: Context) -> Outcome:
         rows = build(spark, table, inputs_of(spark, plan))
         tree = analysed(rows)
         hold_back(plan, rows, context.lake, spark)
-        with narrowed(Work(plan, rows, context.lake), tree) as work:
+        with narrowed(Work(plan, rows, context.lake), tree, bound=bound) as work:
             done = commit(work, _stamp(work))
             settle(work.rows, work.plan, done.seen, context.lake)
     found = if_understood(lambda: column_lineage(tree, set(context.lakehouse.tables))) if tree else None

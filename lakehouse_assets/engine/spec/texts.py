@@ -69,18 +69,43 @@ def literal(value: Literal) -> str:
 
 
 def one_of(columns: Sequence[str], groups: Collection[tuple[Any, ...]], say: Callable[[str, Any], str]) -> str:
-    """The condition that some columns have the values of one of the groups; `say` writes a value of a column."""
+    """The condition that some columns have the values of one of the groups; `say` writes a value of a column.
 
-    def equal(column: str, value: Any) -> str:
-        return f"`{column}` IS NULL" if value is None else f"`{column}` = {say(column, value)}"
+    The column with the most values comes last, as a list beside each combination of the others. A term for each of
+    1,000 groups of two columns would take delta-rs 14 s, where 7 lists of them take 0.3.
+    """
+    if not groups:
+        return "1 = 0"
+    places = _in_order(groups)
+    return _nested([columns[i] for i in places], [tuple(group[i] for i in places) for group in groups], say)
 
-    if len(columns) == 1:
-        (column,) = columns
-        listed = ", ".join(say(column, v) for (v,) in groups if v is not None)
-        parts = [f"`{column}` IN ({listed})"] * bool(listed) + [f"`{column}` IS NULL"] * ((None,) in groups)
+
+def lists(groups: Collection[tuple[Any, ...]]) -> int:
+    """How many lists of values that condition has."""
+    places = _in_order(groups)[:-1]
+    return len({tuple(group[i] for i in places) for group in groups})
+
+
+def _in_order(groups: Collection[tuple[Any, ...]]) -> list[int]:
+    """The places of the values in a group, that with the fewest different ones first."""
+    values = [set(column) for column in zip(*groups, strict=True)]
+    return sorted(range(len(values)), key=lambda place: len(values[place]))
+
+
+def _nested(columns: Sequence[str], groups: Collection[tuple[Any, ...]], say: Callable[[str, Any], str]) -> str:
+    beside: dict[Any, list[tuple[Any, ...]]] = {}
+    for value, *others in groups:
+        beside.setdefault(value, []).append(tuple(others))
+    if len(columns) > 1:
+        parts = [f"({_equal(columns[0], v, say)} AND ({_nested(columns[1:], o, say)}))" for v, o in beside.items()]
     else:
-        parts = [f"({' AND '.join(map(equal, columns, group))})" for group in groups]
-    return " OR ".join(parts) or "1 = 0"
+        listed = ", ".join(say(columns[0], value) for value in beside if value is not None)
+        parts = [f"`{columns[0]}` IN ({listed})"] * bool(listed) + [f"`{columns[0]}` IS NULL"] * (None in beside)
+    return " OR ".join(parts)
+
+
+def _equal(column: str, value: Any, say: Callable[[str, Any], str]) -> str:
+    return f"`{column}` IS NULL" if value is None else f"`{column}` = {say(column, value)}"
 
 
 def _exact(kind: str, value: str, raw: str) -> str:

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from lakehouse_assets.engine.lake.delta_rs import arrow_of
 from lakehouse_assets.engine.modes.refresh.small_refresh import Touched, _condition, _differing, spark_condition
 from lakehouse_assets.engine.query.delta_rs_sql import PLAIN, expression
+from lakehouse_assets.engine.spec.texts import lists
 
 KINDS = {
     "b": ("boolean", pa.bool_()), "t": ("tinyint", pa.int8()), "s": ("smallint", pa.int16()), "i": ("int", pa.int32()),
@@ -104,8 +105,9 @@ def test_a_condition_on_any_values_finds_the_same_rows_in_both_engines(spark: Sp
     stored, read = DeltaTable(table), spark.read.format("delta").load(str(table))
     whole = stored.to_pyarrow_table().to_pylist()
     conditions, wanted = [], []
-    for by in [(name,) for name in plain] + [tuple(random.sample(plain, 3)) for _ in range(6)]:
-        groups = list({tuple(row[c] for c in by) for row in random.sample(whole, 12)} | {(None,) * len(by)})
+    for by in [(name,) for name in plain] + [tuple(random.sample(plain, 3)) for _ in range(8)]:
+        some = random.sample(whole, random.choice([12, 60]))  # in few lists, or in one set
+        groups = list({tuple(row[c] for c in by) for row in some} | {(None,) * len(by)})
         conditions.append(spark_condition(Touched(by, groups, 0), SPARK_TYPES))
         wanted.append([row["n"] for row in whole if tuple(row[c] for c in by) in groups])
         found = arrow_of(f"SELECT n FROM t WHERE {_condition(by, groups)}", {"t": stored})
@@ -113,6 +115,17 @@ def test_a_condition_on_any_values_finds_the_same_rows_in_both_engines(spark: Sp
     flags = read.selectExpr("n", *(f"coalesce({c}, false) AS c{i}" for i, c in enumerate(conditions))).collect()
     for i, rows in enumerate(wanted):
         assert sorted(row["n"] for row in flags if row[f"c{i}"]) == sorted(rows), conditions[i]
+
+
+def test_thousands_of_groups_of_two_columns_are_told_in_as_many_lists_as_one_has_values(tmp_path: Path) -> None:
+    """3,000 groups with a term for each ended the process."""
+    items = range(6_000)
+    rows = {"item": pa.array(items, pa.int32()), "shop": pa.array([f"s{item % 7}" for item in items])}
+    write_deltalake(tmp_path, pa.table(rows))
+    groups = [(item, f"s{(item + item % 2) % 7}") for item in range(3_000)]  # of which every other one is there
+    found = arrow_of(f"SELECT item FROM t WHERE {_condition(('item', 'shop'), groups)}", {"t": DeltaTable(tmp_path)})
+    assert lists(groups) == 7
+    assert sorted(found.column("item").to_pylist()) == list(range(0, 3_000, 2))
 
 
 @pytest.mark.parametrize("seed", range(12))

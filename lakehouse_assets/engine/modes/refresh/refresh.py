@@ -22,16 +22,10 @@ from lakehouse_assets.engine.modes.refresh.changed_groups import (
     looked_up,
     whole_of,
 )
+from lakehouse_assets.engine.modes.refresh.costs import ROWS, by_cost, decided, rebuilding
 from lakehouse_assets.engine.modes.refresh.group_routes import find_routes
 from lakehouse_assets.engine.modes.refresh.routes import Route, Routes
-from lakehouse_assets.engine.modes.refresh.small_refresh import (
-    ROWS,
-    decided,
-    put,
-    rebuilding,
-    spark_condition,
-    touched_groups,
-)
+from lakehouse_assets.engine.modes.refresh.small_refresh import put, spark_condition, touched_groups
 from lakehouse_assets.engine.modes.work import Done, Touched, Work, committed
 from lakehouse_assets.engine.plan.plan import Plan
 from lakehouse_assets.engine.plan.read import all_images, whole_inputs
@@ -42,6 +36,9 @@ from lakehouse_assets.engine.spec.texts import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+# Of the table's rows; where more are those of a backfill's days, all are computed.
+MOST = 0.5
 
 
 @contextmanager
@@ -65,9 +62,8 @@ def narrowed(work: Work, tree: Node | None, *, bound: bool = False) -> Iterator[
     if own is None:
         raise Superseded(f"Refreshing {plan.table.key}: it was dropped meanwhile")
     chosen = changed_routes(routes, plan.reads.values())
-    few = None if plan.days else _few(work, chosen, own, bound=bound)
-    if few:
-        yield few
+    if found := None if plan.days else _without_spark(work, chosen, own, bound=bound):
+        yield found
         return
     with persisted(_groups(work, mode, chosen, whole), work.lake) as groups:
         yield _many(work, mode, groups, own, bound=bound)
@@ -89,25 +85,35 @@ def _groups(work: Work, mode: Refresh, chosen: list[Route], whole: Mapping[str, 
     return groups_of(mode.by, chosen, news, whole, work.spark)
 
 
-def _few(work: Work, chosen: list[Route], own: TableLog, *, bound: bool) -> Work | None:
-    if set(own.columns) != set(work.rows.columns) - {RAW}:
-        return None
-    found = touched_groups(work.table, chosen, work.plan.reads.values(), own)
-    if found is None or found.rows > ROWS:
-        return None
-    plan = _decided(work.plan, len(found.groups), found.rows, own, bound=bound)
+def _without_spark(work: Work, chosen: list[Route], own: TableLog, *, bound: bool) -> Work | None:
+    """The work for few groups, or for the whole table; None where Spark has to find the groups, or to merge them."""
+    same = set(own.columns) == set(work.rows.columns) - {RAW}
+    found = touched_groups(work.table, chosen, work.plan.reads.values(), own) if same else None
+    plan = work.plan if bound else decided(work.plan, found, own)
     if plan.strategy == "full":
         return replace(work, plan=plan)
+    if found is None or found.rows > ROWS:
+        return None
     kinds = {c.name: c.type for c in plan.table.columns}
+    plan = replace(plan, groups=len(found.groups))
     return replace(work, plan=plan, rows=work.rows.where(spark_condition(found, kinds)), few=found)
 
 
 def _many(work: Work, mode: Refresh, groups: DataFrame, own: TableLog, *, bound: bool) -> Work:
     stored = of_groups(read_rows(work.spark, work.place), groups, mode.by)
-    plan = _decided(work.plan, groups.count(), stored.count(), own, bound=bound)
+    number, rows = groups.count(), stored.count()
+    plan = replace(work.plan, groups=number) if bound else _worth_merging(work.plan, number, rows, own)
     if plan.strategy == "full":
         return replace(work, plan=plan)
     return replace(work, plan=plan, rows=of_groups(work.rows, groups, mode.by), many=groups)
+
+
+def _worth_merging(plan: Plan, groups: int, rows: int, own: TableLog) -> Plan:
+    if not plan.days:
+        return by_cost(plan, groups, rows, own)
+    if rows > MOST * own.rows:
+        return rebuilding(plan, f"{rows:,} of {own.rows:,} rows are in the {groups:,} groups of these days")
+    return replace(plan, groups=groups)
 
 
 def _of_days(work: Work, mode: Refresh) -> DataFrame:
@@ -116,10 +122,6 @@ def _of_days(work: Work, mode: Refresh) -> DataFrame:
     assert days and partitions  # noqa: S101, PT018  (or it's no backfill)
     groups = work.rows.select(*mode.by).union(read_rows(work.spark, work.place).select(*mode.by))
     return groups.where(f"`{partitions.column}` BETWEEN DATE'{days[0]}' AND DATE'{days[1]}'").distinct()
-
-
-def _decided(plan: Plan, groups: int, rows: int, own: TableLog, *, bound: bool) -> Plan:
-    return replace(plan, groups=groups) if bound else decided(plan, groups, rows, own)
 
 
 def write(rows: DataFrame, work: Work, mode: Refresh, stamp: Stamp) -> Done:

@@ -41,6 +41,7 @@ def deliver(shop: Project, number: int, header: str, *lines: str) -> None:
         shop.run(name)
 
 
+@pytest.mark.usefixtures("merging")
 @pytest.mark.parametrize("changes", [200_000, 0], ids=["by delta-rs", "by Spark"])
 def test_a_group_with_the_same_rows_in_other_numbers_is_put_in_place(
     project: Project, monkeypatch: pytest.MonkeyPatch, changes: int
@@ -94,6 +95,7 @@ GROUPINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("merging")
 def test_a_sale_changes_the_total_of_its_group_whatever_the_group_is_computed_from(project: Project) -> None:
     sales(project, f"{', '.join(f'{name} {g[0]}' for name, g in GROUPINGS.items())}, amount int")
     for name, (_, grouped, by, *_) in GROUPINGS.items():
