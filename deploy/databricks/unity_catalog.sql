@@ -15,6 +15,8 @@ CREATE SCHEMA IF NOT EXISTS `main`.`airlines_state` COMMENT 'The state tables of
 GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA `main`.`airlines_state` TO `airlines`;
 CREATE SCHEMA IF NOT EXISTS `main`.`airlines_gold` COMMENT 'The gold tables of airlines. Every airlines table, from what has landed to what is reported.';
 GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA `main`.`airlines_gold` TO `airlines`;
+CREATE SCHEMA IF NOT EXISTS `main`.`airlines_alerts` COMMENT 'The alerts tables of airlines. Every airlines table, from what has landed to what is reported.';
+GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA `main`.`airlines_alerts` TO `airlines`;
 CREATE SCHEMA IF NOT EXISTS `main`.`airlines_features` COMMENT 'The features tables of airlines. Every airlines table, from what has landed to what is reported.';
 GRANT USE SCHEMA, CREATE TABLE, SELECT, MODIFY ON SCHEMA `main`.`airlines_features` TO `airlines`;
 GRANT USE CATALOG ON CATALOG `main` TO `ecommerce`;
