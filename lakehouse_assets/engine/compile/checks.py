@@ -108,6 +108,16 @@ def carried_results(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheck
             )  # fmt: skip
 
 
+def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """A result as Dagster is told of it outside of the step of its asset."""
+    assert result.asset_key is not None  # noqa: S101  (set by all who make one)
+    assert result.check_name is not None  # noqa: S101
+    return dg.AssetCheckEvaluation(
+        result.asset_key, result.check_name, result.passed, result.metadata,
+        severity=result.severity, description=result.description,
+    )  # fmt: skip
+
+
 def last_verdict(key: dg.AssetCheckKey, instance: dg.DagsterInstance) -> dg.AssetCheckEvaluation | None:
     """The last evaluation of a check, without those that were planned and not evaluated; None if there is none."""
     history = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=evaluated())

@@ -33,8 +33,8 @@ def events(table: Table, report: Report, context: dg.AssetExecutionContext) -> I
         return
     for event in written_days(table, report):
         context.log_event(event)
-    judged = _judged(table, report)
-    results = [*(judged if report.written else carried_results(context)), *_source_results(table, report)]
+    found = judged(table, report)
+    results = [*(found if report.written else carried_results(context)), *_source_results(table, report)]
     yield dg.MaterializeResult(
         asset_key=asset_key(table.key),
         metadata=run_metadata(table, report),
@@ -56,10 +56,10 @@ def _of_checks(table: Table, report: Report, context: dg.AssetExecutionContext) 
     if report.stored is None:
         context.log.warning(f"{table.key}: {report.reason}")
         return
-    yield from _selected(_judged(table, report), context)
+    yield from _selected(judged(table, report), context)
 
 
-def _judged(table: Table, report: Report) -> list[dg.AssetCheckResult]:
+def judged(table: Table, report: Report) -> list[dg.AssetCheckResult]:
     """What was found of the rows, of the whole table, and of the model that scored it."""
     rows, whole = expectation_results(table, report.counts), table_results(table, report.checks)
     return [*rows, *whole, *watch_results(report)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.checks import last_verdict, table_results
+from lakehouse_assets.engine.compile.checks import evaluation, last_verdict, table_results
 from lakehouse_assets.engine.compile.names import asset_key
 from lakehouse_assets.engine.compile.sensors import Decision, lake_sensor
 from lakehouse_assets.engine.graph.discover import Lakehouse
@@ -51,5 +51,5 @@ def _changed(tables: Sequence[Table], lake: Lake, instance: dg.DagsterInstance) 
 
 
 def _evaluation(table: Table, report: CheckReport) -> dg.AssetCheckEvaluation:
-    (it,) = table_results(table, [report])
-    return dg.AssetCheckEvaluation(asset_key(table.key), report.name, it.passed, it.metadata, severity=it.severity)
+    (found,) = table_results(table, [report])
+    return evaluation(found)

@@ -4,12 +4,13 @@
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lakehouse_assets.engine.compile.events import log_alerts
+from lakehouse_assets.engine.compile.checks import evaluation
+from lakehouse_assets.engine.compile.events import judged, log_alerts
 from lakehouse_assets.engine.compile.in_flight import LAKE_TAG
 from lakehouse_assets.engine.compile.metadata import run_metadata
 from lakehouse_assets.engine.compile.names import asset_key
@@ -30,7 +31,7 @@ RUN_TAG = "lakehouse/live"
 TICK_SECONDS = 10
 # A run ends by itself, so that its log doesn't grow for ever and new code is taken up; the sensor starts the next.
 RUN_SECONDS = 3600
-# Dagster is told of a table no more often than that, unless it begins or ceases to fail.
+# Dagster is told of a table no more often than that, unless it begins or ceases to fail, or a check begins to.
 TELL_SECONDS = 60
 
 
@@ -93,8 +94,8 @@ def _job(name: str, lakehouse: Lakehouse) -> dg.JobDefinition:
 
 
 def _telling(live: "Live", lakehouse: Lakehouse, context: dg.OpExecutionContext) -> "Tell":
-    """What tells Dagster of a table: its materialisation at most once a minute, and each failure."""
-    told, taken = dict[str, float](), Counter[str]()
+    """What tells Dagster of a table: its materialisation and checks at most once a minute, and each failure."""
+    told, taken, failing = dict[str, float](), Counter[str](), defaultdict[str, set[str | None]](set)
 
     def tell(key: str, found: Report | LakehouseError) -> None:
         if isinstance(found, LakehouseError):
@@ -105,9 +106,11 @@ def _telling(live: "Live", lakehouse: Lakehouse, context: dg.OpExecutionContext)
         if found.strategy == "nothing":
             return
         taken[key] += found.taken
-        if time.monotonic() - told.get(key, -TELL_SECONDS) < TELL_SECONDS:
+        checks = [] if found.sink else judged(lakehouse.tables[key], found)
+        broken = {check.check_name for check in checks if not check.passed}
+        if broken <= failing[key] and time.monotonic() - told.get(key, -TELL_SECONDS) < TELL_SECONDS:
             return
-        told[key] = time.monotonic()
+        told[key], failing[key] = time.monotonic(), broken
         of_run = sink_metadata(found) if found.sink else run_metadata(lakehouse.tables[key], found)
         latency = live.latency(key)
         metadata = {
@@ -116,5 +119,7 @@ def _telling(live: "Live", lakehouse: Lakehouse, context: dg.OpExecutionContext)
             **({} if latency is None else {"latency_seconds": round(latency, 2)}),
         }
         context.log_event(dg.AssetMaterialization(asset_key(key), metadata=metadata))
+        for check in checks:
+            context.log_event(evaluation(check))  # type: ignore[arg-type]  # which it takes too
 
     return tell

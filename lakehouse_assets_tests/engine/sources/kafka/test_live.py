@@ -138,8 +138,9 @@ def test_dagster_shows_the_run_and_keeps_one_alive(
     project: Project, kafka: Kafka, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = kafka.topic()
-    declare(project, topic)
+    declare(project, topic, expect='drop("n < 10", name="small"), drop("name <> \'c\'", name="no_c")')
     sent(kafka, topic, "ab", 1)
+    sent(kafka, topic, "c", 1)
     gold, wanted = rows(project, "gold.by_n", "names"), [(2,)]
 
     def until_gold(live: Live, context: Context, tell: Tell, _goes_on: object) -> None:
@@ -152,13 +153,21 @@ def test_dagster_shows_the_run_and_keeps_one_alive(
     assert done.success
     made = {m.asset_key.path[-1]: m.materialization.metadata for m in done.get_asset_materialization_events()}
     assert {*made} == {"updates", "latest", "by_n"}
-    assert made["updates"]["messages"].value == 2
+    assert made["updates"]["messages"].value == 3
+    verdicts = {it.check_name: it.passed for it in done.get_asset_check_evaluations()}
+    assert {name for name, passed in verdicts.items() if not passed} == {"no_c"}
+    assert {name for name, passed in verdicts.items() if passed} == {
+        "small",
+        "name_not_null",
+        "n_not_null",
+        "unique_key",
+    }
     latencies = [float(str(made[name]["latency_seconds"].value)) for name in ("updates", "latest", "by_n")]
     assert 0 < latencies[0] < latencies[1] < latencies[2] < 120
     # It ended well, so the next is asked for at once.
     (again,) = sensor.tick().run_requests
     assert again.tags == request.tags
-    sent(kafka, topic, "c", 1)  # while there is no run
+    sent(kafka, topic, "d", 1)  # while there is no run
     wanted = [(3,)]
     assert sensor.run(again).success
     with instance_with_a_run(instance, request.tags):
