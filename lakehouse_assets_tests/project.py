@@ -145,6 +145,11 @@ class Project:
         store.pipe_file(path, data.encode() if isinstance(data, str) else data)
         return f"{self.lake.landing}/shop/{name}"
 
+    @property
+    def store_name(self) -> str:
+        """A name of its own for a database or the like."""
+        return self.root.name.replace("[", "_").replace("]", "")[:50]
+
     def context(self) -> Context:
         return Context(self.lakehouse, self.lake, self.engine.session)
 

@@ -45,7 +45,7 @@ def shop(project: Project, request: pytest.FixtureRequest, monkeypatch: pytest.M
     if request.param == "sqlite":
         url = f"sqlite:///{project.root}/online.db"
     else:
-        url = request.getfixturevalue("server").database(project.root.name.replace("[", "_").replace("]", "")[:50])
+        url = request.getfixturevalue("server").database(project.store_name)
     monkeypatch.setenv("LAKEHOUSE_ONLINE", url)
     return prepared(project, url)
 

@@ -46,8 +46,7 @@ def server() -> Iterator[postgres.Postgres]:
 @pytest.fixture
 def database(server: postgres.Postgres, board: Board, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A database of one's own, to which the sink `live_board` brings the board."""
-    name = board.project.root.name.replace("[", "_").replace("]", "")
-    url = server.database(name[:50])
+    url = server.database(board.project.store_name)
     monkeypatch.setenv("LAKEHOUSE_POSTGRES", url)
     board.project.sink("live_board", 'sink("gold.board", to=postgres("board"))')
     return Database(url)
@@ -77,7 +76,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cosmos.Account
 @pytest.fixture
 def container(account: cosmos.Account, board: Board, monkeypatch: pytest.MonkeyPatch) -> Container:
     """A database of one's own, to whose container `board` the sink `live_board` brings the board."""
-    name = board.project.root.name.replace("[", "_").replace("]", "")
+    name = board.project.store_name
     monkeypatch.setenv("LAKEHOUSE_COSMOS", account.connection_string)
     board.project.sink("live_board", f'sink("gold.board", to=cosmos("{name}", "board", partition="/origin"))')
     return Container(account, name)

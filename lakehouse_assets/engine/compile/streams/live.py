@@ -106,7 +106,7 @@ def _telling(live: "Live", lakehouse: Lakehouse, context: dg.OpExecutionContext)
         if found.strategy == "nothing":
             return
         taken[key] += found.taken
-        checks = [] if found.sink else judged(lakehouse.tables[key], found)
+        checks = judged(lakehouse.tables[key], found) if found.written else []
         broken = {check.check_name for check in checks if not check.passed}
         if broken <= failing[key] and time.monotonic() - told.get(key, -TELL_SECONDS) < TELL_SECONDS:
             return

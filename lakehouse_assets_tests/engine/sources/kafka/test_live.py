@@ -174,6 +174,33 @@ def test_dagster_shows_the_run_and_keeps_one_alive(
         assert "still under way" in str(sensor.tick().skip_message)
 
 
+def test_a_check_that_begins_to_fail_is_told_of_at_once(
+    project: Project, kafka: Kafka, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, taken = kafka.topic(), rows(project, "silver.latest", "name")
+    declare(project, topic, expect='drop("n < 10", name="small")')
+    sent(kafka, topic, "a", 1)
+    steps = iter([("b", 2, [("a",)]), ("c", 10, [("a",), ("b",)])])
+
+    def until_rejected(live: Live, context: Context, tell: Tell, _goes_on: object) -> None:
+        def told(key: str, found: Report | LakehouseError) -> None:
+            tell(key, found)
+            if key == "shop.silver.latest" and taken() and (step := next(steps, None)):
+                name, n, there = step
+                assert taken() == there
+                sent(kafka, topic, name, n)
+
+        run_live(live, context, told, lambda: project.rejected("silver.latest") == [])
+
+    monkeypatch.setattr("lakehouse_assets.engine.run.live.run_live", until_rejected)  # in place of an hour
+    sensor = Sensor(project.definitions(), "shop_live", instance)
+    done = sensor.run(sensor.tick().run_requests[0])
+    small = [it.passed for it in done.get_asset_check_evaluations() if it.check_name == "small"]
+    assert small == [True, False]  # nothing is told of the second batch, which was as good as the first
+    latest = [it for it in done.get_asset_materialization_events() if it.asset_key.path[-1] == "latest"]
+    assert [it.materialization.metadata["rows_since_it_was_told"].value for it in latest] == [1, 2]
+
+
 def test_two_continuous_runs_and_others_at_once_count_each_message_once(
     project: Project, kafka: Kafka, command: Command
 ) -> None:
