@@ -26,6 +26,8 @@ from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.azurite import Azurite, running
 from lakehouse_assets_tests.servers.databricks import Databricks, build_wheel
 from lakehouse_assets_tests.servers.databricks import running as in_workspace
+from lakehouse_assets_tests.servers.postgres import Postgres
+from lakehouse_assets_tests.servers.postgres import running as database_server
 from lakehouse_assets_tests.servers.web import Answer, Site, serving
 
 if TYPE_CHECKING:
@@ -135,6 +137,12 @@ _containers = count(1)
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     with running(tmp_path_factory.mktemp("azurite")) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with database_server() as it:
         yield it
 
 

@@ -26,8 +26,9 @@ from dagster._core.scheduler.instigation import (
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.servers import azure_account, postgres
+from lakehouse_assets_tests.servers import azure_account
 from lakehouse_assets_tests.servers.azure_account import Account
+from lakehouse_assets_tests.servers.postgres import USER, Postgres
 
 # Prints, while another run is under way too.
 SPEAKING = """
@@ -58,27 +59,27 @@ with dg.DagsterInstance.from_config(".") as instance:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[postgres.Postgres, Account]]:
-    with postgres.running() as database, azure_account.running(tmp_path_factory.mktemp("account")) as account:
-        database.database("dagster")
+def cloud(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """The account, beside a database."""
+    with azure_account.running(tmp_path_factory.mktemp("account")) as account:
+        postgres.database("dagster")
         account.make("logs")
-        yield database, account
+        yield account
 
 
 @pytest.fixture
 def production(
-    project: Project, cloud: tuple[postgres.Postgres, Account],
+    project: Project, cloud: Account, postgres: Postgres,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> Command:  # fmt: skip
     """The command, whose Dagster is that of deploy/."""
-    database, account = cloud
     command = Command(project, monkeypatch, capsys)
     shutil.copy(PROJECT / "deploy" / "dagster" / "dagster.yaml", project.root)
     told = {
-        "PG_HOST": database.host, "PG_USER": postgres.USER, "PG_PASSWORD": database.password,
+        "PG_HOST": postgres.host, "PG_USER": USER, "PG_PASSWORD": postgres.password,
         "LOGS_ACCOUNT": azure_account.ACCOUNT, "LOGS_CONTAINER": "logs",
     }  # fmt: skip
-    for name, value in {**{f"DAGSTER_{name}": value for name, value in told.items()}, **account.environment}.items():
+    for name, value in {**{f"DAGSTER_{name}": value for name, value in told.items()}, **cloud.environment}.items():
         monkeypatch.setenv(name, value)
     for name in ("orders", "parcels"):
         project.table(f"bronze.{name}", SPEAKING.format(name=name))
@@ -97,7 +98,7 @@ def read_by_another_process(command: Command) -> dict[str, Any]:
 
 
 def test_two_runs_at_once_are_kept_and_what_they_printed_is_in_the_container(
-    production: Command, cloud: tuple[postgres.Postgres, Account]
+    production: Command, cloud: Account
 ) -> None:
     with production.started("run", "bronze.orders") as one, production.started("run", "bronze.parcels") as other:
         said = [process.communicate(timeout=120) for process in (one, other)]
@@ -108,7 +109,7 @@ def test_two_runs_at_once_are_kept_and_what_they_printed_is_in_the_container(
     for of_run in found["events"].values():
         assert (of_run.count("ASSET_MATERIALIZATION"), of_run[-1]) == (1, "PIPELINE_SUCCESS")
     assert sorted(found["checks"]) == [["files_readable", True]] * 2 + [["volume", True]] * 2
-    texts = cloud[1].blobs("logs")
+    texts = cloud.blobs("logs")
     for name in ("orders", "parcels"):
         (log,) = (path for path, text in texts.items() if f"said by {name}" in text)
         assert log.startswith("dagster/storage/")
@@ -127,8 +128,8 @@ def test_a_schedule_and_its_ticks_are_kept(production: Command) -> None:
     assert read_by_another_process(production)["ticks"] == {"shop_schedule": ["RUNNING", "SKIPPED"]}
 
 
-def test_postgresql_lets_nobody_in_without_the_password(cloud: tuple[postgres.Postgres, Account]) -> None:
+def test_postgresql_lets_nobody_in_without_the_password(cloud: Account, postgres: Postgres) -> None:
     for password in ("", "wrong"):
         with pytest.raises(psycopg2.OperationalError):
-            psycopg2.connect(host=cloud[0].host, user=postgres.USER, password=password, dbname="dagster")
-    assert os.stat(cloud[1].certificate.with_name("key.pem")).st_mode & 0o077 == 0  # noqa: PTH116
+            psycopg2.connect(host=postgres.host, user=USER, password=password, dbname="dagster")
+    assert os.stat(cloud.certificate.with_name("key.pem")).st_mode & 0o077 == 0  # noqa: PTH116

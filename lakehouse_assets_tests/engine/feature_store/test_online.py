@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -18,7 +17,7 @@ from lakehouse_assets.engine.feature_store.online import OnlineStore
 from lakehouse_assets.engine.feature_store.serving import lookup
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.servers import postgres
+from lakehouse_assets_tests.servers.postgres import Postgres
 
 SALES = """
 @features(on=["shop", "till"], event_time="hour", known_time="known_at", online=True, landed="bronze.sales",
@@ -34,18 +33,12 @@ KEY = "shop.features.sales"
 STORE = "lakehouse_assets.engine.feature_store.online:OnlineStore"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Postgres]:
-    with postgres.running() as it:
-        yield it
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def shop(project: Project, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Project:
     if request.param == "sqlite":
         url = f"sqlite:///{project.root}/online.db"
     else:
-        url = request.getfixturevalue("server").database(project.store_name)
+        url = request.getfixturevalue("postgres").database(project.store_name)
     monkeypatch.setenv("LAKEHOUSE_ONLINE", url)
     return prepared(project, url)
 
@@ -192,15 +185,15 @@ def test_what_is_looked_up_has_the_types_of_the_columns(project: Project) -> Non
 
 
 def test_a_store_that_is_away_is_named_without_its_password_and_made_up_for(
-    project: Project, server: postgres.Postgres
+    project: Project, postgres: Postgres
 ) -> None:
-    url = server.database("later")
+    url = postgres.database("later")
     away = make_url(url).set(port=1).render_as_string(hide_password=False)
     shop = prepared(project, away)
     land(shop, 0, Random(8))
     with pytest.raises(FeatureError, match=r"LAKEHOUSE_ONLINE") as refused:
         shop.materialize("features.sales")
-    assert server.password not in str(refused.value)
+    assert postgres.password not in str(refused.value)
     shop.online = url
     assert shop.materialize("features.sales").strategy == "nothing"
     assert held(shop) == latest(shop) != {}

@@ -15,8 +15,9 @@ from lakehouse_assets_tests.engine.sinks.cosmos.container import Container
 from lakehouse_assets_tests.engine.sinks.database import Database
 from lakehouse_assets_tests.engine.sinks.reader import Reader
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.servers import cosmos, postgres
+from lakehouse_assets_tests.servers import cosmos
 from lakehouse_assets_tests.servers import kafka as brokers
+from lakehouse_assets_tests.servers.postgres import Postgres
 
 
 @pytest.fixture
@@ -37,16 +38,10 @@ def board(plain: Project) -> Board:
     return made
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[postgres.Postgres]:
-    with postgres.running() as it:
-        yield it
-
-
 @pytest.fixture
-def database(server: postgres.Postgres, board: Board, monkeypatch: pytest.MonkeyPatch) -> Database:
+def database(postgres: Postgres, board: Board, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A database of one's own, to which the sink `live_board` brings the board."""
-    url = server.database(board.project.store_name)
+    url = postgres.database(board.project.store_name)
     monkeypatch.setenv("LAKEHOUSE_POSTGRES", url)
     board.project.sink("live_board", 'sink("gold.board", to=postgres("board"))')
     return Database(url)

@@ -97,7 +97,7 @@ class Stage:
 
 @pytest.fixture
 def stage(
-    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Stage]:
     """A lakehouse with an engine, a broker and a database of its own."""
     (tmp_path / "cache").mkdir()
@@ -105,7 +105,7 @@ def stage(
     broker = Broker(tmp_path / "broker", read_settings().cache)
     package = f"domains_{os.getpid()}_end_to_end"
     monkeypatch.setenv("LAKEHOUSE_KAFKA", broker.address)
-    monkeypatch.setenv("LAKEHOUSE_POSTGRES", server.database(package))
+    monkeypatch.setenv("LAKEHOUSE_POSTGRES", postgres.database(package))
     monkeypatch.setenv("LAKEHOUSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LAKEHOUSE_SPARK_MEMORY", "1g")
     monkeypatch.setenv("LAKEHOUSE_SPARK_IDLE_MINUTES", "5")

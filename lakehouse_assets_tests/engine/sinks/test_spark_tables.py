@@ -8,7 +8,7 @@ import pytest
 
 from lakehouse_assets_tests.engine.sinks.database import Database
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.servers import postgres
+from lakehouse_assets_tests.servers.postgres import Postgres
 
 TABLE = """
 @table(raw="bronze.departures", write={mode}, expect=[drop("delay >= 0")],
@@ -28,8 +28,8 @@ COLUMNS = {"latest": ["flight", "gate", "delay", "seq"], "past": ["flight", "gat
 
 
 @pytest.fixture
-def shop(project: Project, server: postgres.Postgres, monkeypatch: pytest.MonkeyPatch) -> Database:
-    url = server.database(f"spark_{project.root.name}"[:50].replace("[", "_").replace("]", ""))
+def shop(project: Project, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Database:
+    url = postgres.database(f"spark_{project.store_name}")
     monkeypatch.setenv("LAKEHOUSE_POSTGRES", url)
     project.bronze("departures")
     for name, mode in MODES.items():
