@@ -15,8 +15,7 @@ import pyarrow as pa
 
 from benchmarks.measure import Bench, Row, Side, timed
 from lakehouse_assets.engine.context import Context
-from lakehouse_assets.engine.modes.refresh.costs import rebuilding
-from lakehouse_assets.engine.plan.plan import Logs, Plan, Strategy
+from lakehouse_assets.engine.plan.plan import Logs, Plan, Strategy, rebuilding
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.run.update import execute
 from lakehouse_assets_tests.project import Project, listed

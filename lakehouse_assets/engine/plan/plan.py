@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -82,3 +82,9 @@ class Logs:
         if table not in self._seen:
             self._seen[table] = read_log(table)
         return self._seen[table]
+
+
+def rebuilding(plan: Plan, why: str) -> Plan:
+    """A plan made one of the whole table, and why."""
+    reads = {parameter: replace(read, after=None) for parameter, read in plan.reads.items()}
+    return replace(plan, strategy="full", reason=why, reads=reads)

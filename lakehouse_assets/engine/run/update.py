@@ -12,11 +12,10 @@ from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.errors import UnreadableInput
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.modes.commit import commit, settle
-from lakehouse_assets.engine.modes.refresh.costs import rebuilding
 from lakehouse_assets.engine.modes.refresh.refresh import narrowed
 from lakehouse_assets.engine.modes.refresh.routes import as_json
 from lakehouse_assets.engine.modes.work import Work
-from lakehouse_assets.engine.plan.plan import Logs, Plan
+from lakehouse_assets.engine.plan.plan import Logs, Plan, rebuilding
 from lakehouse_assets.engine.plan.planner import plan_table
 from lakehouse_assets.engine.plan.read import all_recorded, inputs_of, readable
 from lakehouse_assets.engine.plan.small_runs import interpreted, size

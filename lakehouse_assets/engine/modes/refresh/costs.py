@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from lakehouse_assets.engine.lake.delta_log import TableLog, read_log
 from lakehouse_assets.engine.modes.work import Touched
-from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.plan import Plan, rebuilding
 
 # So many rows of groups are brought here and put in place by delta-rs; more are merged by Spark.
 ROWS = 200_000
@@ -87,9 +87,3 @@ def size_of(plan: Plan, own: TableLog) -> Size:
 
 def _inputs(plan: Plan, size: Size) -> str:
     return f"the {size.inputs:,} of {', '.join(sorted({read.key for read in plan.reads.values()}))}"
-
-
-def rebuilding(plan: Plan, why: str) -> Plan:
-    """The same for the whole table."""
-    reads = {parameter: replace(read, after=None) for parameter, read in plan.reads.items()}
-    return replace(plan, strategy="full", reason=why, reads=reads)

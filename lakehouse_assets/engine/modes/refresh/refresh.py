@@ -22,12 +22,12 @@ from lakehouse_assets.engine.modes.refresh.changed_groups import (
     looked_up,
     whole_of,
 )
-from lakehouse_assets.engine.modes.refresh.costs import ROWS, by_cost, decided, rebuilding
+from lakehouse_assets.engine.modes.refresh.costs import ROWS, by_cost, decided
 from lakehouse_assets.engine.modes.refresh.group_routes import find_routes
 from lakehouse_assets.engine.modes.refresh.routes import Route, Routes
 from lakehouse_assets.engine.modes.refresh.small_refresh import put, spark_condition, touched_groups
 from lakehouse_assets.engine.modes.work import Done, Touched, Work, committed
-from lakehouse_assets.engine.plan.plan import Plan
+from lakehouse_assets.engine.plan.plan import Plan, rebuilding
 from lakehouse_assets.engine.plan.read import all_images, whole_inputs
 from lakehouse_assets.engine.query.expressions import first_by_name
 from lakehouse_assets.engine.query.query_plan import Node, analysed, if_understood
