@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.cli.app import NotFound, built, select_assets, within
 from lakehouse_assets.engine.errors import LakehouseError
+from lakehouse_assets.folders import own_folder
 from lakehouse_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,19 @@ def require_writable(what: str, folder: str) -> None:
         raise LakehouseError(
             f"Writing to {what}, {folder}: {error.strerror}; make room or give access to it, or set another folder"
         ) from error
+
+
+def landing_folder(domain: str, settings: Settings) -> Path:
+    """The landing folder of a domain, for who puts files there.
+
+    Raises:
+        NotApplicable: it isn't on a disk of this machine.
+    """
+    if "://" in settings.landing:
+        raise NotApplicable(
+            f"{settings.landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it"
+        )
+    return own_folder(Path(settings.landing), "the landing folder") / domain
 
 
 def require_rejected_rows(table: Table, lake: Lake) -> bool:

@@ -22,6 +22,7 @@ from lakehouse_assets.cli.home import enter_home
 from lakehouse_assets.cli.look import Full, Name, Names, Rows, print_rows
 from lakehouse_assets.cli.ready import (
     NotApplicable,
+    landing_folder,
     refuse_external,
     refuse_left_out,
     refuse_loss_without_rebuild,
@@ -31,7 +32,6 @@ from lakehouse_assets.cli.ready import (
 )
 from lakehouse_assets.cli.terminal import tell
 from lakehouse_assets.environment import open_lake, open_lakehouse
-from lakehouse_assets.folders import own_folder
 from lakehouse_assets.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -174,12 +174,9 @@ def land(
     """Put the sample feed of a domain into its landing folder, as a feed would deliver it."""
     settings = read_settings()
     feed = module_of(domain, "feed", settings.domains, open_lakehouse())
-    landing = settings.landing
-    if "://" in landing:
-        raise NotApplicable(f"{landing} is not on this machine's disk; set LAKEHOUSE_LANDING to a folder, and copy it")
+    folder = landing_folder(domain, settings)
     if given and not hasattr(feed, "land_from"):
         raise NotApplicable(f"The domain {domain} brings its own files; leave out --from")
-    folder = own_folder(Path(landing), "the landing folder") / domain
     written = feed.land_from(folder, given) if hasattr(feed, "land_from") else feed.land(folder)
     tell(f"{count(written)} new files landed in {folder}.")
 

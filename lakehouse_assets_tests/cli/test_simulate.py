@@ -26,11 +26,17 @@ from lakehouse_assets.engine.spec.inputs import Topic
 from lakehouse_assets.environment import open_lakehouse
 from lakehouse_assets.resources.engine_state import alive
 from lakehouse_assets.resources.local_kafka import local_kafka, state_file
-from lakehouse_assets_tests.cli.command import MAIN
+from lakehouse_assets_tests.cli.command import MAIN, Command
 from lakehouse_assets_tests.servers.waiting import wait_until
 
 START = datetime(2013, 1, 15, 6, tzinfo=simulation.ZONE)
 WINDOW = ("--start", "2013-01-15T06:00", "--hours", "0.25")
+
+LANDED = """
+@table(landed=files("flight-updates/*.jsonl", format="jsonl"))
+def updates(landed: DataFrame) -> DataFrame:
+    return landed
+"""
 
 
 @pytest.fixture
@@ -99,6 +105,50 @@ def test_one_that_is_killed_leaves_no_broker_and_the_next_one_goes_on(home: Path
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert "From 2013-01-15 06:14 on" in said
+
+
+@pytest.fixture
+def landing(command: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The landing folder of the airlines, which has nothing yet."""
+    monkeypatch.setenv("LAKEHOUSE_DOMAINS", "lakehouse_assets.domains")
+    monkeypatch.setattr("lakehouse_assets.serve.landing.FILE_SECONDS", 0.2)
+    return command.project.root / "landing" / "airlines"
+
+
+def test_messages_land_as_files_that_a_table_takes_in(command: Command, landing: Path) -> None:
+    said = command("simulate", "airlines", "--to", "files", "--speed", "600", *WINDOW)
+    assert said.code == 0, said.err
+    end = START + timedelta(hours=0.25)
+    expected = list(takewhile(lambda event: event.at < end, simulation.events(START)))
+    for topic in simulation.TOPICS:
+        files = sorted((landing / topic).iterdir())
+        assert len(files) > 1
+        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        assert lines == [event.value for event in expected if event.topic == topic]
+    landing.rename(landing.with_name("shop"))
+    command.project.table("bronze.updates", LANDED)
+    command.project.run("bronze.updates")
+    taken = command.project.rows("bronze.updates", "flight_id", "status")
+    updates = [event.value for event in expected if event.topic == simulation.UPDATES]
+    assert sorted(taken) == sorted((it["flight_id"], it["status"]) for it in updates)
+
+
+def test_what_has_come_lands_when_it_is_interrupted(command: Command, landing: Path) -> None:
+    with command.started("simulate", "--to", "files", *WINDOW) as process:
+        wait_until((landing / simulation.POSITIONS).exists, 60)
+        process.terminate()
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    lines = [json.loads(line) for file in landing.glob("*/*.jsonl") for line in file.read_text().splitlines()]
+    assert f"{len(lines):,} messages sent" in said
+    assert len({line["flight_id"] for line in lines}) > 100
+
+
+def test_files_do_not_land_elsewhere_than_on_a_disk(command: Command, landing: Path) -> None:
+    command.monkeypatch.setenv("LAKEHOUSE_LANDING", "abfss://landing@account.dfs.core.windows.net")
+    said = command("simulate", "--to", "files", *WINDOW)
+    assert said.code == 1
+    assert "is not on this machine's disk; set LAKEHOUSE_LANDING to a folder" in said.out + said.err
 
 
 def test_nobody_without_the_password_is_let_in_and_nobody_else_can_read_it(home: Path) -> None:
