@@ -89,7 +89,7 @@ class SparkResource(dg.ConfigurableResource[None]):
 
     def interrupt(self) -> None:
         """End what the engine is computing for its sessions."""
-        for _, session, _ in self._opened.values():
+        for _, session, _ in [*self._opened.values()]:
             session.interruptAll()
 
 

@@ -1,17 +1,19 @@
 """Messages as they come, and what they lead to: a loop over tables, each run as any run of it is.
 
-A round goes through the tables in order, each that reads something that has changed. The topics are looked at all the
-while by a thread of their own, as taking messages in needs no Spark: they are kept within a second, however long the
-tables take. A table that fails is tried again after longer and longer pauses, and what doesn't read it goes on.
+A round goes through the tables in order, each that reads something that has changed. Two that don't read one another
+run side by side, in threads with a session each. The topics are looked at all the while by a thread of their own, as
+taking messages in needs no Spark: they are kept within a second, however long the tables take. A table that fails is
+tried again after longer and longer pauses, and what doesn't read it goes on.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from graphlib import TopologicalSorter
 from threading import Event, Lock
 
 from lakehouse_assets.engine.context import Context
@@ -23,6 +25,7 @@ from lakehouse_assets.engine.run.reporting import holds_back
 from lakehouse_assets.engine.run.request import Request
 
 PAUSE_SECONDS = 0.2  # after looks at which nothing came: an empty look at a topic takes 0.01 to 0.03
+SIDE_BY_SIDE = 2  # tables at a time
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0
 
 Tell = Callable[[str, Report | LakehouseError], None]
@@ -35,8 +38,8 @@ class Live:
     their sinks.
 
     `due` are those that have something to do, and `failed` says of each that failed how often, and until when it's let
-    be. `newest` is when the newest message was sent that has reached a table. `lock` is held while one of two threads
-    changes these, and tells of a run.
+    be. `newest` is when the newest message was sent that has reached a table. `lock` is held while a thread changes
+    these, and tells of a run. `beside` has the threads of the tables, which an interrupted loop doesn't wait for.
     """
 
     topics: Sequence[str]
@@ -45,6 +48,7 @@ class Live:
     failed: dict[str, tuple[int, float]] = field(default_factory=dict)
     newest: dict[str, datetime] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
+    beside: Executor = field(default_factory=lambda: ThreadPoolExecutor(SIDE_BY_SIDE))
 
     @classmethod
     def of(cls, domain: str, lakehouse: Lakehouse) -> Live:
@@ -60,10 +64,21 @@ class Live:
         return any(taken)
 
     def round(self, context: Context, tell: Tell, goes_on: GoesOn = lambda: True) -> bool:
-        """Run what is made of the topics and is due, once each; whether something came of it."""
+        """Run what is made of the topics and is due, once each after what it reads; whether something came of it."""
         made = [key for key in self.order if key not in self.topics]
-        done = [self._run(key, context, tell) for key in made if key in self.due and goes_on()]
-        return any(done)
+        turns = TopologicalSorter({key: {*context.lakehouse.reads(key)}.intersection(made) for key in made})
+        turns.prepare()
+        running, came = dict[Future[bool], str](), False
+
+        def turn(key: str) -> bool:
+            return key in self.due and goes_on() and self._run(key, context, tell)
+
+        while turns.is_active():
+            running |= {self.beside.submit(turn, key): key for key in turns.get_ready()}
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                turns.done(running.pop(done))
+                came |= done.result()
+        return came
 
     def _run(self, key: str, context: Context, tell: Tell) -> bool:
         """Run a table, unless it failed a moment ago; whether something came of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -48,6 +49,24 @@ def patient(raw: DataFrame) -> DataFrame:
     while DeltaTable({bronze!r}).count() < 2:
         assert time.monotonic() < until
     return raw.selectExpr("from_json(string(value), 'name string, n int') m").select("m.n")
+"""
+# It says that it's being made, and goes on once the other says so.
+MEETING = """
+import time
+from pathlib import Path
+@table(raw="bronze.updates", write=append(), columns=[Column("n", "int")])
+def {name}(raw: DataFrame) -> DataFrame:
+    Path({root!r}, "{name}").touch()
+    until = time.monotonic() + 60
+    while not Path({root!r}, "{other}").exists():
+        assert time.monotonic() < until, "the other isn't being made"
+        time.sleep(0.01)
+    return raw.selectExpr("from_json(string(value), 'name string, n int') m").select("m.n")
+"""
+BOTH = """
+both = sql_table(ours="silver.here", theirs="silver.there", write=refresh(by="n"),
+                 sql="SELECT n, count(*) AS pairs FROM ours JOIN theirs USING (n) GROUP BY n",
+                 columns=[Column("n", "int", key=True), Column("pairs", "bigint")])
 """
 TOTALS = """
 totals = sql_table(rows="silver.readings", write=refresh(by="name"),
@@ -115,6 +134,45 @@ def test_messages_come_in_while_a_table_is_made(project: Project, kafka: Kafka) 
         sent(kafka, topic, "b", 2)
         wait_until(lambda: sorted(rows(project, "silver.patient", "n")()) == [(1,), (2,)], 60)
     assert not any(isinstance(found, LakehouseError) for _, found in told)
+
+
+def test_tables_that_do_not_read_one_another_are_made_side_by_side(project: Project, kafka: Kafka) -> None:
+    topic, root = kafka.topic(), str(project.root)
+    project.table("bronze.updates", f'updates = kafka("{topic}", continuous=True)')
+    project.table("silver.here", MEETING.format(name="here", other="there", root=root))
+    project.table("silver.there", MEETING.format(name="there", other="here", root=root))
+    project.table("gold.both", BOTH)
+    with running(project) as told:
+        sent(kafka, topic, "a", 1)
+        wait_until(lambda: rows(project, "gold.both", "n", "pairs")() == [(1, 1)], 90)
+        sent(kafka, topic, "bc", 2)
+        wait_until(lambda: rows(project, "gold.both", "n", "pairs")() == [(1, 1), (2, 4)], 60)
+    assert not any(isinstance(found, LakehouseError) for _, found in told)
+
+
+def test_an_interrupted_loop_does_not_wait_for_a_table(project: Project, kafka: Kafka) -> None:
+    topic, root = kafka.topic(), project.root
+    project.table("bronze.updates", f'updates = kafka("{topic}", continuous=True)')
+    project.table("silver.here", MEETING.format(name="here", other="there", root=str(root)))
+    sent(kafka, topic, "a", 1)
+    context, main = project.context(), threading.get_ident()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupt() -> None:
+        wait_until((root / "here").exists, 60)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_live(Live.of("shop", context.lakehouse), context, lambda *_: None, lambda: True)
+    finally:
+        interrupting.join()
+        signal.signal(signal.SIGINT, before)
+    assert rows(project, "silver.here")() == []
+    (root / "there").touch()
+    wait_until(lambda: rows(project, "silver.here", "n")() == [(1,)], 60)
 
 
 def test_a_table_that_fails_is_tried_again_and_messages_come_in_meanwhile(
