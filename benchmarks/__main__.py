@@ -14,7 +14,7 @@ from benchmarks.results import FILE, machine, printed, update
 
 NAMES = (
     "build", "rules", "refresh", "start", "launch", "loading", "tick", "blobs", "ingest", "merge", "groups", "costs",
-    "growth", "as_of", "stream", "databricks", "peers", "models", "scores",
+    "growth", "as_of", "stream", "board", "databricks", "peers", "models", "scores",
 )  # fmt: skip
 
 
