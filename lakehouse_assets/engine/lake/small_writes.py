@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _WRITTEN = {"appendOnly", "invariants", "changeDataFeed", "checkConstraints", "timestampNtz"}
 # Types whose values are in one order in both engines. Of floats all NaN are made one, as one may have a sign.
 _ORDERED = re.compile(r"boolean|tinyint|smallint|int|bigint|string|date|timestamp|timestamp_ntz|decimal\(\d+,\d+\)")
+# A place in a log: lists are compared value by value, of which null is the least, and a list before those it begins.
+_PLACE = re.compile(r"array<decimal\(\d+,\d+\)>")
 _FLOATS = {"float": "Float32", "double": "Float64"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -53,7 +55,11 @@ def compares(kinds: dict[str, str], order: Order) -> bool:
     """Whether keys and order are of types that delta-rs compares as Spark does."""
     by = [kinds.get(name, "") for name in order.by if name != GONE]
     on = [kinds.get(name, "") for name in order.on]
-    return all(_ORDERED.fullmatch(kind) for kind in on) and all(_ORDERED.fullmatch(k) or k in _FLOATS for k in by)
+    return all(_ORDERED.fullmatch(kind) for kind in on) and all(map(_is_ordered, by))
+
+
+def _is_ordered(kind: str) -> bool:
+    return kind in _FLOATS or any(kinds.fullmatch(kind) for kinds in (_ORDERED, _PLACE))
 
 
 def append(rows: pa.Table, place: TableRef, stamp: Stamp) -> bool:

@@ -70,14 +70,18 @@ def write(rows: DataFrame, work: Work, mode: Merge, stamp: Stamp) -> Done:
 
 
 def _by_delta_rs(changes: DataFrame, past: DataFrame | None, work: Work, mode: Merge, stamp: Stamp) -> Done | None:
-    """The merge of few changes, none of which leaves a value untold; None where Spark has to make it."""
-    if work.whole or OPEN in changes.columns or (past is not None and UNAVAILABLE in past.columns):
+    """The merge of few changes, where no event of their keys leaves a value untold; None where Spark has to make it."""
+    if work.whole or (past is not None and UNAVAILABLE in past.columns):
         return None
-    log = small_target(changes, work)
+    log = small_target(changes.drop(OPEN), work)
     order = Order(mode.on, (*mode.order, GONE, *others(work.table, mode)))
     if log is None or not compares(log.columns, order):
         return None
     rows = (changes if past is None else unless_deleted(changes, past, work.table, mode)).toArrow()
+    if OPEN in rows.column_names:
+        if True in rows[OPEN].to_pylist():
+            return None
+        rows = rows.drop_columns([OPEN])
     gone = rows.filter(rows[GONE]).select([*mode.on, *mode.newest])
     if not small_writes.merge(rows, order, log, work.place, replace(stamp, remembers=gone.num_rows > 0)):
         return None

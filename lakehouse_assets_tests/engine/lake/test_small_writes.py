@@ -120,6 +120,41 @@ def test_zeros_of_either_sign_are_equal_and_nan_is_the_greatest_float(shop: Proj
     assert paid == {"1": "0.10", "2": "0.10", "3": "0.10", "4": "-3.00"}
 
 
+PLACED = """
+@table(raw="bronze.rows", write=merge(on="id", newest="place", delete_when="gone"), columns=[
+    Column("id", "string"), Column("place", "array<decimal(38,0)>"), Column("gone", "boolean"),
+    Column("word", "string")])
+def {name}(raw: DataFrame) -> DataFrame:
+    place = "from_json(replace(place, ' ', ','), 'array<decimal(38,0)>') place"
+    return raw.selectExpr("id", place, "boolean(gone) gone", "word")
+"""
+
+
+def test_places_in_a_log_are_compared_as_spark_compares_them(project: Project) -> None:
+    """Places of no number to three, of which one is beyond 64 bits, and nulls in place of numbers and of places."""
+    project.bronze("rows")
+    names, random, numbers = ("mine", "of_spark"), Random(5), ["0", "1", "-1", "null", str(10**30)]
+    for name in names:
+        project.table(f"silver.{name}", PLACED.format(name=name))
+    for round_ in range(3):
+        lines = ["id,place,gone,word"]
+        for _ in range(500):
+            place = "[" + " ".join(random.choices(numbers, k=random.randrange(4))) + "]"
+            told = (random.randrange(60), random.choice([place, place, ""]), random.choice(["true", "", ""]))
+            lines.append(",".join(map(str, (*told, random.choice("ab")))))
+        project.land(f"rows/{round_}.csv", "\n".join(lines))
+        project.run("bronze.rows")
+        for name in names:
+            project.run(f"silver.{name}")
+        if round_ == 0:
+            project.leave_to_spark("silver.of_spark")
+            continue
+        assert [engine(project, f"silver.{name}") for name in names] == ["delta-rs", "Apache-Spark"]
+        mine, sparks = (sorted(map(repr, project.rows(f"silver.{name}"))) for name in names)
+        assert mine == sparks
+        assert len(mine) > 20
+
+
 # NaN without its sign and with it, by their bytes: Python has no other word for the two.
 NAN = {sign: struct.unpack("<d", bytes.fromhex(told))[0] for sign, told in
        (("+", "000000000000f87f"), ("-", "000000000000f8ff"))}  # fmt: skip

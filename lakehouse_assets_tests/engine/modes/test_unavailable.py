@@ -139,6 +139,24 @@ def test_600_random_lives_keep_what_was_there_whatever_arrives_when(feed: Projec
     check(feed, arrived + more)
 
 
+def test_few_changes_are_written_by_delta_rs_until_one_leaves_a_value_untold(feed: Project) -> None:
+    declare(feed, PLAINLY)
+    told = list[Event]()
+    batches: list[tuple[list[Event], str]] = [
+        ([event("c", 1, 10), event("c", 2, 11)], "Apache-Spark"),  # which makes the table
+        ([event("u", 1, 20, name="b"), event("u", 2, 5), event("d", 3, 21)], "delta-rs"),
+        ([event("u", 1, 15), event("u", 3, 20), event("c", 3, 30, doc=None)], "delta-rs"),
+        ([event("u", 1, 40, ("doc",), name="c")], "Apache-Spark"),
+        ([event("u", 2, 50, name="d"), event("d", 1, 51)], "Apache-Spark"),  # as the events are remembered now
+    ]
+    for number, (batch, writer) in enumerate(batches):
+        land(feed, number, batch, plainly)
+        feed.run("silver.current")
+        told += batch
+        assert stored(feed, "silver.current", *COLUMNS) == wanted(EXPECTED.merged(told).values(), *COLUMNS)
+        assert str(feed.log("silver.current").table.history(1)[0]["engineInfo"]).startswith(writer)
+
+
 @pytest.mark.parametrize("where", ["after modes.scd1:merge", "before lake.state:write_state"])
 def test_a_run_that_dies_is_completed_with_the_row_that_was_stored_before_it(feed: Project, where: str) -> None:
     """The row of place 10 is known only from the table that the dead run has changed already."""
