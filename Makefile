@@ -24,17 +24,12 @@ run: setup
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# What the tests do a few times, twenty times and more: it damages some eight thousand files, lands ten thousand blobs,
-# kills and interrupts runs at any moment, and writes random rows by both engines.
+# What the tests do a few times, twenty times and more, and of what they try some cases, all. It damages some eight
+# thousand files, lands ten thousand blobs, kills and interrupts runs at any moment and at each boundary, and writes
+# random rows by both engines.
 soak: setup
-	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 \
-	  lakehouse_assets_tests/engine/sources/first_look/test_hostile_files.py \
-	  lakehouse_assets_tests/engine/sources/arrivals/test_many_blobs.py \
-	  lakehouse_assets_tests/engine/sinks/test_killed.py \
-	  lakehouse_assets_tests/engine/sinks/test_end_to_end.py \
-	  lakehouse_assets_tests/engine/sources/kafka/test_interrupted.py \
-	  lakehouse_assets_tests/engine/lake/test_small_writes.py \
-	  lakehouse_assets_tests/engine/modes/refresh/test_windows.py
+	@SOAK_ROUNDS=$${SOAK_ROUNDS:-20} $(BIN)/python -m pytest -n 2 --dist loadfile \
+	  $$(grep -rlE --include='test_*.py' 'SOAK_ROUNDS|\.soak import|IN_ONE' lakehouse_assets_tests)
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

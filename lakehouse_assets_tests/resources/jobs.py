@@ -16,8 +16,10 @@ from lakehouse_assets.resources.databricks import DatabricksResource
 from lakehouse_assets.resources.databricks_runner import on_databricks
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.databricks import SCOPE, Databricks
+from lakehouse_assets_tests.soak import some
 
 IN_BOTH = pytest.mark.parametrize("databricks", ["volume", "container"], indirect=True)  # where messages are
+IN_ONE = pytest.mark.parametrize("databricks", some(["container", "volume"], 1), indirect=True)  # in a soak in both
 
 
 class Jobs:

@@ -14,7 +14,7 @@ from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, failure, materialised, told
+from lakehouse_assets_tests.resources.jobs import IN_BOTH, IN_ONE, Jobs, failure, materialised, told
 from lakehouse_assets_tests.servers.azurite import KEY
 from lakehouse_assets_tests.servers.databricks import SCOPE, Databricks
 from lakehouse_assets_tests.servers.databricks_runs import TOKEN
@@ -43,7 +43,7 @@ def test_the_page_of_a_table_links_to_its_job_run_and_names_the_cluster(jobs: Jo
     assert (shown["databricks_setup_seconds"], shown["databricks_seconds"]) == (1.5, 2.5)
 
 
-@IN_BOTH
+@IN_ONE
 def test_a_broken_expectation_on_the_cluster_is_told_as_here(project: Project, jobs: Jobs) -> None:
     jobs.run("bronze.orders")
     project.land("orders/2.csv", "id,amount\n4,5000\n")

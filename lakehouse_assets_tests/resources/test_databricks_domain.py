@@ -16,7 +16,7 @@ from lakehouse_assets.engine.run.plain_json import from_json
 from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.resources.databricks_runner import on_databricks
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, told
+from lakehouse_assets_tests.resources.jobs import IN_ONE, Jobs, told
 
 ONE_JOB = """
 from datetime import timedelta
@@ -57,7 +57,7 @@ def steps(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return {str(e.step_key): e.event_type_value for e in result.all_events if e.event_type_value in ends}
 
 
-@IN_BOTH
+@IN_ONE
 def test_the_tables_of_a_domain_are_one_job_in_which_what_reads_a_failed_one_is_left_out(
     domain: Project, jobs: Jobs
 ) -> None:

@@ -17,12 +17,13 @@ from lakehouse_assets.engine.run.request import Request
 from lakehouse_assets.resources.databricks_folders import Folders
 from lakehouse_assets_tests.cli.command import Command
 from lakehouse_assets_tests.project import Project
-from lakehouse_assets_tests.resources.jobs import IN_BOTH, Jobs, failure
+from lakehouse_assets_tests.resources.jobs import IN_ONE, Jobs, failure
 from lakehouse_assets_tests.servers.azurite import KEY, Azurite
 from lakehouse_assets_tests.servers.databricks import Databricks
 from lakehouse_assets_tests.servers.databricks_runs import TOKEN
 from lakehouse_assets_tests.servers.throttle import refused, throttled
 from lakehouse_assets_tests.servers.waiting import wait_until
+from lakehouse_assets_tests.soak import some
 
 # Says that it's being made, and goes on once the test says so.
 SLOW = """
@@ -43,7 +44,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("first", range(len(FAULTS)))
+@pytest.mark.parametrize("first", some(range(len(FAULTS)), 2))
 def test_a_workspace_that_is_away_for_a_moment_at_each_call_runs_a_table_once(jobs: Jobs, first: int) -> None:
     jobs.workspace.fail(*({"at": call, **FAULTS[(first + n) % len(FAULTS)]} for n, call in enumerate(CALLS)))
     with jobs.counted() as begun:
@@ -108,7 +109,7 @@ def begun(command: Command, slow: Path) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-@IN_BOTH
+@IN_ONE
 def test_an_interrupted_run_cancels_its_job(command: Command, slow: Path, databricks: Databricks) -> None:
     with begun(command, slow) as process:
         process.send_signal(signal.SIGINT)
@@ -138,7 +139,7 @@ def kill(command: Command, slow: Path) -> None:
         process.wait(timeout=10)
 
 
-@IN_BOTH
+@IN_ONE
 def test_a_job_that_outlives_its_dagster_is_adopted_by_the_next_run(
     command: Command, slow: Path, databricks: Databricks
 ) -> None:

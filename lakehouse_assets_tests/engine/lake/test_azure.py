@@ -31,6 +31,7 @@ from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
 from lakehouse_assets_tests.servers.azurite import ACCOUNT, KEY, Azurite
 from lakehouse_assets_tests.servers.throttle import CLIENTS, FOR_EVER, refused, throttled
+from lakehouse_assets_tests.soak import some
 
 BRONZE = """
 @table(landed=files("orders/**/*.csv"))
@@ -220,7 +221,7 @@ def test_blobs_deleted_before_they_are_read_are_told_and_stop_nothing(
 
 
 @pytest.mark.parametrize(
-    "where", ["before modes.commit:commit", "after modes.commit:commit", "after lake.small_writes:append"]
+    "where", some(["after lake.small_writes:append", "before modes.commit:commit", "after modes.commit:commit"], 1)
 )
 def test_a_run_killed_at_a_boundary_is_completed_by_the_next(shop: Project, where: str) -> None:
     shop.land("orders/1.csv", "id,amount,at\n1,10,1\n")
@@ -332,7 +333,7 @@ def test_an_account_that_is_busy_is_asked_again_and_nothing_is_lost_or_twice(
 
 @pytest.mark.parametrize(
     ("client", "doing"),
-    [("adlfs", "Listing files in"), ("object_store", "Reading the ledger"), ("APN", "Reading files")],
+    some([("adlfs", "Listing files in"), ("object_store", "Reading the ledger"), ("APN", "Reading files")], 2),
 )
 def test_an_account_that_stays_busy_is_told_within_a_minute_and_its_files_wait(
     tmp_path: Path, azurite: Azurite, container: str, azure_engine: SparkResource, client: str, doing: str

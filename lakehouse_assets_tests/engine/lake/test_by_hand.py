@@ -12,6 +12,7 @@ import pytest
 from lakehouse_assets.engine.errors import SourceError
 from lakehouse_assets.engine.modes.refresh.small_refresh import planned
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 TABLES = {
     "added": "write=append(), columns=[Column('id', 'int')]",
@@ -159,8 +160,9 @@ HARMS = {
 }
 
 
-@pytest.mark.parametrize("way", ["undo", "--full", "--accept-loss"])
-@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize(
+    ("harm", "way"), some([(harm, way) for way in ("undo", "--full", "--accept-loss") for harm in HARMS], 5)
+)
 def test_a_quarantine_of_files_that_was_changed_or_lost_is_refused_and_each_way_that_is_named_works(
     project: Project, harm: str, way: str
 ) -> None:

@@ -11,6 +11,7 @@ from mlflow.entities import ViewType
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.engine.models.visits import built
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 NAME = "shop.models.purchase"
 TRAIN, PROMOTION = "lakehouse_assets.engine.models.train", "lakehouse_assets.engine.registry.promotion"
@@ -47,7 +48,7 @@ def assert_sound(project: Project) -> None:
     assert "RUNNING" not in statuses(project)
 
 
-@pytest.mark.parametrize("where", BOUNDARIES, ids=lambda where: where.replace(":", " ").replace(".", " "))
+@pytest.mark.parametrize("where", some(BOUNDARIES, 3), ids=lambda where: where.replace(":", " ").replace(".", " "))
 def test_a_killed_training_is_made_up_for_by_the_next_run(learning: Project, where: str) -> None:
     built(learning)
     assert run_and_die(learning, "purchase", where, "train") == -signal.SIGKILL

@@ -16,6 +16,7 @@ from lakehouse_assets.engine.run.verify import Balance, Verified, reconcile, ver
 from lakehouse_assets.testing import Event, Expected, arrivals, deliveries
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 ENGINE = "lakehouse_assets.engine"
 COLUMNS = ("id", "part", "at", "seq", "name", "note", "op")
@@ -205,7 +206,7 @@ BOUNDARIES = {
 }
 
 
-@pytest.mark.parametrize(("name", "where"), [(n, w) for n, places in BOUNDARIES.items() for w in places])
+@pytest.mark.parametrize(("name", "where"), some([(n, w) for n, places in BOUNDARIES.items() for w in places], 4))
 def test_changes_killed_at_a_boundary_are_right_after_the_next_run(feed: Project, name: str, where: str) -> None:
     first, second = [event(1, 2, "x"), event(2, 1, "y")], [event(1, 5, None, "delete"), event(2, 3, "z")]
     third = [event(1, 4, "late"), event(2, 2, "late"), event(3, 1, "new")]
@@ -221,8 +222,18 @@ def test_changes_killed_at_a_boundary_are_right_after_the_next_run(feed: Project
     check(feed, first + second + third)
 
 
-@pytest.mark.parametrize("where", ["before lake.state:write_state", "after lake.delta_write:overwrite"])
-@pytest.mark.parametrize("name", ["silver.current", "silver.versions"])
+@pytest.mark.parametrize(
+    ("name", "where"),
+    some(
+        [
+            ("silver.current", "before lake.state:write_state"),
+            ("silver.current", "after lake.delta_write:overwrite"),
+            ("silver.versions", "before lake.state:write_state"),
+            ("silver.versions", "after lake.delta_write:overwrite"),
+        ],
+        2,
+    ),
+)
 def test_a_full_refresh_killed_half_way_is_completed_by_the_next_run(feed: Project, name: str, where: str) -> None:
     early = [event(1, 2, "x"), event(1, 5, None, "delete"), event(2, 3, "z")]
     deliver(feed, 1, early)

@@ -8,6 +8,7 @@ import pytest
 
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 DOWNSTREAM = {
     "silver.added": "write=append(), columns=[Column('id', 'int')]",
@@ -77,7 +78,7 @@ def without_files_that_somebody_removed(shop: Project) -> None:
 WAYS = [vacuumed, switched_off_for_a_while, with_a_renamed_column, without_files_that_somebody_removed]
 
 
-@pytest.mark.parametrize("lose", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("lose", some(WAYS, 2), ids=lambda way: way.__name__)
 def test_tables_whose_input_has_no_readable_changes_are_rebuilt_and_say_why(
     shop: Project, lose: Callable[[Project], None]
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from lakehouse_assets.engine.errors import CheckFailed
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 COLUMNS = 'columns=[Column("id", "int", key=True), Column("day", "int"), Column("name", "string")],'
 CURRENT = f"""
@@ -61,7 +62,7 @@ def check(dumps: Project, days: dict[int, Snapshot]) -> None:
     assert dumps.rows("silver.versions", "id", "name", "valid_from", "valid_to") == versions(days)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", some(range(10), 1))
 def test_snapshots_that_arrive_in_any_order_and_several_at_once(dumps: Project, seed: int) -> None:
     random = Random(seed)
     days = {

@@ -19,6 +19,7 @@ from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.engine.sources.reading import ledger
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 ENGINE = "lakehouse_assets.engine"
 LEDGER = "lakehouse_assets.engine.sources.arrivals.ledger:Ledger"
@@ -108,7 +109,7 @@ BRONZE_BOUNDARIES = [
 ]
 
 
-@pytest.mark.parametrize("where", BRONZE_BOUNDARIES)
+@pytest.mark.parametrize("where", some(BRONZE_BOUNDARIES, 4))
 def test_bronze_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
     assert run_and_die(shop, "bronze.orders", where) == -9
     second_batch(shop, "bronze.orders")
@@ -124,7 +125,7 @@ LATER_BOUNDARIES = [
 ]
 
 
-@pytest.mark.parametrize("where", LATER_BOUNDARIES)
+@pytest.mark.parametrize("where", some(LATER_BOUNDARIES, 3))
 def test_a_later_batch_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
     second_batch(shop, "bronze.orders")
     if "delta_write" in where:
@@ -143,7 +144,7 @@ SILVER_BOUNDARIES = [
 ]
 
 
-@pytest.mark.parametrize("where", SILVER_BOUNDARIES)
+@pytest.mark.parametrize("where", some(SILVER_BOUNDARIES, 3))
 def test_a_merge_killed_at_a_boundary_is_right_after_the_next_run(shop: Project, where: str) -> None:
     second_batch(shop, "bronze.orders", "silver.orders")
     if "scd1" in where:

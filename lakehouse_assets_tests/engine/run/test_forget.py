@@ -14,6 +14,7 @@ from lakehouse_assets.engine.sources.arrivals.ledger import Ledger
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.sources.reading import ledger
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 BRONZE = """
 @table(landed=files("orders/*"), expect=[{rule}("amount <> '666'", name="sane")])
@@ -52,8 +53,7 @@ BOUNDARIES = [
 ]
 
 
-@pytest.mark.parametrize("where", BOUNDARIES)
-@pytest.mark.parametrize("then", ["run", "forget"])
+@pytest.mark.parametrize(("where", "then"), some([(w, then) for then in ("run", "forget") for w in BOUNDARIES], 3))
 def test_a_forgetting_killed_at_a_boundary_is_completed_by_what_comes_next(
     shop: Project, where: str, then: str
 ) -> None:

@@ -12,6 +12,7 @@ from lakehouse_assets.engine.errors import LakehouseError
 from lakehouse_assets.testing import Event, Expected, deliveries
 from lakehouse_assets_tests.crash import assert_at_once, run_and_die
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 ENGINE = "lakehouse_assets.engine"
 SILVER = """
@@ -216,7 +217,7 @@ BOUNDARIES = [
 ]
 
 
-@pytest.mark.parametrize(("mode", "where"), BOUNDARIES)
+@pytest.mark.parametrize(("mode", "where"), some(BOUNDARIES, 2))
 def test_a_replay_killed_at_a_boundary_is_completed_by_the_next_run(shop: Project, mode: str, where: str) -> None:
     declare(shop, mode)
     deliver(shop, 1, "1,2,60,upsert", "2,2,10,upsert", "3,3,70,delete", "4,1,99,upsert")

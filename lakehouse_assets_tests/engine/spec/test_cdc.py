@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 SILVER = """
 @table(raw="bronze.feed")
@@ -151,8 +152,7 @@ def current(raw: DataFrame) -> DataFrame:
 """
 
 
-@pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize("form", FEEDS)
+@pytest.mark.parametrize(("form", "backwards"), some([(f, b) for b in (True, False) for f in FEEDS], 4))
 def test_a_changed_key_leaves_the_old_one_and_a_deleted_row_stays_away(project: Project, form: str, backwards: bool):
     """In each feed row 1 becomes row 2, and row 3 is made and deleted."""
     project.bronze("feed", 'format="jsonl"')

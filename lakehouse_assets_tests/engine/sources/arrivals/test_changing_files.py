@@ -22,6 +22,7 @@ from lakehouse_assets.engine.spec.formats import FormatName
 from lakehouse_assets_tests.crash import run_and_die
 from lakehouse_assets_tests.engine.sources.reading import FORMATS, encoded, ledger
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 # A table during whose build, which is between the plan of a batch and its reading, something happens once.
 MEANWHILE = """
@@ -65,7 +66,7 @@ def change(way: str, old: Path, new: Path, content: bytes) -> None:
     exec(WAYS[way].format(old=str(old), new=str(new)), {"os": os, "shutil": shutil})  # noqa: S102
 
 
-@pytest.mark.parametrize(("kind", "way", "texts"), CHANGES)
+@pytest.mark.parametrize(("kind", "way", "texts"), some(CHANGES, 6))
 def test_a_file_that_changes_between_plan_and_read_is_read_once_as_what_it_became(
     project: Project, kind: FormatName, way: str, texts: list[str]
 ) -> None:
@@ -79,8 +80,17 @@ def test_a_file_that_changes_between_plan_and_read_is_read_once_as_what_it_becam
     assert ledger(project) == [("a", "done", 1), *became, ("old", "vanished", None), ("z", "done", 1)]
 
 
-@pytest.mark.parametrize("way", ["written over in place", "removed", "emptied"])
-@pytest.mark.parametrize(("kind", "new"), [("csv", "b\n1\n2\n"), ("csv", "b"), ("csv", "\xff"), ("parquet", "b")])
+@pytest.mark.parametrize(
+    ("kind", "new", "way"),
+    some(
+        [
+            (kind, new, way)
+            for way in ("written over in place", "removed", "emptied")
+            for kind, new in (("csv", "b\n1\n2\n"), ("csv", "b"), ("csv", "\xff"), ("parquet", "b"))
+        ],
+        5,
+    ),
+)
 def test_what_changes_before_it_is_looked_into_has_vanished_whatever_is_in_it_now(
     project: Project, monkeypatch: pytest.MonkeyPatch, kind: FormatName, new: str, way: str
 ) -> None:
@@ -138,8 +148,9 @@ def test_files_of_which_a_store_tells_other_times_are_read(project: Project, mon
 ANEW = [("a", "done", 1), ("old", "done", 1), ("old", "vanished", None), ("z", "done", 1)]
 
 
-@pytest.mark.parametrize("way", ["written over in place", "replaced"])
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    ("kind", "way"), some([(kind, way) for way in ("written over in place", "replaced") for kind in FORMATS], 4)
+)
 def test_a_file_that_changes_between_listing_and_opening_is_read_once_as_what_it_became(
     project: Project, kind: FormatName, way: str
 ) -> None:
@@ -253,16 +264,19 @@ def test_a_file_that_is_written_again_as_it_was_while_it_is_read_is_read_once(
 
 @pytest.mark.parametrize(
     "became",
-    [
-        [*ROWS, A_ROW],
-        [A_ROW],
-        [],
-        [A_ROW | {"a": None}, *ROWS[1:]],
-        [A_ROW | {"at": "2026-01-01T00:00:00.000002Z"}, *ROWS[1:]],
-        [A_ROW | {"s": {"x": [None, 1]}}, *ROWS[1:]],
-        [A_ROW | {"another": 1}, *ROWS[1:]],
-        [A_ROW | {"n": "not a number"}, *ROWS[1:]],
-    ],
+    some(
+        [
+            [*ROWS, A_ROW],
+            [A_ROW],
+            [],
+            [A_ROW | {"a": None}, *ROWS[1:]],
+            [A_ROW | {"at": "2026-01-01T00:00:00.000002Z"}, *ROWS[1:]],
+            [A_ROW | {"s": {"x": [None, 1]}}, *ROWS[1:]],
+            [A_ROW | {"another": 1}, *ROWS[1:]],
+            [A_ROW | {"n": "not a number"}, *ROWS[1:]],
+        ],
+        4,
+    ),
 )
 def test_a_file_that_changes_when_it_was_read_is_read_again_however_little_it_changed(
     project: Project, monkeypatch: pytest.MonkeyPatch, became: list[dict[str, Any]]
@@ -275,7 +289,7 @@ def test_a_file_that_changes_when_it_was_read_is_read_again_however_little_it_ch
     assert len(project.rows("bronze.orders")) == 2 + len(became)
 
 
-@pytest.mark.parametrize("became", ["a,b\n1,1\n", "a\nx\n", "a\n666\n", "a\n", "", "\xff"])
+@pytest.mark.parametrize("became", some(["a,b\n1,1\n", "a\nx\n", "a\n666\n", "a\n", "", "\xff"], 3))
 def test_what_a_file_became_stops_the_batch_that_read_it_in_no_case(
     project: Project, monkeypatch: pytest.MonkeyPatch, became: str
 ) -> None:

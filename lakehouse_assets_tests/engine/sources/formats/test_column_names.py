@@ -17,6 +17,7 @@ from lakehouse_assets.engine.sources.formats.column_names import clean_header, f
 from lakehouse_assets.engine.spec.formats import FormatName
 from lakehouse_assets_tests.engine.sources.reading import ledger
 from lakehouse_assets_tests.project import Project
+from lakehouse_assets_tests.soak import some
 
 OF_DELTA = ["_change_type", "_Commit_Version", "_commit_timestamp", "__is_cdc"]
 OF_RUNS = ["_source", "_batch", "_ingested_at", "_rescued", "__raw", "__broken_0", "__broken_12"]
@@ -56,7 +57,7 @@ def encoded(names: Sequence[str], row: Sequence[str], kind: FormatName) -> bytes
     return file.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "json", "parquet", "orc", "avro"])
+@pytest.mark.parametrize("kind", some(["csv", "jsonl", "json", "parquet", "orc", "avro"], 3))
 def test_a_reserved_name_is_read_under_another_and_no_value_is_lost(project: Project, kind: FormatName) -> None:
     project.table("bronze.orders", BESIDE_A_RULE.format(kind))
     project.table("silver.orders", READER)
