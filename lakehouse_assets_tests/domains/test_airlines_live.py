@@ -249,6 +249,9 @@ def test_updates_in_any_order_and_in_any_batches_come_to_the_same(
         other.send(part)
         other.run("bronze.flight_updates", "silver.flight_status")
     assert len(other.rows("bronze.flight_updates")) > 1.5 * len(updates)
+    log = read_log(other.context.lake.table("airlines.silver.flight_status"))
+    assert log
+    assert log.table.history(1)[0]["engineInfo"].startswith("delta-rs")  # Spark would take two seconds more
     after = other.rows("silver.flight_status")
     left, right = (rows.sort_values("flight_id", ignore_index=True) for rows in (before, after))
     pd.testing.assert_frame_equal(left, right)

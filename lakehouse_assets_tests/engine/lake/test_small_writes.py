@@ -155,6 +155,34 @@ def test_places_in_a_log_are_compared_as_spark_compares_them(project: Project) -
         assert len(mine) > 20
 
 
+WIDE = """
+NAMES = [f"c{{n}}" for n in range({columns})]
+@table(raw="bronze.rows", write=merge(on="id", newest="at"), columns=[
+    Column("id", "int"), Column("at", "int"), *(Column(name, "double") for name in NAMES)])
+def {name}(raw: DataFrame) -> DataFrame:
+    numbers = (f"double(if(shift % 7 = 0, NULL, (shift + {{n}}) % 3)) {{name}}" for n, name in enumerate(NAMES))
+    return raw.selectExpr("int(id) id", "int(at) at", "int(shift) shift").selectExpr("id", "at", *numbers)
+"""
+
+
+def test_wide_tables_are_merged_by_delta_rs_as_by_spark(project: Project) -> None:
+    project.bronze("rows")
+    for name in ("mine", "of_spark"):
+        project.table(f"silver.{name}", WIDE.format(name=name, columns=120))
+    random = Random(6)
+    for round_ in range(2):
+        lines = [f"{random.randrange(60)},{random.randrange(2)},{random.randrange(50)}" for _ in range(100)]
+        project.land(f"rows/{round_}.csv", "\n".join(["id,at,shift", *lines]))
+        for name in ("bronze.rows", "silver.mine", "silver.of_spark"):
+            project.run(name)
+        if round_ == 0:
+            project.leave_to_spark("silver.of_spark")
+    assert [engine(project, f"silver.{name}") for name in ("mine", "of_spark")] == ["delta-rs", "Apache-Spark"]
+    mine, sparks = (sorted(map(repr, project.rows(f"silver.{name}"))) for name in ("mine", "of_spark"))
+    assert mine == sparks
+    assert feed(project, "silver.mine", 0, ["id", "c7"]) == feed(project, "silver.of_spark", 1, ["id", "c7"])
+
+
 # NaN without its sign and with it, by their bytes: Python has no other word for the two.
 NAN = {sign: struct.unpack("<d", bytes.fromhex(told))[0] for sign, told in
        (("+", "000000000000f87f"), ("-", "000000000000f8ff"))}  # fmt: skip
