@@ -132,7 +132,7 @@ def hour(new_lake: Callable[[int], Lake], told: Sequence[Event]) -> Lake:
         lake.run("bronze.airports", "silver.airports", "bronze.flights", "silver.flights")
         live = Live.of("airlines", lake.context.lakehouse)
         live.take_in(lake.context, _fail_if_error)
-        live.work(lake.context, _fail_if_error)
+        live.round(lake.context, _fail_if_error)
     return lake
 
 

@@ -1,10 +1,9 @@
 """Messages as they come, and what they lead to: a loop over tables, each run as any run of it is.
 
-A table is due once something that it reads has changed. Of those the one runs next that has waited for longest, and two
-that don't read one another run side by side, in threads with a session each: so none waits for a slow one that it
-doesn't read. The topics are looked at all the while by a thread of their own, as taking messages in needs no Spark:
-they are kept within a second, however long the tables take. A table that fails is tried again after longer and longer
-pauses, and what doesn't read it goes on.
+A round goes through the tables in order, each that reads something that has changed. Two that don't read one another
+run side by side, in threads with a session each. The topics are looked at all the while by a thread of their own, as
+taking messages in needs no Spark: they are kept within a second, however long the tables take. A table that fails is
+tried again after longer and longer pauses, and what doesn't read it goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from graphlib import TopologicalSorter
 from threading import Event, Lock
 
 from lakehouse_assets.engine.context import Context
@@ -37,16 +37,14 @@ class Live:
     """The tables of a domain that a topic feeds without pause, and all of it that is made from them, in order, with
     their sinks.
 
-    `due` are those that have something to do, `begun` says when each began last, and `failed` of each that failed how
-    often, and until when it's let be. `newest` is when the newest message was sent that has reached a table. `lock` is
-    held while a thread changes these, and tells of a run. `beside` has the threads of the tables, which an interrupted
-    loop doesn't wait for.
+    `due` are those that have something to do, and `failed` says of each that failed how often, and until when it's let
+    be. `newest` is when the newest message was sent that has reached a table. `lock` is held while a thread changes
+    these, and tells of a run. `beside` has the threads of the tables, which an interrupted loop doesn't wait for.
     """
 
     topics: Sequence[str]
     order: Sequence[str]
     due: set[str]
-    begun: dict[str, float] = field(default_factory=dict)
     failed: dict[str, tuple[int, float]] = field(default_factory=dict)
     newest: dict[str, datetime] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
@@ -65,43 +63,33 @@ class Live:
         taken = [self._run(key, context, tell) for key in self.topics if goes_on()]
         return any(taken)
 
-    def work(self, context: Context, tell: Tell, goes_on: GoesOn = lambda: True) -> bool:
-        """Run what is made of the topics while any of it is due; whether something came of it."""
+    def round(self, context: Context, tell: Tell, goes_on: GoesOn = lambda: True) -> bool:
+        """Run what is made of the topics and is due, once each after what it reads; whether something came of it."""
+        made = [key for key in self.order if key not in self.topics]
+        turns = TopologicalSorter({key: {*context.lakehouse.reads(key)}.intersection(made) for key in made})
+        turns.prepare()
         running, came = dict[Future[bool], str](), False
-        while True:
-            while len(running) < SIDE_BY_SIDE and goes_on() and (key := self._next({*running.values()}, context)):
-                self.begun[key] = time.monotonic()
-                running[self.beside.submit(self._run, key, context, tell)] = key
-            if not running:
-                return came
-            for done in wait(running, PAUSE_SECONDS, FIRST_COMPLETED).done:
-                running.pop(done)
+
+        def turn(key: str) -> bool:
+            return key in self.due and goes_on() and self._run(key, context, tell)
+
+        while turns.is_active():
+            running |= {self.beside.submit(turn, key): key for key in turns.get_ready()}
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                turns.done(running.pop(done))
                 came |= done.result()
-
-    def _next(self, running: set[str], context: Context) -> str | None:
-        """Of the tables that are due, whose upstreams aren't being written, the one that has waited for longest."""
-        ready = [
-            key for key in self.order
-            if key in self.due and key not in self.topics and key not in running and not self._is_let_be(key)
-            and running.isdisjoint(context.lakehouse.reads(key))
-        ]  # fmt: skip
-        return min(ready, key=lambda key: self.begun.get(key, 0.0), default=None)
-
-    def _is_let_be(self, key: str) -> bool:
-        """Whether it failed a moment ago."""
-        _, until = self.failed.get(key, (0, 0.0))
-        return time.monotonic() < until
+        return came
 
     def _run(self, key: str, context: Context, tell: Tell) -> bool:
         """Run a table, unless it failed a moment ago; whether something came of it."""
-        if self._is_let_be(key):
+        times, until = self.failed.get(key, (0, 0.0))
+        if time.monotonic() < until:
             return False
         self.due.discard(key)  # before it's run, as more may come meanwhile that it doesn't see
         reached = [self.newest[it] for it in context.lakehouse.reads(key) if it in self.newest]
         try:
             report = materialize(Request(key), context)
         except LakehouseError as error:
-            times, _ = self.failed.get(key, (0, 0.0))
             pause = min(FIRST_RETRY_SECONDS * 2**times, LAST_RETRY_SECONDS)
             with self.lock:
                 self.failed[key] = (times + 1, time.monotonic() + pause)
@@ -133,7 +121,7 @@ class Live:
 
 
 def run_live(live: Live, context: Context, tell: Tell, goes_on: GoesOn) -> None:
-    """Work until it's enough, with looks at the topics beside; a table that is being written is finished first."""
+    """Rounds until it's enough, with looks at the topics beside; a table that is being written is finished first."""
     ended = Event()
 
     def both_go_on() -> bool:
@@ -149,5 +137,5 @@ def run_live(live: Live, context: Context, tell: Tell, goes_on: GoesOn) -> None:
 
     with ThreadPoolExecutor(1) as beside:
         intake = beside.submit(again_and_again, live.take_in)
-        again_and_again(live.work)
+        again_and_again(live.round)
     intake.result()

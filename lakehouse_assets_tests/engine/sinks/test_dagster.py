@@ -131,7 +131,7 @@ def test_the_loop_runs_a_sink_after_its_table_and_tries_it_again(
     def round_of(*due: str) -> Sequence[tuple[str, str]]:
         live.due = set(due)
         told.clear()
-        live.work(board.project.context(), lambda key, found: told.append((key, getattr(found, "strategy", "failed"))))
+        live.round(board.project.context(), lambda key, found: told.append((key, getattr(found, "strategy", "failed"))))
         return [it for it in told if it[0] in due]
 
     url = database.url
