@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
 from pathlib import Path
 
-from benchmarks.measure import Bench, Row
+from benchmarks.measure import Bench, Row, p95
 from lakehouse_assets.domains.airlines import feed, simulation
 from lakehouse_assets.engine.context import Context
 from lakehouse_assets.engine.run import live
@@ -87,7 +87,7 @@ def _measured(bench: Bench, context: Context) -> list[Row]:
             latencies = _watched(context, told, seconds, side_by_side)
             found[side_by_side] += latencies if number else []
     rate = f"p50 {statistics.median(found[2]):.2f} s and {statistics.median(found[1]):.2f}; aim below 5 s"
-    return [Row("produced to the live board, eight tables, p95", _p95(found[2]), _p95(found[1]), "below 1", rate)]
+    return [Row("produced to the live board, eight tables, p95", p95(found[2]), p95(found[1]), "below 1", rate)]
 
 
 def _watched(context: Context, told: Feed, seconds: float, side_by_side: int) -> list[float]:
@@ -123,7 +123,3 @@ def _looping(context: Context) -> Iterator[list[tuple[datetime, datetime]]]:
         stop.set()
         thread.join()
     assert not failed, failed
-
-
-def _p95(found: list[float]) -> float:
-    return sorted(found)[int(len(found) * 0.95)]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Producer
 
-from benchmarks.measure import Bench, Row
+from benchmarks.measure import Bench, Row, p95
 from lakehouse_assets.engine.lake.delta_log import read_log
 from lakehouse_assets.engine.lake.delta_rs import select
 from lakehouse_assets.engine.lake.places import TableRef
@@ -159,8 +159,8 @@ def _continuous(bench: Bench, stream: Stream) -> list[Row]:
         with _looping(stream, ["shop.bronze.updates"]), _streaming(spark, tables[0], by_hand):
             hand += _watched(stream, {"gold": (by_hand[1], "newest")}, seconds)["gold"]
     return [
-        Row("produced to bronze, continuous, p95", _p95(bronze), 1.0, "below 1 s", f"p50 {_p50(bronze):.2f} s"),
-        Row("produced to gold, continuous, p95", _p95(gold), _p95(hand), "ahead", _beside(gold, hand)),
+        Row("produced to bronze, continuous, p95", p95(bronze), 1.0, "below 1 s", f"p50 {_p50(bronze):.2f} s"),
+        Row("produced to gold, continuous, p95", p95(gold), p95(hand), "ahead", _beside(gold, hand)),
     ]
 
 
@@ -256,7 +256,3 @@ def _empty(stream: Stream) -> float:
 
 def _p50(found: list[float]) -> float:
     return statistics.median(found)
-
-
-def _p95(found: list[float]) -> float:
-    return sorted(found)[int(len(found) * 0.95)]

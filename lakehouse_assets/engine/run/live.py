@@ -25,7 +25,7 @@ from lakehouse_assets.engine.run.reporting import holds_back
 from lakehouse_assets.engine.run.request import Request
 
 PAUSE_SECONDS = 0.2  # after looks at which nothing came: an empty look at a topic takes 0.01 to 0.03
-SIDE_BY_SIDE = 2  # tables at a time
+SIDE_BY_SIDE = 2  # tables at a time: on two cores, 19 tables took as long in three threads as in two
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0
 
 Tell = Callable[[str, Report | LakehouseError], None]

@@ -32,7 +32,6 @@ def sales(landed: DataFrame) -> DataFrame:
 """
 KEY = "shop.features.sales"
 STORE = "lakehouse_assets.engine.feature_store.online:OnlineStore"
-BETWEEN = [("before", "_remove"), ("before", "commit"), ("after", "_remove")]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
