@@ -68,10 +68,9 @@ def is_engine(server: Server) -> bool:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended but wasn't waited for yet, a zombie, doesn't."""
+    """Whether a process of this user runs; one that ended but wasn't waited for yet, a zombie, doesn't."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return not can_tell() or Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:  # there is none, it ended between the two, or the number is now another user's
         return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")

@@ -340,8 +340,8 @@ def test_they_are_merged_into_the_flights(built: Stand, corrected: Stand, correc
     counts = merge["operationMetrics"]
     assert merge["operation"] == "MERGE"
     day, new_year = (len(rows) for rows in corrected_feed.text.values())
-    changed = {k: int(counts[f"numTargetRows{k}"]) for k in ("Updated", "Inserted", "Deleted")}  # type: ignore[index]
-    assert changed == {"Updated": day - 1, "Inserted": new_year + 1, "Deleted": 0}
+    changed = {kind: counts[f"num_target_rows_{kind}"] for kind in ("updated", "inserted", "deleted")}  # type: ignore[index]
+    assert changed == {"updated": day - 1, "inserted": new_year + 1, "deleted": 0}
     date = "flight_date"
     before, after = (stand.rows(table) for stand in (built, corrected))
     assert len(after) == len(corrected_feed.flights) == len(before) + new_year + 1

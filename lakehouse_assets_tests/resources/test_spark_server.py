@@ -20,7 +20,7 @@ from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.class_archive.kept import MADE
-from lakehouse_assets.resources.engine_state import Server
+from lakehouse_assets.resources.engine_state import Server, alive
 from lakehouse_assets.resources.lake import LakeResource
 from lakehouse_assets.resources.spark import SparkResource
 from lakehouse_assets.resources.spark_server import ServerSettings
@@ -51,8 +51,7 @@ def settings(tmp_path: Path) -> Iterator[ServerSettings]:
 
 def gone(server: Server) -> bool:
     """Neither process runs; one that ended and that this test, its parent, never waited for doesn't."""
-    stats = [Path(f"/proc/{pid}/stat") for pid in (server.pid, server.supervisor)]
-    return all(s.read_text().rsplit(")", 1)[1].split()[0] == "Z" for s in stats if s.exists())
+    return not alive(server.pid) and not alive(server.supervisor)
 
 
 def knock(url: str) -> str:
@@ -129,6 +128,22 @@ def test_a_step_whose_engine_is_killed_is_tried_again_on_a_fresh_one(
     assert fresh is not None
     assert fresh.pid != server.pid
     assert project.rows("silver.orders", "id") == [(1,), (2,)]
+
+
+def test_a_process_that_ends_while_it_is_looked_at_is_gone() -> None:
+    for _ in range(60):  # of which some twenty end within a look
+        with subprocess.Popen(["/bin/sleep", "0.002"]) as process, ThreadPoolExecutor(1) as reaper:
+            ended = reaper.submit(process.wait)
+            while alive(process.pid):
+                pass
+            assert ended.result() == 0
+
+
+def test_a_process_that_ended_and_that_nobody_waited_for_is_gone() -> None:
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        assert alive(process.pid)
+        process.kill()
+        assert holds_within(lambda: not alive(process.pid), 10)
 
 
 def test_an_engine_that_cannot_start_says_why(settings: ServerSettings) -> None:

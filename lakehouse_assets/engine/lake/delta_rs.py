@@ -64,8 +64,12 @@ def committed_once(app: str, run: int, metadata: str) -> CommitProperties:
 
 def is_conflict(error: Exception) -> bool:
     """Whether delta-rs refused a commit as another came first, and not as the table is one that it can't write to."""
-    never = ("Unsupported table features", "Table features must be specified", "table is append-only")
-    return not any(reason in str(error) for reason in never)
+    return not lacks_feature(error) and "table is append-only" not in str(error)
+
+
+def lacks_feature(error: Exception) -> bool:
+    """Whether delta-rs refused as the table has a feature that it doesn't write."""
+    return any(why in str(error) for why in ("Unsupported table features", "Table features must be specified"))
 
 
 def text(value: str) -> str:

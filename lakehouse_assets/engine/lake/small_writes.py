@@ -7,6 +7,7 @@ alike. For others the answer is False, and Spark writes.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,14 +16,22 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.engine.errors import Superseded
 from lakehouse_assets.engine.lake.delta_log import TableLog
 from lakehouse_assets.engine.lake.delta_merge import GONE
-from lakehouse_assets.engine.lake.delta_rs import committed_once, delta_table, errors_of_delta_rs, is_conflict
+from lakehouse_assets.engine.lake.delta_rs import (
+    committed_once,
+    delta_table,
+    errors_of_delta_rs,
+    is_conflict,
+    lacks_feature,
+)
 from lakehouse_assets.engine.lake.delta_write import Stamp
 from lakehouse_assets.engine.lake.places import TableRef
+from lakehouse_assets.engine.printable import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable
 
+_LOG = logging.getLogger(__name__)
 # Features of the protocol that delta-rs writes; without a list of them, a version has them all up to its own.
 _WRITTEN = {"appendOnly", "invariants", "changeDataFeed", "checkConstraints", "timestampNtz"}
 # Types whose values are in one order in both engines. Of floats all NaN are made one, as one may have a sign, and both
@@ -101,6 +110,8 @@ def merge(changes: pa.Table, order: Order, log: TableLog, place: TableRef, stamp
 def commit_once(place: TableRef, stamp: Stamp, write: Callable[[DeltaTable, CommitProperties], None]) -> bool:
     """Have delta-rs make one commit; False if it can't, as the table has a feature that it lacks, or rows a value.
 
+    Any other reason than a feature is logged: Spark writes what delta-rs was expected to, in several times as long.
+
     Raises:
         Superseded: another run of the table committed first.
     """
@@ -114,8 +125,14 @@ def commit_once(place: TableRef, stamp: Stamp, write: Callable[[DeltaTable, Comm
     except errors_of_delta_rs() as error:
         if isinstance(error, CommitFailedError) and is_conflict(error):
             raise Superseded(f"Writing {stamp.app}: another writer committed first ({error})") from error
+        if not lacks_feature(error):
+            _LOG.warning("Writing %s by delta-rs: %s. Spark writes it now, more slowly", stamp.app, _first_line(error))
         return False
     return True
+
+
+def _first_line(error: Exception) -> str:
+    return printable((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _nothing(table: DeltaTable, changes: pa.Table, once: CommitProperties) -> None:

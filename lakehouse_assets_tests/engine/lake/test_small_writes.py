@@ -221,6 +221,25 @@ def test_a_merge_of_which_nothing_counts_is_committed_and_no_news(shop: Project)
     assert shop.plan("gold.totals").strategy == "nothing"
 
 
+def test_what_delta_rs_refuses_is_written_by_spark_and_the_reason_logged(
+    shop: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a constraint whose function only Spark has."""
+    for number in range(2):
+        shop.land(f"rows/{number}.csv", "\n".join(rows(Random(number), 3)))
+        shop.run("bronze.rows")
+        shop.run("silver.all_quick")
+        if number == 0:
+            path = shop.lake.table("shop.silver.all_quick").path
+            constraint = "ADD CONSTRAINT spoken CHECK (soundex(id) IS NOT NULL)"
+            shop.engine.session().sql(f"ALTER TABLE delta.`{path}` {constraint}").collect()
+    assert engine(shop, "silver.all_quick") == "Apache-Spark"
+    (told,) = caplog.messages
+    assert told.startswith("Writing shop.silver.all_quick by delta-rs: "), told
+    assert "soundex" in told, told
+    assert told.endswith(". Spark writes it now, more slowly"), told
+
+
 def test_many_rows_and_large_tables_are_left_to_spark(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lakehouse_assets.engine.plan.small_runs.FEW_ROWS", 10)
     for number, size in enumerate((1, 10, 11, 1)):
