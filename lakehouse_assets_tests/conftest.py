@@ -32,6 +32,8 @@ from lakehouse_assets_tests.servers.web import Answer, Site, serving
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
 
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
@@ -44,6 +46,18 @@ SLOW = ("test_airlines.py", "test_snapshots.py", "test_on_databricks.py", "test_
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """A file's tests are one process' work, and so are those of a domain's tables and models, which build it once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByDomain(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return str(super()._split_scope(nodeid)).replace("_models.py", ".py")
+
+    return ByDomain(config, log)
 
 
 @pytest.fixture(scope="session")
