@@ -49,15 +49,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """A file's tests are one process' work, and so are those of a domain's tables and models, which build it once."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """By `--dist loadfile` a file's tests are one process' work.
+
+    So are those of a domain's tables and of its models, for which it's built once.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class ByDomain(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return str(super()._split_scope(nodeid)).replace("_models.py", ".py")
 
-    return ByDomain(config, log)
+    return ByDomain(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
