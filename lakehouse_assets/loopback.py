@@ -5,7 +5,10 @@ A port number is no proof: every user of a machine may listen on a free one, and
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +20,8 @@ from pathlib import Path
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LISTENING = "0A"  # TCP_LISTEN in linux/tcp_states.h
 LOOKS = 3  # the kernel gives a table and a folder piece by piece, and leaves out a line when others go meanwhile
+# Below those that a system gives its outgoing connections by itself: from 32768 in Linux, from 49152 elsewhere.
+PORTS = range(20_000, 32_768)
 Address = tuple[str, int]
 
 
@@ -63,6 +68,29 @@ def _look(pid: int, port: int) -> Listener | None:
             if (inode := inodes.get(_link(f"/proc/{pid}/fd/{name}"))) is not None:
                 return Listener(pid, int(name), inode)
     return None
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens, for a program that begins to a little later.
+
+    No connection takes it meanwhile as its own end, as it would one that the system chose.
+    """
+    for _ in PORTS:
+        port = secrets.choice(PORTS)
+        with socket.socket() as found:
+            if not _taken(found, port):
+                return port
+    raise OSError(errno.EADDRINUSE, f"All ports of 127.0.0.1 from {PORTS[0]} to {PORTS[-1]} are taken")
+
+
+def _taken(by: socket.socket, port: int) -> bool:
+    try:
+        by.bind(("127.0.0.1", port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return True
+    return False
 
 
 def peer_user(peer: Address, here: Address) -> int | None:

@@ -86,6 +86,18 @@ def activate(session: SparkSession) -> None:
     RemoteSession._active_session.session = session
 
 
+def let_go(session: SparkSession) -> None:
+    """Close a session that never had an answer, without what its finaliser does beside.
+
+    It would end the threads that release the results of every session of the process, and wait for them: ten minutes
+    where one of them speaks to an engine that is gone.
+    """
+    client = _remote(session).client
+    client._channel.close()
+    client._closed = True
+    client.close = lambda: None  # type: ignore[method-assign]
+
+
 def hush_logs() -> None:
     """Let the client's JSON lines on stderr be: Spark switches off one of the two, which Dagster turns on again."""
     for name in ("SQLQueryContextLogger", "pyspark.sql.connect.logging"):

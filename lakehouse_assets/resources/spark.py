@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from lakehouse_assets.engine.errors import SparkUnavailable
-from lakehouse_assets.private.pyspark import activate, errors_of_connect, hush_logs, opened_by, ready, retry
+from lakehouse_assets.private.pyspark import activate, errors_of_connect, hush_logs, let_go, opened_by, ready, retry
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.azure import in_azure
 from lakehouse_assets.resources.engine_state import Server
@@ -118,7 +118,11 @@ def _connected(url: str, stores: Sequence[str], engine: Server | None) -> SparkS
     made = _sessions.setdefault((get_ident(), url, tuple(sorted(told.items()))), [])
     if not made or not _is_open(made[-1]):
         session = _opened(url, engine)
-        _greet(session, url, told)
+        try:
+            _greet(session, url, told)
+        except SparkUnavailable:
+            let_go(session)
+            raise
         made.append(session)
         if engine is None:
             retry(session)  # one that is elsewhere and has answered once may be away for a moment

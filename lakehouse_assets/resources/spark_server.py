@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from pathlib import Path
 
 from lakehouse_assets.engine.errors import SparkUnavailable
 from lakehouse_assets.folders import private_folder
+from lakehouse_assets.loopback import free_port
 from lakehouse_assets.resources.class_archive.kept import MAKE, archive_folder, find_archive
 from lakehouse_assets.resources.engine_conf import CONF, JVM
 from lakehouse_assets.resources.engine_state import Server, alive, is_engine, published
@@ -134,7 +134,7 @@ def _tidy(folder: Path) -> None:
 
 def _spawn_supervisor(settings: ServerSettings) -> subprocess.Popen[str]:
     java()  # a missing one gets its own message, not the shell's
-    port = _free_port()
+    port = free_port()
     classes = find_archive(classes_folder(settings))
     launch = {
         "command": [str(spark_home() / "bin" / "spark-submit")],
@@ -217,9 +217,3 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

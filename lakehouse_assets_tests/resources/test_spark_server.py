@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
@@ -18,6 +19,7 @@ import pytest
 
 from lakehouse_assets.engine.compile.definitions import compile_definitions
 from lakehouse_assets.engine.errors import SparkUnavailable
+from lakehouse_assets.loopback import free_port
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.class_archive.kept import MADE
 from lakehouse_assets.resources.engine_state import Server, alive
@@ -171,6 +173,25 @@ def test_a_thread_has_one_session_on_an_engine_which_is_not_finalised_while_othe
     del ours
     gc.collect()
     assert session() is not None
+
+
+def test_an_engine_that_is_not_there_leaves_the_sessions_of_others_alone() -> None:
+    """What they release is sent by threads of the whole process, one of which is kept waiting here."""
+    from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator as Results
+
+    ours = SparkResource.from_settings(read_settings())
+    assert ours.session().range(3).count() == 3
+    threads, release = Results._get_or_create_release_thread_pool(), Event()
+    waiting = threads.submit(release.wait, 60)
+    nowhere = SparkResource(address=f"sc://127.0.0.1:{free_port()}", cache=ours.cache)
+    with pytest.raises(SparkUnavailable, match="no answer within"):
+        nowhere.session()
+    assert ours.session().range(3).count() == 3  # now PySpark knows nothing of the other one any more
+    gc.collect()
+    assert not waiting.done()
+    assert Results._get_or_create_release_thread_pool() is threads
+    release.set()
+    assert waiting.result()
 
 
 def test_a_session_that_its_engine_has_closed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
