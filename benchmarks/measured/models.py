@@ -21,7 +21,8 @@ from contextlib import ExitStack, contextmanager
 
 from benchmarks.measure import Bench, Row
 from lakehouse_assets.engine.registry.store import ModelStore, open_store
-from lakehouse_assets_tests.serve.models.shelf import NAME, Shelf, command, environment, fares, free_port
+from lakehouse_assets.loopback import free_port
+from lakehouse_assets_tests.serve.models.shelf import NAME, Shelf, command, environment, fares
 
 RATE = 50
 THREADS = 16

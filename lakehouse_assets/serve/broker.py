@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from lakehouse_assets.engine.errors import StreamUnavailable
 from lakehouse_assets.folders import private_folder
+from lakehouse_assets.loopback import free_port
 from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.jars import KAFKA, jar_class_path, java
 from lakehouse_assets.resources.local_kafka import login, state_file
@@ -27,7 +27,8 @@ START_SECONDS = 60  # 3 to 7 s here
 STOP_SECONDS = 20  # 1 to 3 s here
 # Any will do, as there is no other broker in the cluster.
 _CLUSTER = "bGFrZWhvdXNlLWJyb2tlcg"
-_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")  # fmt: skip
 # It becomes another program, and is killed once its parent is gone. Not by a function between fork and exec, which may
 # hang where the parent has threads, as those of JAX.
 _DIE_WITH_PARENT = f"""
@@ -50,8 +51,8 @@ class Broker:
     cache: Path
     password: str = field(default="", repr=False)
     properties: dict[str, str] = field(default_factory=dict, repr=False)
-    port: int = field(default_factory=lambda: free_port())
-    controller: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
+    controller: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,7 +85,7 @@ class Broker:
         self._process = self._run("kafka.Kafka", str(file))
         if not self._answers():
             self.kill()
-            last = log.read_text().splitlines()[-10:]
+            last = [line for line in log.read_text().splitlines() if not line.startswith("\tat ")][-10:]
             raise StreamUnavailable(f"Starting a Kafka broker: it doesn't answer; see {log}", last)
 
     def stop(self) -> None:
@@ -142,12 +143,6 @@ def local_broker(home: Path, cache: Path, prepare: Callable[[Mapping[str, str]],
     finally:
         state.unlink(missing_ok=True)
         broker.stop()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _told(broker: Broker) -> dict[str, str]:

@@ -100,7 +100,7 @@ def test_who_takes_the_port_that_an_engine_was_about_to_take_is_not_believed(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    monkeypatch.setattr(spark_server, "_free_port", lambda: port)
+    monkeypatch.setattr(spark_server, "free_port", lambda: port)
     with listening_as_other_user(port) as heard, pytest.raises(SparkUnavailable, match="BindException"):
         own.session()
     assert heard == []

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from lakehouse_assets.loopback import listener, peer_user
+from lakehouse_assets.loopback import free_port, listener, peer_user
 from lakehouse_assets.serve.peer import OnlyUsers
 from lakehouse_assets_tests.other_user import by_other_user, require_other_user, uid
 
@@ -123,3 +123,13 @@ def test_a_listener_is_a_process_that_holds_its_socket() -> None:
     assert not found.holds()
     with socket.create_server(("", port)) as everywhere:
         assert listener(os.getpid(), everywhere.getsockname()[1]) is None, "on loopback, another may take its place"
+
+
+@pytest.mark.skipif(not Path("/proc/sys/net/ipv4").exists(), reason="this system tells of its ports in another way")
+def test_a_free_port_is_none_that_the_system_gives_to_connections() -> None:
+    first, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    ports = [free_port() for _ in range(50)]
+    assert max(ports) < int(first)
+    assert len(set(ports)) > 40, "programs that ask at once would get the same"
+    with socket.create_server(("127.0.0.1", ports[0])) as here:
+        assert here.getsockname()[1] == ports[0]

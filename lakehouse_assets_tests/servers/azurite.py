@@ -21,6 +21,7 @@ import pytest
 
 from lakehouse_assets.engine.sources.arrivals.blob_events import CREATED
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival
+from lakehouse_assets.loopback import free_port
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.servers.waiting import wait_until
 
@@ -109,7 +110,7 @@ def program() -> list[str]:
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Azurite]:
     """An emulator that keeps all in memory, until the end of the block."""
-    blobs, queues, tables = _free_ports(3)
+    blobs, queues, tables = free_port(), free_port(), free_port()
     command = [
         *program(), "--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry",
         "--blobPort", str(blobs), "--queuePort", str(queues), "--tablePort", str(tables), *options,
@@ -122,16 +123,6 @@ def running(folder: Path, *options: str) -> Iterator[Azurite]:
             yield Azurite(blobs, queues)
         finally:
             process.terminate()
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    for it in sockets:
-        it.bind(("127.0.0.1", 0))
-    ports = [it.getsockname()[1] for it in sockets]
-    for it in sockets:
-        it.close()
-    return ports
 
 
 def _answers(port: int) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.serve.broker import free_port
+from lakehouse_assets.loopback import free_port
 from lakehouse_assets.settings import read_settings
 from lakehouse_assets_tests.servers.waiting import wait_until
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from lakehouse_assets.serve.broker import Broker, free_port
+from lakehouse_assets.loopback import free_port
+from lakehouse_assets.serve.broker import Broker
 from lakehouse_assets.settings import read_settings
 
 USER, PASSWORD = "reader", "of-the-tests"

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from lakehouse_assets.engine.registry.store import ModelStore
+from lakehouse_assets.loopback import free_port
 from lakehouse_assets.serve.models.registry import Champion, champion_of, load, opened
 from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.servers.waiting import wait_until
@@ -200,8 +200,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except ProcessLookupError:
         return
     process.wait(timeout=30)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as it:
-        return int(it.getsockname()[1])
