@@ -58,7 +58,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
     class ByDomain(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return str(super()._split_scope(nodeid)).replace("_models.py", ".py")
+            file = str(super()._split_scope(nodeid))
+            return file.replace("_models.py", ".py") if "/domains/" in file else file
 
     return ByDomain(config, log) if config.getvalue("dist") == "loadfile" else None
 

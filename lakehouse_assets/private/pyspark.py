@@ -1,9 +1,9 @@
 """What is used of PySpark beyond its public interface, mostly of its client of Connect. Read from PySpark 4.0.5.
 
 When the version is raised, look at `pyspark/sql/connect`: `client/core.py` for the channel and its builder,
-`client/retries.py` for the policies, `session.py` for the sessions of a process, `dataframe.py` for `_explain_string`,
-`logging.py` and `pyspark/logger` for who writes to stderr; and at `connect.py` and `captured.py` in
-`pyspark/errors/exceptions`.
+`client/retries.py` for the policies, `client/reattach.py` for the threads that release results, `session.py` for the
+sessions of a process, `dataframe.py` for `_explain_string`, `logging.py` and `pyspark/logger` for who writes to stderr;
+and at `connect.py` and `captured.py` in `pyspark/errors/exceptions`.
 """
 
 from __future__ import annotations

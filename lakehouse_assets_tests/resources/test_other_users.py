@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from pyspark.storagelevel import StorageLevel
 
 from lakehouse_assets.engine.errors import SparkUnavailable, UnsafeFolder
 from lakehouse_assets.engine.spark_errors.explained import lost_engine
+from lakehouse_assets.loopback import free_port
 from lakehouse_assets.resources import spark_server
 from lakehouse_assets.resources.engine_state import Server
 from lakehouse_assets.resources.jars import jar_class_path, jar_folder, locked_jars
@@ -97,9 +97,7 @@ def test_who_takes_the_port_that_an_engine_was_about_to_take_is_not_believed(
     own: SparkResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_other_user()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setattr(spark_server, "free_port", lambda: port)
     with listening_as_other_user(port) as heard, pytest.raises(SparkUnavailable, match="BindException"):
         own.session()

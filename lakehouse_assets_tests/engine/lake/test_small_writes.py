@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
@@ -22,6 +24,7 @@ from lakehouse_assets.engine.lake.small_writes import Order, compares
 from lakehouse_assets.engine.plan.small_runs import few_lines
 from lakehouse_assets.engine.sources.arrivals.listing import Arrival
 from lakehouse_assets.engine.spec.formats import Csv, Format, JsonLines, Parquet
+from lakehouse_assets.settings import PROJECT
 from lakehouse_assets_tests.project import Project
 
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
@@ -221,23 +224,37 @@ def test_a_merge_of_which_nothing_counts_is_committed_and_no_news(shop: Project)
     assert shop.plan("gold.totals").strategy == "nothing"
 
 
-def test_what_delta_rs_refuses_is_written_by_spark_and_the_reason_logged(
-    shop: Project, caplog: pytest.LogCaptureFixture
+def test_what_delta_rs_refuses_is_written_by_spark_and_dagster_shows_why(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a constraint whose function only Spark has."""
-    for number in range(2):
-        shop.land(f"rows/{number}.csv", "\n".join(rows(Random(number), 3)))
-        shop.run("bronze.rows")
-        shop.run("silver.all_quick")
-        if number == 0:
-            path = shop.lake.table("shop.silver.all_quick").path
-            constraint = "ADD CONSTRAINT spoken CHECK (soundex(id) IS NOT NULL)"
-            shop.engine.session().sql(f"ALTER TABLE delta.`{path}` {constraint}").collect()
-    assert engine(shop, "silver.all_quick") == "Apache-Spark"
-    (told,) = caplog.messages
-    assert told.startswith("Writing shop.silver.all_quick by delta-rs: "), told
-    assert "soundex" in told, told
-    assert told.endswith(". Spark writes it now, more slowly"), told
+    """By a constraint whose function only Spark has, beside a table with a feature that delta-rs is known to lack."""
+    names = ("silver.all_quick", "silver.all_of_spark")
+    deliver(shop, 0)
+    for name in names:
+        shop.run(name)
+    shop.leave_to_spark("silver.all_of_spark")
+    path = shop.lake.table("shop.silver.all_quick").path
+    constraint = "ADD CONSTRAINT spoken CHECK (soundex(id) IS NOT NULL)"
+    shop.engine.session().sql(f"ALTER TABLE delta.`{path}` {constraint}").collect()
+    deliver(shop, 1)
+
+    shutil.copy(PROJECT / "dagster.yaml", shop.root)
+    monkeypatch.chdir(shop.root)  # to which what it says is relative
+    chosen = [dg.AssetKey(["shop", *name.split(".")]) for name in names]
+    with dg.DagsterInstance.from_config(str(shop.root)) as instance:
+        done = shop.definitions().resolve_job_def("shop").execute_in_process(instance=instance, asset_selection=chosen)
+        told = [event.user_message for event in instance.all_logs(done.run_id)]
+    assert [engine(shop, name) for name in names] == ["Apache-Spark"] * 2
+    (why,) = [line for line in told if "by delta-rs" in line]
+    assert why.startswith("Writing shop.silver.all_quick by delta-rs: "), why
+    assert "soundex" in why, why
+    assert why.endswith(". Spark writes it now, more slowly"), why
+    assert [line for line in told if line.startswith("shop.silver.all_quick: append (")], "what steps say is there too"
+
+
+def deliver(shop: Project, number: int) -> None:
+    shop.land(f"rows/{number}.csv", "\n".join(rows(Random(number), 3)))
+    shop.run("bronze.rows")
 
 
 def test_many_rows_and_large_tables_are_left_to_spark(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
